@@ -1,0 +1,140 @@
+// Package cli is the command line: Main parses it and calls the verb.
+//
+// Each verb has a file of its name with its flags and its wiring; what a verb
+// does is in the packages below. Nothing here is known to any other package.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// verbs is the whole command line. Its field tags are the reference that
+// "weir --help" and "weir VERB --help" print.
+type verbs struct {
+	Run     runCmd     `cmd:"" help:"Send load to a URL and say what came back: admitted, throttled, failed, missed."`
+	Lab     labCmd     `cmd:"" help:"Start a local stand-in for a rate-limited service."`
+	Report  reportCmd  `cmd:"" help:"Show a recorded run again, in any format."`
+	Demo    demoCmd    `cmd:"" help:"Start a stand-in and drive it into its limit: the main job in half a minute."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// session is what a verb may use of the outside world.
+type session struct {
+	args   []string // the command line, without the program
+	stdin  io.Reader
+	stdout io.Writer // results
+	stderr io.Writer // progress and errors
+	getenv func(string) string
+}
+
+// Main runs the command line args and returns the exit code.
+// Results go to stdout, progress and errors to stderr.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	s := &session{args: args, stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	if args[0] == "help" { // "weir help run" is what people type first
+		args = append(args[1:len(args):len(args)], "--help")
+	}
+	var v verbs
+	exited := -1
+	parser, err := kong.New(&v,
+		kong.Name("weir"),
+		kong.Description("The load tester that understands rate limits.\n\nStart with: weir demo"),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.ExplicitGroups(groups()),
+		kong.Bind(s),
+	)
+	if err != nil {
+		fmt.Fprintf(stderr, "weir: the command line is defined wrongly: %v\n", err)
+		return exitCannotRun
+	}
+	ctx, err := parser.Parse(args)
+	if exited >= 0 { // --help was printed
+		return exited
+	}
+	if err != nil {
+		verb := ""
+		var pe *kong.ParseError
+		if errors.As(err, &pe) && pe.Context != nil && pe.Context.Selected() != nil {
+			verb = " " + pe.Context.Selected().Name
+		}
+		return s.fail(verb, usage("see weir"+verb+" --help", "%s", strings.TrimSpace(err.Error())))
+	}
+	err = ctx.Run()
+	var done verdict
+	if errors.As(err, &done) {
+		return int(done)
+	}
+	return s.fail(" "+ctx.Selected().Name, err)
+}
+
+// verdict is the error that a verb returns when it did its work and the
+// exit code is part of the result: everything has been said already.
+type verdict int
+
+func (v verdict) Error() string { return fmt.Sprintf("exit code %d", int(v)) }
+
+// fail says what was wrong and what to do, in at most two lines, and returns the exit code.
+func (s *session) fail(verb string, err error) int {
+	if err == nil {
+		return exitPassed
+	}
+	code, hint := exitCode(err)
+	fmt.Fprintf(s.stderr, "weir%s: %v\n", verb, err)
+	if hint != "" {
+		fmt.Fprintf(s.stderr, "  %s\n", hint)
+	}
+	return code
+}
+
+func groups() []kong.Group {
+	return []kong.Group{
+		{Key: "Request", Title: "The request:"},
+		{Key: "Users", Title: "Load by users (closed model: each waits for its answer):"},
+		{Key: "Rate", Title: "Load by rate (open model: arrivals do not wait):"},
+		{Key: "Budget", Title: "When to stop:"},
+		{Key: "Connection", Title: "Connections:"},
+		{Key: "Verdict", Title: "Outcomes and verdict:"},
+		{Key: "Output", Title: "What is written:"},
+		{Key: "Lab", Title: "The stand-in:"},
+	}
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run(s *session) error {
+	fmt.Fprintf(s.stdout, "weir %s\n", version())
+	return nil
+}
+
+// version is what the Go toolchain recorded when the binary was built.
+func version() string {
+	bi, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := bi.Main.Version
+	if v == "" {
+		v = "(devel)"
+	}
+	return v + " " + bi.GoVersion
+}
+
+// plural writes a number with its noun: "1 byte", "2 bytes".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

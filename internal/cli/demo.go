@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/weir-dev/weir/internal/lab"
+	"github.com/weir-dev/weir/internal/lab/cognito"
+)
+
+// demoCmd does the main job against a stand-in of its own.
+type demoCmd struct {
+	Quota    int64         `default:"120" placeholder:"N" help:"Quota of the stand-in, in requests per second." group:"Lab"`
+	RunTime  time.Duration `short:"t" default:"25s" placeholder:"DURATION" help:"How long." group:"Budget"`
+	Dir      string        `default:"." placeholder:"FOLDER" help:"Where to write the reports." group:"Output"`
+	Progress string        `enum:"auto,live,plain,none" default:"auto" help:"Show progress live on a terminal, as plain lines, or not at all." group:"Output"`
+}
+
+// Run starts the stand-in, loads it with ever more users until well above its
+// quota, and writes every report.
+func (c *demoCmd) Run(s *session) error {
+	if c.Quota < 1 || c.Quota > 2000 {
+		return usage("the demonstration runs on one machine", "--quota must be between 1 and 2000")
+	}
+	if c.RunTime < 5*time.Second {
+		return usage("", "--run-time must be at least 5s: the load needs time to grow")
+	}
+	server, err := lab.Start(context.Background(), lab.Config{Standin: "cognito", Options: lab.Options{Quota: c.Quota}})
+	if err != nil {
+		return cannotRun("", "the stand-in did not start: %v", err)
+	}
+	defer server.Close()
+
+	// Users pause for a second between requests, as in the script that this
+	// imitates, so their number is the rate. It grows steadily to 1.7 times the
+	// quota over the first four fifths, and then stays.
+	peak := max(int(c.Quota*17/10), 2)
+	ramp := (c.RunTime * 4 / 5).Round(time.Second)
+	run := &runCmd{URL: server.URL() + cognito.TokenPath}
+	run.Data = new("grant_type=client_credentials")
+	run.BasicAuth = cognito.MachineClientID + ":" + cognito.MachineSecret
+	run.Stages = fmt.Sprintf("0..%d:%s,%d:%s", peak, ramp, peak, c.RunTime-ramp)
+	run.Wait = "1s"
+	run.CatchUp, run.Seed, run.StopTimeout, run.MaxSendLag = "spread", 1, 10*time.Second, 500*time.Millisecond
+	run.Connections, run.HTTP, run.DNS = "per-user", "1.1", "ttl"
+	run.Timeout, run.ConnectTimeout = 30*time.Second, 10*time.Second
+	run.FailIf = []string{"failed.count > 0"}
+	run.Progress = c.Progress
+	run.Out = filepath.Join(c.Dir, "weir-demo.weir")
+	run.HTML = filepath.Join(c.Dir, "weir-report.html")
+	run.CSV = filepath.Join(c.Dir, "weir-demo")
+
+	fmt.Fprintf(s.stdout, "A stand-in for Cognito's token endpoint, with a quota of %d requests a second, is at %s.\n"+
+		"Users who ask for a token each second grow in number from 0 to %d within %s. No other machine is involved.\n\n",
+		c.Quota, server.URL(), peak, ramp)
+	sub := *s
+	sub.args = []string{"demo"}
+	if err := run.Run(&sub); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.stdout, "\nLook at it:   %s\nThe same against your own:\n"+
+		"  weir run https://…/oauth2/token --basic-auth-env CLIENT --data grant_type=client_credentials -u 300 -r 100 --wait 1s -t 1m\n", run.HTML)
+	if _, err := os.Stat(run.HTML); err != nil {
+		return cannotRun("", "%v", err)
+	}
+	return nil
+}

@@ -1,0 +1,351 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/weir-dev/weir/internal/load"
+	"github.com/weir-dev/weir/internal/report"
+	"github.com/weir-dev/weir/internal/runfile"
+	"github.com/weir-dev/weir/internal/tally"
+	"github.com/weir-dev/weir/internal/threshold"
+)
+
+// execution carries out one run: it drives the engine, records every tick,
+// shows progress, watches the stop rules, judges, and writes the reports.
+type execution struct {
+	session    *session
+	plan       load.Plan
+	meta       runfile.Meta
+	record     planRecord
+	failIf     []*threshold.Expr
+	stopIf     []*threshold.Expr
+	maxSendLag time.Duration
+	out        outputFlags
+	path       string // of the run file
+	temporary  bool   // the run file is removed at the end
+}
+
+// tickBuffer is how many ticks may wait for a slow disk before the engine would.
+const tickBuffer = 600
+
+// run carries the execution out and returns a verdict, or what kept it from running.
+func (x *execution) run() error {
+	if err := x.prepare(); err != nil {
+		return err
+	}
+	w, err := runfile.Create(x.path, x.meta, runfile.Overwrite())
+	if err != nil {
+		return cannotRun("choose another place with --out, or none with --out none", "%v", err)
+	}
+	defer func() {
+		w.Close()
+		if x.temporary {
+			os.Remove(x.path)
+		}
+	}()
+	engine, err := load.New(x.plan)
+	if err != nil {
+		return usage("", "%v", err)
+	}
+	hard, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	interrupted := x.onSignals(engine, cancel)
+
+	obs := x.observer(w, engine)
+	result, err := engine.Run(hard, obs.take)
+	obs.close()
+	wasInterrupted := interrupted()
+	if err != nil {
+		return cannotRun("", "%v", err)
+	}
+	if obs.err != nil {
+		fmt.Fprintf(x.session.stderr, "weir: the run file is incomplete: %v\n", obs.err)
+	}
+	j := judge(&obs.totals, obs.checks(), obs.stopped, x.maxSendLag, wasInterrupted)
+	end := runfile.End{
+		Ended: result.Started.Add(result.Elapsed), Reason: result.Reason, Unfinished: result.Unfinished,
+		Checks: j.checks, Verdict: j.verdict, ExitCode: j.code, Notes: j.notes,
+	}
+	if err := w.Finish(end); err != nil {
+		fmt.Fprintf(x.session.stderr, "weir: the run file is incomplete: %v\n", err)
+	}
+	return x.finish(j.code)
+}
+
+// finish renders the reports from the run file, as "weir report" would.
+func (x *execution) finish(code int) error {
+	s := x.session
+	rec, err := runfile.Open(x.path)
+	if err != nil {
+		return cannotRun("", "%v", err)
+	}
+	defer rec.Close()
+	run := recorded(rec)
+	sum, err := report.Build(run)
+	if err != nil {
+		return cannotRun("", "%v", err)
+	}
+	if x.out.text() {
+		if err := writeText(s, sum); err != nil {
+			return err
+		}
+	}
+	files, err := x.out.render(run, sum, s.stdout)
+	if !x.temporary {
+		files = append(files, x.path)
+	}
+	if len(files) > 0 && !x.out.Quiet {
+		fmt.Fprintf(s.stderr, "wrote %s\n", list(files))
+	}
+	if err != nil {
+		fmt.Fprintf(s.stderr, "weir: %v\n", err)
+		if code == exitPassed {
+			code = exitCannotRun
+		}
+	}
+	if code != exitPassed {
+		return verdict(code)
+	}
+	return nil
+}
+
+// writeText writes the summary in words to standard output, as wide as it is.
+func writeText(s *session, sum *report.Summary) error {
+	tty, size := isTerminal(s.stdout)
+	o := report.TextOptions{Color: report.DetectMode(tty, s.getenv).Color}
+	if tty {
+		o.Width, _ = size()
+	}
+	return sum.WriteText(s.stdout, o)
+}
+
+// prepare fills in what is known at the start and checks where reports go.
+func (x *execution) prepare() error {
+	if err := x.out.check(); err != nil {
+		return err
+	}
+	now := time.Now()
+	id := make([]byte, 8)
+	rand.Read(id) // never fails, by its documentation
+	host, _ := os.Hostname()
+	plan, err := json.Marshal(x.record)
+	if err != nil {
+		return err
+	}
+	x.meta.ID, x.meta.Started, x.meta.Weir = hex.EncodeToString(id), now, version()
+	x.meta.Args = maskArgs(x.session.args)
+	x.meta.Host, x.meta.OS, x.meta.CPUs = host, runtime.GOOS+"/"+runtime.GOARCH, runtime.GOMAXPROCS(0)
+	x.meta.Plan = plan
+	for _, e := range x.failIf {
+		x.meta.FailIf = append(x.meta.FailIf, e.String())
+	}
+	for _, e := range x.stopIf {
+		x.meta.StopIf = append(x.meta.StopIf, e.String())
+	}
+	switch x.out.Out {
+	case "":
+		x.path = "weir-" + now.Format("20060102-150405") + ".weir"
+	case "none":
+		dir, err := os.MkdirTemp("", "weir-")
+		if err != nil {
+			return cannotRun("set TMPDIR to a folder that can be written to", "no place for a temporary file: %v", err)
+		}
+		x.path, x.temporary = filepath.Join(dir, "run.weir"), true
+	default:
+		x.path = x.out.Out
+	}
+	return nil
+}
+
+// onSignals makes the first interrupt stop the run gracefully and the second
+// one at once. The func it returns ends that and tells whether there was one.
+func (x *execution) onSignals(engine *load.Engine, hard context.CancelFunc) func() bool {
+	signals := make(chan os.Signal, 3)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	quit, done := make(chan struct{}), make(chan int, 1)
+	go func() {
+		n := 0
+		for {
+			select {
+			case <-signals:
+				n++
+				if n == 1 {
+					engine.Stop("interrupted")
+					fmt.Fprintln(x.session.stderr, "\nstopping: requests under way may finish (interrupt again to stop at once)")
+				} else {
+					hard()
+				}
+			case <-quit:
+				done <- n
+				return
+			}
+		}
+	}()
+	return func() bool {
+		signal.Stop(signals)
+		close(quit)
+		return <-done > 0
+	}
+}
+
+// observer takes the ticks of a run, off the engine's goroutines.
+type observer struct {
+	x       *execution
+	w       *runfile.Writer
+	stop    func(reason string)
+	live    *report.Live
+	totals  tally.Totals
+	fail    []*threshold.Watch
+	stopOn  []*threshold.Watch
+	stopped bool  // a stop rule held
+	err     error // the first error of the run file
+	ticks   chan *tally.Tick
+	done    chan struct{}
+}
+
+func (x *execution) observer(w *runfile.Writer, engine *load.Engine) *observer {
+	o := &observer{x: x, w: w, stop: engine.Stop, ticks: make(chan *tally.Tick, tickBuffer), done: make(chan struct{})}
+	for _, e := range x.failIf {
+		o.fail = append(o.fail, threshold.NewWatch(e))
+	}
+	for _, e := range x.stopIf {
+		o.stopOn = append(o.stopOn, threshold.NewWatch(e))
+	}
+	o.live = x.live()
+	go o.loop()
+	return o
+}
+
+// live returns the progress display, or nil for none.
+func (x *execution) live() *report.Live {
+	if x.out.Quiet || x.out.Progress == "none" {
+		return nil
+	}
+	tty, size := isTerminal(x.session.stderr)
+	if x.out.Progress == "live" {
+		tty = true
+	}
+	mode := report.DetectMode(tty && x.out.Progress != "plain", x.session.getenv)
+	return report.NewLive(x.session.stderr, report.LiveOptions{
+		Mode: mode, Size: size, MaxRequests: x.plan.MaxRequests, MaxThrottled: x.plan.MaxThrottled,
+		Meta: report.Meta{
+			Target: x.meta.Target, Model: x.record.Model, Plan: x.record.Words,
+			Length: x.record.Length, Planned: x.record.Planned, Started: x.meta.Started,
+		},
+	})
+}
+
+func (o *observer) take(k *tally.Tick) { o.ticks <- k }
+
+func (o *observer) loop() {
+	defer close(o.done)
+	start := time.Now()
+	redraw := time.NewTicker(250 * time.Millisecond)
+	defer redraw.Stop()
+	for {
+		select {
+		case k, ok := <-o.ticks:
+			if !ok {
+				return
+			}
+			o.tick(k)
+		case <-redraw.C:
+			if o.live != nil {
+				o.live.Draw(time.Since(start))
+			}
+		}
+	}
+}
+
+func (o *observer) tick(k *tally.Tick) {
+	o.totals.Add(k)
+	if err := o.w.Append(k); err != nil && o.err == nil {
+		o.err = err
+		fmt.Fprintf(o.x.session.stderr, "weir: the run goes on, but cannot be recorded: %v\n", err)
+	}
+	for _, w := range o.fail {
+		w.Tick(k, &o.totals)
+	}
+	for _, w := range o.stopOn {
+		if w.Tick(k, &o.totals) && !o.stopped {
+			o.stopped = true
+			o.stop("stopped because " + w.Check(&o.totals).Expr)
+		}
+	}
+	if o.live != nil {
+		o.live.Tick(k)
+	}
+}
+
+// close waits until every tick has been taken.
+func (o *observer) close() {
+	close(o.ticks)
+	<-o.done
+	if o.live != nil {
+		o.live.Close()
+	}
+}
+
+// checks are the verdicts on all conditions, in the order given. A stop rule is
+// listed with its verdict too: holding it fails the run.
+func (o *observer) checks() []threshold.Check {
+	var out []threshold.Check
+	for _, w := range o.fail {
+		out = append(out, w.Check(&o.totals))
+	}
+	for _, w := range o.stopOn {
+		c := w.Check(&o.totals)
+		if c.Verdict == threshold.NoData { // never had anything to stop for
+			c.Verdict = threshold.Pass
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// local reports whether a URL leads to this machine, so that nobody else's account is at stake.
+func local(u *url.URL, unixSocket string) bool {
+	if unixSocket != "" {
+		return true
+	}
+	host := u.Hostname()
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// confirm asks once whether to send to somebody else's host. It asks only a
+// person: without a terminal on both sides the command line is the answer.
+func confirm(stdin io.Reader, stderr io.Writer, question string) (bool, error) {
+	in, ok := stdin.(*os.File)
+	if !ok {
+		return true, nil
+	}
+	if tty, _ := isTerminal(in); !tty {
+		return true, nil
+	}
+	if tty, _ := isTerminal(stderr); !tty {
+		return true, nil
+	}
+	fmt.Fprintf(stderr, "%s [y/N] ", question)
+	var answer string
+	if _, err := fmt.Fscanln(in, &answer); err != nil && answer == "" {
+		return false, nil
+	}
+	return answer == "y" || answer == "Y" || answer == "yes", nil
+}

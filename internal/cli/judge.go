@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/internal/report"
+	"github.com/weir-dev/weir/internal/tally"
+	"github.com/weir-dev/weir/internal/threshold"
+)
+
+// judgement is the verdict on a run, made once and stored; reports only show it.
+type judgement struct {
+	verdict string // report.Passed, Failed, Invalid or Interrupted
+	code    int
+	checks  []threshold.Check
+	notes   []string
+}
+
+// lagSamples is how many lateness samples a run needs before one in a hundred means anything.
+const lagSamples = 100
+
+// judge decides. A run that a person interrupted is not judged by its
+// conditions, one whose generator was the limit says nothing, and one that
+// sent nothing, or was never answered, fails whatever its conditions say.
+func judge(t *tally.Totals, checks []threshold.Check, stopped bool, maxLag time.Duration, interrupted bool) judgement {
+	j := judgement{verdict: report.Passed, code: exitPassed, checks: checks}
+	answered := t.Outcome(hit.Admitted).Count + t.Outcome(hit.Throttled).Count
+	for _, c := range t.Codes() {
+		if c.Status >= 400 { // an error status is an answer, although the hit failed
+			answered++
+		}
+	}
+	switch {
+	case t.Sent == 0:
+		j.checks = append(j.checks, threshold.Check{Expr: "something was sent", Verdict: threshold.Fail, Value: "no request was sent"})
+	case answered == 0 && t.Outcome(hit.Failed).Count > 0:
+		j.checks = append(j.checks, threshold.Check{Expr: "something was answered", Verdict: threshold.Fail, Value: fmt.Sprintf("none of %d requests was answered", t.Sent)})
+	}
+	failed := stopped
+	for _, c := range j.checks {
+		failed = failed || c.Failed()
+	}
+	if failed {
+		j.verdict, j.code = report.Failed, exitFailed
+	}
+	if lag := t.WakeLag; lag.Count() >= lagSamples && lag.Quantile(0.99) > maxLag {
+		j.verdict, j.code = report.Invalid, exitInvalid
+		j.notes = append(j.notes, fmt.Sprintf(
+			"The generator was late: one request in a hundred left %v or more after its time (bound %v), through no fault of the service. Use a quieter or larger machine, less load, or raise --max-send-lag.",
+			lag.Quantile(0.99).Round(time.Millisecond), maxLag))
+	}
+	h := t.Health
+	if h.Lost > 0 {
+		j.verdict, j.code = report.Invalid, exitInvalid
+		j.notes = append(j.notes, fmt.Sprintf("%d records could not be kept.", h.Lost))
+	}
+	if h.CPUShare >= 0.9 {
+		j.notes = append(j.notes, fmt.Sprintf("The generator used %.0f %% of its CPU at its busiest: times include its own queueing then.", 100*h.CPUShare))
+	}
+	if h.FileShare >= 0.9 {
+		j.notes = append(j.notes, fmt.Sprintf("The generator had %d of %d file descriptors open: raise the limit (ulimit -n) or use fewer users.", h.Files, h.FileLimit))
+	}
+	if interrupted {
+		j.verdict, j.code = report.Interrupted, exitInterrupted
+	}
+	return j
+}

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/weir-dev/weir/internal/lab"
+	"github.com/weir-dev/weir/internal/lab/stand"
+	"github.com/weir-dev/weir/limit"
+)
+
+// labCmd starts a stand-in and serves it until it is interrupted.
+type labCmd struct {
+	Name string `arg:"" optional:"" help:"Which stand-in; without it they are listed."`
+
+	Addr        string `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where to listen. Port 0 takes a free one." group:"Lab"`
+	AllowRemote bool   `help:"Allow an address that other machines can reach." group:"Lab"`
+
+	Quota     int64         `placeholder:"N" help:"Requests per second of the main quota. Default: the stand-in's own." group:"Lab"`
+	Algorithm string        `placeholder:"NAME" help:"How the quota counts: token-bucket, refill-bucket, fixed-window, sliding-log, sliding-window or leaky-bucket. Default: the stand-in's own." group:"Lab"`
+	Window    time.Duration `default:"1s" help:"The time that --quota is for, with --algorithm." group:"Lab"`
+	Burst     int64         `placeholder:"N" help:"Burst, with --algorithm. Default: the quota." group:"Lab"`
+
+	Latency    string  `placeholder:"DURATION" help:"Time an admitted request takes: 20ms, or 20ms+30ms for 20 to 50 ms." group:"Lab"`
+	ErrorRate  float64 `placeholder:"0..1" help:"Share of requests answered with the service's own 500." group:"Lab"`
+	ResetRate  float64 `placeholder:"0..1" help:"Share of requests whose connection is reset." group:"Lab"`
+	HangRate   float64 `placeholder:"0..1" help:"Share of requests that get no answer." group:"Lab"`
+	SlowRate   float64 `placeholder:"0..1" help:"Share of requests whose body trickles." group:"Lab"`
+	Script     string  `placeholder:"STEPS" help:"What happens to the first requests: 'ok*10 error*3 reset'." group:"Lab"`
+	RetryAfter bool    `help:"Send Retry-After with a refusal." group:"Lab"`
+	Seed       uint64  `default:"1" help:"Seed of everything random." group:"Lab"`
+
+	AccessLog string        `placeholder:"FILE" help:"Write one JSON line per request; - for standard error." group:"Lab"`
+	For       time.Duration `placeholder:"DURATION" help:"Stop by itself after this time. Default: run until interrupted." group:"Lab"`
+}
+
+// Run lists the stand-ins or serves one.
+func (c *labCmd) Run(s *session) error {
+	if c.Name == "" {
+		for _, st := range lab.Catalogue() {
+			fmt.Fprintf(s.stdout, "%-10s %s\n", st.Name, st.Summary)
+		}
+		return nil
+	}
+	if _, err := lab.Find(c.Name); err != nil {
+		return usage("weir lab lists them", "%v", err)
+	}
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
+	switch c.AccessLog {
+	case "":
+	case "-":
+		cfg.AccessLog = s.stderr
+	default:
+		f, err := os.OpenFile(c.AccessLog, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+		if err != nil {
+			return cannotRun("choose another file", "--access-log: %v", err)
+		}
+		defer f.Close()
+		cfg.AccessLog = f
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if c.For > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.For)
+		defer cancel()
+	}
+	server, err := lab.Start(ctx, cfg)
+	if err != nil {
+		return cannotRun("", "%v", err)
+	}
+	greet(s.stdout, server)
+	<-server.Done()
+	return server.Close()
+}
+
+// greet says where the stand-in is and how to try it.
+func greet(w io.Writer, server *lab.Server) {
+	fmt.Fprintf(w, "%s at %s (Ctrl-C stops it)\n", server.Name(), server.URL())
+	for _, c := range server.Commands() {
+		fmt.Fprintf(w, "\n%s:\n  %s\n", c[0], c[1])
+	}
+	fmt.Fprintf(w, "\nWhat it counted:\n  curl -s %s\n", server.StatsURL())
+}
+
+func (c *labCmd) config() (lab.Config, error) {
+	cfg := lab.Config{Standin: c.Name, Addr: c.Addr, AllowRemote: c.AllowRemote}
+	o := &cfg.Options
+	o.Quota, o.Seed, o.RetryAfter = c.Quota, c.Seed, c.RetryAfter
+	o.Faults = stand.Faults{ErrorRate: c.ErrorRate, ResetRate: c.ResetRate, HangRate: c.HangRate, SlowRate: c.SlowRate}
+	if c.Quota < 0 {
+		return cfg, usage("leave it out for the stand-in's own", "--quota %d is negative", c.Quota)
+	}
+	if c.Script != "" {
+		steps, err := stand.ParseScript(c.Script)
+		if err != nil {
+			return cfg, usage("write it as 'ok*10 error*3 reset'", "--script: %v", err)
+		}
+		o.Faults.Script = steps
+	}
+	if err := o.Faults.Validate(); err != nil {
+		return cfg, usage("rates are between 0 and 1, and together at most 1", "%v", err)
+	}
+	if c.Latency != "" {
+		l, err := stand.ParseLatency(c.Latency)
+		if err != nil {
+			return cfg, usage("write 20ms, or 20ms+30ms for 20 to 50 ms", "--latency: %v", err)
+		}
+		o.Latency = &l
+	}
+	if c.Algorithm == "" {
+		if c.Burst != 0 || c.Window != time.Second {
+			return cfg, usage("say how it counts with --algorithm", "--burst and --window belong to --algorithm")
+		}
+		return cfg, nil
+	}
+	if c.Quota == 0 {
+		return cfg, usage("add --quota N", "--algorithm needs a quota")
+	}
+	p := limit.Policy{Name: "quota", Limit: c.Quota, Window: c.Window, Burst: c.Burst}
+	if err := p.Algorithm.UnmarshalText([]byte(c.Algorithm)); err != nil {
+		return cfg, usage("", "--algorithm: %v", err)
+	}
+	if err := p.Validate(); err != nil {
+		return cfg, usage("", "%v", err)
+	}
+	o.Policy = &p
+	return cfg, nil
+}

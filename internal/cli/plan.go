@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/weir-dev/weir/internal/report"
+)
+
+// planRecord is the plan as the run file keeps it: enough to understand the
+// run and to start it again. It holds no secrets.
+type planRecord struct {
+	Model        string        `json:"model"` // closed or open
+	Words        string        `json:"words"`
+	Length       time.Duration `json:"length_ns"`
+	Planned      int64         `json:"planned"`
+	Users        string        `json:"users,omitempty"`
+	Rate         string        `json:"rate,omitempty"`
+	Stages       string        `json:"stages,omitempty"`
+	Burst        string        `json:"burst,omitempty"`
+	Every        string        `json:"every,omitempty"`
+	Schedule     string        `json:"schedule,omitempty"`
+	Poisson      bool          `json:"poisson,omitempty"`
+	Wait         string        `json:"wait,omitempty"`
+	MaxUsers     int           `json:"max_users,omitempty"`
+	CatchUp      string        `json:"catch_up,omitempty"`
+	Requests     int64         `json:"max_requests,omitempty"`
+	MaxThrottled int64         `json:"max_throttled,omitempty"`
+	StopTimeout  time.Duration `json:"stop_timeout_ns"`
+	Timeout      time.Duration `json:"timeout_ns"`
+	Connections  string        `json:"connections"`
+	HTTP         string        `json:"http"`
+	Throttled    []string      `json:"throttled,omitempty"`
+	OK           []string      `json:"ok,omitempty"`
+	MaxSendLag   time.Duration `json:"max_send_lag_ns"`
+	Seed         uint64        `json:"seed"`
+}
+
+func (r *planRecord) read(b json.RawMessage) error { return json.Unmarshal(b, r) }
+
+// details are the lines of the report's table of the run.
+func (r *planRecord) details() []report.Detail {
+	d := []report.Detail{
+		{Name: "Connections", Value: r.Connections + ", HTTP " + r.HTTP},
+		{Name: "Request time-out", Value: r.Timeout.String()},
+	}
+	if r.Model == "open" {
+		d = append(d,
+			report.Detail{Name: "Late arrivals", Value: catchUpWords(r.CatchUp)},
+			report.Detail{Name: "Most users", Value: fmt.Sprint(r.MaxUsers)},
+		)
+	}
+	for _, rule := range r.Throttled {
+		d = append(d, report.Detail{Name: "Also throttled", Value: rule})
+	}
+	for _, rule := range r.OK {
+		d = append(d, report.Detail{Name: "Also admitted", Value: rule})
+	}
+	return append(d, report.Detail{Name: "Seed", Value: fmt.Sprint(r.Seed)})
+}
+
+func catchUpWords(c string) string {
+	switch c {
+	case "burst":
+		return "burst: sent at once"
+	case "skip":
+		return "skip: missed"
+	}
+	return "spread: sent at most a tenth above the planned rate"
+}

@@ -1,0 +1,233 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/internal/load"
+	"github.com/weir-dev/weir/internal/selfwatch"
+	"github.com/weir-dev/weir/internal/target"
+	"github.com/weir-dev/weir/internal/threshold"
+	"github.com/weir-dev/weir/internal/wake"
+)
+
+// runCmd sends load to a URL.
+type runCmd struct {
+	URL string `arg:"" optional:"" help:"Where to send requests, http or https."`
+
+	requestFlags
+	loadFlags
+	connectionFlags
+	outcomeFlags
+	outputFlags
+
+	DryRun bool `help:"Print the plan with the largest number of requests it can send, and send nothing." group:"Budget"`
+	Yes    bool `short:"y" help:"Do not ask before sending to a host that is not this machine." group:"Budget"`
+}
+
+// loadFlags say how much load, in which model, for how long.
+type loadFlags struct {
+	Users     int    `short:"u" placeholder:"N" help:"Users at the peak. Default 1." group:"Users"`
+	SpawnRate string `short:"r" placeholder:"N" help:"Users started per second, such as 100. Default: all at once." group:"Users"`
+	Wait      string `placeholder:"DURATION" help:"Pause of a user between an answer and its next request, such as 1s. Default: none." group:"Users"`
+
+	Rate     string `placeholder:"N/UNIT" help:"Arrival rate: 500/s, 0.5/s, 1000/h." group:"Rate"`
+	Stages   string `placeholder:"STAGES" help:"Arrival rate in stages: 0..200/s:30s,200/s:1m. Without a unit it is users: 0..300:30s,300:1m." group:"Rate"`
+	Burst    string `placeholder:"N[@PHASE]" help:"N requests at once; with a phase, at that offset into the wall-clock second or minute: 50@second, 50@minute+250ms." group:"Rate"`
+	Every    string `placeholder:"DURATION" help:"Repeat the burst this often." group:"Rate"`
+	Schedule string `placeholder:"FILE" type:"existingfile" help:"Send at the instants in FILE, one per line, such as 1.5s." group:"Rate"`
+	Poisson  bool   `help:"Random arrivals of the same mean rate, from --seed." group:"Rate"`
+	MaxUsers int    `placeholder:"N" help:"Most users, and so requests under way at once. Default: ten seconds' worth of arrivals, between 100 and 10000." group:"Rate"`
+	CatchUp  string `enum:"spread,burst,skip" default:"spread" help:"What to do with arrivals that could not leave in time: spread (at most a tenth above the planned rate), burst (at once) or skip (they are missed)." group:"Rate"`
+	Seed     uint64 `default:"1" help:"Seed of everything random." group:"Rate"`
+
+	RunTime      string        `short:"t" aliases:"for" placeholder:"DURATION" help:"How long: 30s, 5m, 1h20m. Default: as long as the stages or schedule, else 10s. Also --for." group:"Budget"`
+	Requests     int64         `short:"n" placeholder:"N" help:"Stop after N requests." group:"Budget"`
+	MaxThrottled int64         `placeholder:"N" help:"Stop after N throttled answers." group:"Budget"`
+	StopTimeout  time.Duration `short:"s" default:"10s" help:"How long requests under way may take after the end." group:"Budget"`
+}
+
+// outcomeFlags say what counts as what, and what makes the run pass.
+type outcomeFlags struct {
+	Throttled  []string      `sep:"none" placeholder:"RULE" help:"A further kind of answer that is throttled: 403, 4xx, 503+retry-after, '400:TooManyRequests'." group:"Verdict"`
+	OK         []string      `name:"ok" sep:"none" placeholder:"RULE" help:"A further kind of answer that is admitted, such as 404." group:"Verdict"`
+	FailIf     []string      `sep:"none" placeholder:"CONDITION" help:"The run fails if this holds: 'admitted.p95 > 500ms', 'throttled.ratio > 1%', 'failed.count > 0'. Repeat for more." group:"Verdict"`
+	StopIf     []string      `sep:"none" placeholder:"CONDITION" help:"Stop, and fail, as soon as this holds: 'throttled.rate > 20/s for 10s'." group:"Verdict"`
+	MaxSendLag time.Duration `default:"100ms" help:"The run is invalid if the generator itself was later than this with one request in a hundred." group:"Verdict"`
+}
+
+// Run sends the load and returns the verdict.
+func (c *runCmd) Run(s *session) error {
+	x, err := c.prepare(s)
+	if err != nil {
+		return err
+	}
+	u, err := parseTarget(c.URL)
+	if err != nil {
+		return err
+	}
+	if c.DryRun {
+		c.describe(s.stdout, x)
+		return nil
+	}
+	rules := x.plan.Rules
+	opts, err := c.connectionFlags.options(rules.NeedsBody, s.getenv)
+	if err != nil {
+		return err
+	}
+	tgt, err := target.New(opts)
+	if err != nil {
+		return usage("", "%v", optionError(err))
+	}
+	defer tgt.Close()
+	x.plan.NewSender = func(user int) (load.Sender, error) { return tgt.NewSender(user) }
+	if err := enoughFiles(x, c.Connections); err != nil {
+		return err
+	}
+	if err := target.Check(context.Background(), tgt, c.URL); err != nil {
+		return cannotRun("", "nothing was sent: %v", err)
+	}
+	if x.record.Model == "open" {
+		w := wake.New()
+		defer w.Close()
+		x.plan.Sleep = w.SleepUntil
+	}
+	if !c.Yes && !local(u, c.UnixSocket) {
+		c.describe(s.stderr, x)
+		yes, err := confirm(s.stdin, s.stderr, "Send this to "+u.Host+"?")
+		if err != nil {
+			return err
+		}
+		if !yes {
+			return cannotRun("", "nothing was sent: not confirmed")
+		}
+	}
+	return x.run()
+}
+
+// prepare turns the flags into an execution; nothing is opened or sent yet.
+func (c *runCmd) prepare(s *session) (*execution, error) {
+	req, err := c.requestFlags.build(c.URL, s.stdin, s.getenv)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.loadFlags.profile(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	rules, err := hit.ParseRules(c.Throttled, c.OK)
+	if err != nil {
+		return nil, usage("write 403, 4xx, 503+retry-after or '400:text'", "%v", err)
+	}
+	x := &execution{session: s, out: c.outputFlags, maxSendLag: c.MaxSendLag}
+	if c.MaxSendLag <= 0 {
+		return nil, usage("give a time such as 100ms", "--max-send-lag must be above zero")
+	}
+	if x.failIf, err = conditions("--fail-if", c.FailIf); err != nil {
+		return nil, err
+	}
+	if x.stopIf, err = conditions("--stop-if", c.StopIf); err != nil {
+		return nil, err
+	}
+	if err := c.outputFlags.check(); err != nil {
+		return nil, err
+	}
+	x.plan = load.Plan{
+		Scenario: load.RepeatBetween(req, p.wait.from, p.wait.to),
+		Rules:    rules, CatchUp: p.catchUp, RunTime: p.runTime, StopTimeout: c.StopTimeout,
+		MaxRequests: c.Requests, MaxThrottled: c.MaxThrottled, Seed: c.Seed,
+		Health: selfwatch.New().Sample,
+	}
+	x.record = planRecord{
+		Model: "closed", Words: p.words, Length: p.length, Planned: p.planned,
+		Rate: c.Rate, Stages: c.Stages, Burst: c.Burst, Every: c.Every, Schedule: c.Schedule, Poisson: c.Poisson,
+		Wait: c.Wait, Requests: c.Requests, MaxThrottled: c.MaxThrottled, StopTimeout: c.StopTimeout,
+		Timeout: c.Timeout, Connections: c.Connections, HTTP: c.HTTP, Throttled: c.Throttled, OK: c.OK,
+		MaxSendLag: c.MaxSendLag, Seed: c.Seed,
+	}
+	if p.level != nil {
+		x.plan.Users = *p.level
+		x.record.Users = p.level.String()
+	} else {
+		x.plan.Arrivals, x.plan.MaxUsers = p.arrivals, p.maxUsers
+		x.record.Model, x.record.MaxUsers, x.record.CatchUp = "open", p.maxUsers, c.CatchUp
+	}
+	x.meta.Seed, x.meta.Target = c.Seed, req.Method+" "+maskURL(req.URL)
+	return x, nil
+}
+
+// spareFiles are the descriptors left for everything but the users' connections.
+const spareFiles = 50
+
+// enoughFiles finds out before the start whether every user can have a connection.
+func enoughFiles(x *execution, connections string) error {
+	users := x.plan.MaxUsers
+	if x.record.Model == "closed" {
+		users = x.plan.Users.Max()
+	}
+	_, limit := selfwatch.Files()
+	if limit == 0 || connections == "shared" || users+spareFiles <= limit {
+		return nil
+	}
+	return cannotRun(fmt.Sprintf("raise it (ulimit -n %d), use fewer users, or --connections shared", users+spareFiles),
+		"%d users need a connection each, and this process may open %d files", users, limit)
+}
+
+// describe prints the plan with the most that it can send.
+func (c *runCmd) describe(w io.Writer, x *execution) {
+	fmt.Fprintf(w, "Request:  %s\n", x.meta.Target)
+	fmt.Fprintf(w, "Load:     %s\n", x.record.Words)
+	most := "as many requests as the users get answers for; bound them with --requests"
+	switch {
+	case x.record.Planned > 0:
+		most = plural(int(x.record.Planned), "request")
+	case c.Requests > 0:
+		most = plural(int(c.Requests), "request")
+	case x.record.Length > 0 && x.record.Model == "closed" && c.Wait != "":
+		if w, err := parseWait(c.Wait); err == nil && w.from > 0 {
+			n := float64(x.plan.Users.Max()) * (x.record.Length.Seconds()/w.from.Seconds() + 1)
+			most = fmt.Sprintf("%.0f requests, if answers take no time", n)
+		}
+	}
+	fmt.Fprintf(w, "At most:  %s\n", most)
+	for _, e := range x.stopIf {
+		fmt.Fprintf(w, "Stops if: %s\n", e)
+	}
+	for _, e := range x.failIf {
+		fmt.Fprintf(w, "Fails if: %s\n", e)
+	}
+}
+
+// conditions parses the values of a repeated flag; the error points into the one that is wrong.
+func conditions(flag string, texts []string) ([]*threshold.Expr, error) {
+	var out []*threshold.Expr
+	for _, t := range texts {
+		e, err := threshold.Parse(t)
+		if err != nil {
+			return nil, usage("docs/run.md lists what can be asked", "%s: %v", flag, err)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// optionError names the flag behind a wrong option of the sender.
+func optionError(err error) error {
+	var oe *target.OptionError
+	if !errors.As(err, &oe) {
+		return err
+	}
+	flags := map[string]string{
+		"TLS.CAFile": "--cacert", "TLS.CertFile": "--cert", "TLS.KeyFile": "--key", "TLS.ServerName": "--sni", "TLS.Min": "--tls-min",
+		"Proxy": "--proxy", "NoProxy": "--no-proxy", "Resolve": "--resolve", "ConnectTo": "--connect-to",
+		"SourceAddrs": "--source-ip", "UnixSocket": "--unix-socket", "HTTP": "--http", "MaxShared": "--max-shared", "UserAgent": "--user-agent",
+	}
+	if flag, ok := flags[oe.Field]; ok {
+		return fmt.Errorf("%s: %s", flag, oe.Reason)
+	}
+	return err
+}

@@ -1,0 +1,134 @@
+package lab
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/weir-dev/weir/internal/lab/cognito"
+	"github.com/weir-dev/weir/internal/lab/plain"
+	"github.com/weir-dev/weir/internal/lab/stand"
+	"github.com/weir-dev/weir/limit"
+)
+
+// Standin is one entry of the catalogue.
+type Standin struct {
+	// Name is what `weir lab NAME` calls it; Summary is one line without a full stop.
+	Name, Summary string
+
+	// New builds one. Options that it has no use for are ignored.
+	New func(Options) (Service, error)
+}
+
+// Options are the settings that stand-ins have in common. The zero value is each
+// one's default.
+type Options struct {
+	// Base is the URL under which the stand-in is reached, without a trailing
+	// slash; Start fills it in when it is empty.
+	Base string
+
+	// Quota is the main quota in requests per second; 0 means the stand-in's
+	// own default. Policy, when not nil, says it in full and wins over Quota.
+	Quota  int64
+	Policy *limit.Policy
+
+	// Latency, when not nil, replaces the stand-in's default.
+	Latency *stand.Latency
+
+	// Faults and Seed are as in stand.Config; RetryAfter as in cognito.Config.
+	Faults     stand.Faults
+	Seed       uint64
+	RetryAfter bool
+
+	// Clock is as in stand.Config.
+	Clock func() time.Time
+}
+
+// Service is a stand-in that has been built. It owns no goroutines, and can be
+// called as a handler without any socket.
+type Service interface {
+	http.Handler
+
+	// Stand is the machinery below it: counts, quotas, faults.
+	Stand() *stand.Stand
+
+	// Commands are shell lines to try when it is reached at base: a title and a
+	// line each, the first being a single request.
+	Commands(base string) [][2]string
+}
+
+// Catalogue returns the stand-ins, in the order in which to list them.
+func Catalogue() []Standin {
+	return []Standin{
+		{
+			Name:    "cognito",
+			Summary: "an Amazon Cognito user pool's token endpoint, 120 requests per second",
+			New:     newCognito,
+		},
+		{
+			Name:    "plain",
+			Summary: "answers what the path asks for: /status/503, /delay/200ms, /bytes/1000",
+			New:     newPlain,
+		},
+	}
+}
+
+// Find returns the stand-in of a name; the error lists those there are.
+func Find(name string) (Standin, error) {
+	var names []string
+	for _, s := range Catalogue() {
+		if s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return Standin{}, fmt.Errorf("lab: there is no stand-in %q: there are %s", name, strings.Join(names, ", "))
+}
+
+// cognitoLatency is what the Cognito stand-in waits by default: answers of the
+// real one take tens of milliseconds, and its refusals visibly less.
+var cognitoLatency = stand.Latency{Base: 20 * time.Millisecond, Jitter: 20 * time.Millisecond}
+
+func newCognito(o Options) (Service, error) {
+	latency := cognitoLatency
+	if o.Latency != nil {
+		latency = *o.Latency
+	}
+	policy, err := o.policy()
+	if err != nil {
+		return nil, err
+	}
+	return cognito.New(cognito.Config{
+		Issuer:               o.Base,
+		ClientAuthentication: policy, UserAuthentication: policy,
+		RetryAfter: o.RetryAfter,
+		Latency:    latency, Faults: o.Faults, Seed: o.Seed, Clock: o.Clock,
+	})
+}
+
+func newPlain(o Options) (Service, error) {
+	cfg := plain.Config{Faults: o.Faults, Seed: o.Seed, Clock: o.Clock}
+	if o.Latency != nil {
+		cfg.Latency = *o.Latency
+	}
+	var err error
+	if cfg.Quota, err = o.policy(); err != nil {
+		return nil, err
+	}
+	return plain.New(cfg)
+}
+
+// policy is the quota that was asked for, or nil for the default.
+func (o Options) policy() (*limit.Policy, error) {
+	switch {
+	case o.Policy != nil:
+		return o.Policy, nil
+	case o.Quota < 0:
+		return nil, fmt.Errorf("lab: quota %d: must be at least 1 request per second", o.Quota)
+	case o.Quota == 0:
+		return nil, nil
+	}
+	p := cognito.PerSecond(o.Quota)
+	return &p, nil
+}

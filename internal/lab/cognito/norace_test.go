@@ -1,0 +1,5 @@
+//go:build !race
+
+package cognito
+
+const raced = 0.0

@@ -1,0 +1,208 @@
+package load
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-dev/weir/internal/pace"
+)
+
+// closed runs the closed model: users come and go as the level says, and each
+// of them iterates over and over. The highest numbers leave first.
+type closed struct {
+	e     *Engine
+	level pace.Level
+	want  atomic.Int64 // users below this number stay
+
+	mu      sync.Mutex
+	members []*member // by number
+}
+
+// member is one user of the closed model.
+type member struct {
+	c       *closed
+	id      int
+	running bool          // guarded by closed.mu
+	call    chan struct{} // holds one when the member is to look at want again
+}
+
+const (
+	startPause    = time.Second // after the first failure to start, doubling
+	startPauseMax = 30 * time.Second
+)
+
+func (c *closed) run(ctx context.Context) {
+	e := c.e
+	end := c.level.Length()
+	reason := "the plan ended"
+	if r := e.plan.RunTime; r > 0 && (end == 0 || r < end) {
+		end, reason = r, "the run time was reached"
+	}
+	for t := time.Duration(0); ctx.Err() == nil; {
+		c.set(c.level.At(t), t)
+		next, ok := c.level.Next(t)
+		over := end > 0 && (!ok || next >= end)
+		if over {
+			next = end
+		}
+		if !ok && !over {
+			<-ctx.Done()
+			break
+		}
+		if !e.sleepUntil(ctx, next) {
+			break
+		}
+		t = next
+		if over {
+			e.end(reason, true)
+			break
+		}
+	}
+	c.halt()
+}
+
+// set makes the number of users n, from the instant at of the plan.
+func (c *closed) set(n int, at time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := int(c.want.Swap(int64(n)))
+	for id := n; id < old; id++ {
+		c.members[id].alert()
+	}
+	for id := old; id < n; id++ {
+		if id == len(c.members) {
+			c.members = append(c.members, &member{c: c, id: id, call: make(chan struct{}, 1)})
+		}
+		m := c.members[id]
+		if m.running {
+			continue // it had not left yet, and now it will not
+		}
+		if !c.e.crew.join() {
+			return
+		}
+		m.running = true
+		go m.run(at)
+	}
+}
+
+// halt lets everybody go after the iteration under way.
+func (c *closed) halt() {
+	c.set(0, 0)
+	c.e.crew.close()
+}
+
+func (m *member) wanted() bool { return int64(m.id) < m.c.want.Load() && !m.c.e.ended() }
+
+func (m *member) alert() {
+	select {
+	case m.call <- struct{}{}:
+	default:
+	}
+}
+
+// done reports whether the member, which is about to leave, may: it may have
+// been wanted again in the meantime.
+func (m *member) done() bool {
+	m.c.mu.Lock()
+	defer m.c.mu.Unlock()
+	m.running = m.wanted()
+	return !m.running
+}
+
+func (m *member) run(from time.Duration) {
+	defer m.c.e.crew.leave()
+	defer func() {
+		// Subtle: reached with running set only by runtime.Goexit in a scenario.
+		m.c.mu.Lock()
+		m.running = false
+		m.c.mu.Unlock()
+	}()
+	wake := m.c.e.since() - from
+	for first := true; ; first = false {
+		m.serve(wake, first)
+		if m.done() {
+			return
+		}
+		wake = -1
+	}
+}
+
+// serve starts the user and iterates until it is no longer wanted.
+func (m *member) serve(wake time.Duration, first bool) {
+	e := m.c.e
+	s, u := m.hire(first)
+	defer s.dismiss()
+	if u == nil {
+		return
+	}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	due := e.since()
+	handed := due
+	for m.wanted() {
+		wait, err := s.iterate(u, due, handed, wake)
+		if err != nil {
+			if !s.cut {
+				e.noteScenario(err)
+			}
+			wait = max(wait, errorPause)
+		} else if s.sends == 0 {
+			wait = max(wait, idlePause)
+		}
+		if wait <= 0 {
+			due, wake = s.hit.done, -1
+			handed = due
+			continue
+		}
+		due = e.since() + wait
+		if !m.pause(timer, due) {
+			return
+		}
+		handed = e.since()
+		wake = handed - due
+	}
+}
+
+// hire starts the user, trying again for as long as it is wanted. The user is
+// nil when it is not wanted any more.
+func (m *member) hire(first bool) (*Session, User) {
+	e := m.c.e
+	for pause := startPause; ; pause = min(2*pause, startPauseMax) {
+		s, u, err := e.hire(m.id)
+		if err == nil || first && !s.cut {
+			e.reportStart(err)
+			first = false
+		}
+		if err == nil {
+			return s, u
+		}
+		if !s.cut {
+			e.noteScenario(err)
+		}
+		timer := time.NewTimer(pause)
+		wanted := m.pause(timer, e.since()+pause)
+		timer.Stop()
+		if !wanted {
+			return s, nil
+		}
+		s.dismiss()
+	}
+}
+
+// pause waits until that instant and reports whether the member is still wanted.
+func (m *member) pause(timer *time.Timer, until time.Duration) bool {
+	timer.Reset(until - m.c.e.since())
+	for {
+		if !m.wanted() {
+			return false
+		}
+		select {
+		case <-timer.C:
+			return m.wanted()
+		case <-m.call:
+			// Perhaps the call of an earlier step: look again, sleep on.
+		}
+	}
+}

@@ -1,0 +1,308 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/internal/pace"
+	"github.com/weir-dev/weir/internal/tally"
+)
+
+func mustLevel(t testing.TB, s string) pace.Level {
+	t.Helper()
+	l, err := pace.ParseLevel(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+var get = &hit.Request{URL: "http://test/path"}
+
+func TestUsersStartAtTheSpawnRate(t *testing.T) {
+	r := play(t, Plan{
+		Scenario: Repeat(get, time.Second), Users: pace.Users(300, mustRate(t, "100/s")), RunTime: 9995 * time.Millisecond, StopTimeout: time.Second,
+	}, after(0), nil)
+	for i, k := range r.ticks {
+		// At the very end of a tick the next user may be there already.
+		if want := min(300, 100*(i+1)); k.Users != want && k.Users != min(300, want+1) {
+			t.Errorf("%d users after %d s, want %d", k.Users, i+1, want)
+		}
+	}
+	// User k sends at k/100 s, and then every second, until 10 s.
+	if got := len(r.sent); got != 100*10+100*9+100*8 {
+		t.Errorf("sent %d, want 2700", got)
+	}
+	for i := range 300 {
+		if want := time.Duration(i) * 10 * time.Millisecond; i < 100 && r.sent[i] != want {
+			t.Errorf("user %d began at %v, want %v", i, r.sent[i], want)
+		}
+	}
+	if r.PeakUsers != 300 || r.Reason != "the run time was reached" || r.Elapsed != 9995*time.Millisecond {
+		t.Errorf("%+v", r.Result)
+	}
+	if got := r.totals.WakeLag; got.Count() == 0 || got.Max() != 0 {
+		t.Errorf("%d wake lags up to %v", got.Count(), got.Max())
+	}
+	if r.totals.Due != 0 || r.totals.Missed != 0 {
+		t.Errorf("due %d, missed %d in the closed model", r.totals.Due, r.totals.Missed)
+	}
+}
+
+// Think time is not response time, and the time it took to answer is.
+func TestClosedResponseTime(t *testing.T) {
+	for _, wait := range []time.Duration{0, 300 * time.Millisecond} {
+		r := play(t, Plan{
+			Scenario: Repeat(get, wait), Users: pace.Users(4, pace.Rate{}), RunTime: 7050 * time.Millisecond, StopTimeout: time.Second,
+		}, after(100*time.Millisecond), nil)
+		sum := r.totals.Outcome(hit.Admitted)
+		if sum.Response.Min() != 100*time.Millisecond || sum.Response.Max() != 100*time.Millisecond || sum.Service.Max() != 100*time.Millisecond {
+			t.Errorf("wait %v: response from %v to %v", wait, sum.Response.Min(), sum.Response.Max())
+		}
+		if want := int64(4 * (7050*time.Millisecond/(wait+100*time.Millisecond) + 1)); sum.Count != want {
+			t.Errorf("wait %v: %d, want %d", wait, sum.Count, want)
+		}
+	}
+}
+
+func TestLevelGoesUpAndDown(t *testing.T) {
+	type stay struct{ id, at int }
+	var mu sync.Mutex
+	seen := map[stay]bool{}
+	s := scenario(func(s *Session) (time.Duration, error) {
+		mu.Lock()
+		seen[stay{s.ID(), int(s.e.since() / time.Second)}] = true
+		mu.Unlock()
+		s.Send(get)
+		return 100 * time.Millisecond, nil
+	})
+	r := play(t, Plan{Scenario: s, Users: mustLevel(t, "10:5s,4:5s,8:5s"), StopTimeout: time.Second}, after(time.Millisecond), nil)
+	want := []int{10, 10, 10, 10, 4, 4, 4, 4, 4, 8, 8, 8, 8, 8, 8}
+	for i, k := range r.ticks {
+		if i < len(want) && k.Users != want[i] && i != 4 && i != 9 {
+			t.Errorf("tick %d: %d users, want %d", i, k.Users, want[i])
+		}
+	}
+	for id := range 10 {
+		for at := range 15 {
+			should := id < 4 || at < 5 || at >= 10 && id < 8
+			if seen[stay{id, at}] != should {
+				t.Errorf("user %d at %d s: active is %v, want %v", id, at, !should, should)
+			}
+		}
+	}
+	if r.Reason != "the plan ended" || r.Loaded != 15*time.Second {
+		t.Errorf("%+v", r.Result)
+	}
+}
+
+// A user who is to leave finishes what it is doing, and one who is wanted again
+// before that just stays.
+func TestLeavingUserMayStay(t *testing.T) {
+	started := 0
+	r := play(t, Plan{
+		Scenario: Repeat(get, 0), Users: mustLevel(t, "1:1s,0:1s,1:4s"), StopTimeout: 10 * time.Second,
+	}, func(int64, time.Duration) (int, time.Duration) { started++; return 200, 5 * time.Second }, nil)
+	if got := r.count(hit.Admitted); got != 2 || r.PeakUsers != 1 {
+		t.Errorf("%d requests by %d users, want 2 by 1", got, r.PeakUsers)
+	}
+}
+
+// scenario makes a Scenario of an iteration.
+type scenario func(s *Session) (time.Duration, error)
+
+func (f scenario) NewUser(_ int, s *Session) (User, error) { return scenarioUser{f, s}, nil }
+
+type scenarioUser struct {
+	f scenario
+	s *Session
+}
+
+func (u scenarioUser) Iterate(context.Context) (time.Duration, error) { return u.f(u.s) }
+
+func TestGracefulStop(t *testing.T) {
+	for _, tt := range []struct {
+		timeout         time.Duration
+		admitted, cut   int64
+		elapsed, oldest time.Duration
+	}{
+		{5 * time.Second, 20, 0, 12 * time.Second, 0},
+		{time.Second, 10, 10, 9 * time.Second, 3 * time.Second},
+		{0, 10, 10, 8 * time.Second, 2 * time.Second},
+	} {
+		t.Run(fmt.Sprint(tt.timeout), func(t *testing.T) {
+			r := play(t, Plan{
+				Scenario: Repeat(get, 0), Users: pace.Users(10, pace.Rate{}), StopTimeout: tt.timeout,
+			}, after(6*time.Second), func(e *Engine, _ func()) {
+				time.Sleep(8 * time.Second)
+				e.Stop("enough")
+			})
+			if got := r.count(hit.Admitted); got != tt.admitted || r.Unfinished != tt.cut || r.count(hit.Failed) != 0 {
+				t.Errorf("admitted %d, unfinished %d, failed %d; want %d, %d, 0", got, r.Unfinished, r.count(hit.Failed), tt.admitted, tt.cut)
+			}
+			if r.Elapsed != tt.elapsed || r.OldestUnfinished != tt.oldest || r.Loaded != 8*time.Second || r.Hard || r.Reason != "enough" {
+				t.Errorf("%+v", r.Result)
+			}
+		})
+	}
+}
+
+func TestHardStop(t *testing.T) {
+	for _, first := range []bool{false, true} { // a graceful stop comes first
+		r := play(t, Plan{
+			Scenario: Repeat(get, 0), Users: pace.Users(10, pace.Rate{}), StopTimeout: time.Hour,
+		}, after(6*time.Second), func(e *Engine, cancel func()) {
+			if first {
+				time.Sleep(time.Second)
+				e.Stop("enough")
+			}
+			time.Sleep(time.Second)
+			cancel()
+		})
+		if !r.Hard || r.Unfinished != 10 || len(r.sent) != 10 || r.count(hit.Failed)+r.count(hit.Admitted) != 0 {
+			t.Errorf("%+v, sent %d", r.Result, len(r.sent))
+		}
+		if want := map[bool]string{false: "interrupted", true: "enough"}[first]; r.Reason != want {
+			t.Errorf("reason %q, want %q", r.Reason, want)
+		}
+	}
+}
+
+func TestStopBeforeRun(t *testing.T) {
+	for name, p := range map[string]Plan{
+		"closed": {Users: pace.Users(10, pace.Rate{})},
+		"open":   {Arrivals: pace.Constant(mustRate(t, "10/s"), 0), MaxUsers: 1},
+	} {
+		p.Scenario = Repeat(get, 0)
+		p.NewSender = func(int) (Sender, error) { t.Errorf("%s: a user was started", name); return nil, nil }
+		e, err := New(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Stop("too late")
+		ticks := 0
+		r, err := e.Run(t.Context(), func(*tally.Tick) { ticks++ })
+		if err != nil || r.Reason != "too late" || ticks != 1 {
+			t.Errorf("%s: %+v, %v, %d ticks", name, r, err, ticks)
+		}
+		if _, err := e.Run(t.Context(), nil); err == nil {
+			t.Errorf("%s: an engine ran twice", name)
+		}
+	}
+}
+
+// A user that does not heed its context is left behind, and said to be.
+func TestAbandonedUser(t *testing.T) {
+	s := scenario(func(s *Session) (time.Duration, error) {
+		s.Send(get)
+		if s.ID() == 0 {
+			s.Pause(0) // records the request
+			time.Sleep(time.Hour)
+			s.Send(get) // refused
+		}
+		return time.Second, nil
+	})
+	r := play(t, Plan{Scenario: s, Users: pace.Users(3, pace.Rate{}), RunTime: 9950 * time.Millisecond, StopTimeout: time.Second}, after(0), nil)
+	if r.Abandoned != 1 || r.Elapsed != 10950*time.Millisecond+abandonAfter || len(r.sent) != 21 {
+		t.Errorf("%+v, sent %d", r.Result, len(r.sent))
+	}
+}
+
+func TestEmptyIterationsDoNotSpin(t *testing.T) {
+	n := 0
+	s := scenario(func(*Session) (time.Duration, error) { n++; return 0, nil })
+	r := play(t, Plan{Scenario: s, Users: pace.Users(1, pace.Rate{}), RunTime: 995 * time.Millisecond}, after(0), nil)
+	if n != 100 || len(r.sent) != 0 {
+		t.Errorf("%d empty iterations in a second, want 100", n)
+	}
+}
+
+func TestScenarioErrorsAndPanics(t *testing.T) {
+	n := 0
+	s := scenario(func(s *Session) (time.Duration, error) {
+		n++
+		switch {
+		case s.ID() == 0:
+			s.Send(get)
+			return 100 * time.Millisecond, nil
+		case n%3 == 0:
+			return 0, errors.New("no token\nin the page")
+		default:
+			var m map[string]int
+			m["x"] = 1
+			return 0, nil
+		}
+	})
+	r := play(t, Plan{Scenario: s, Users: pace.Users(2, pace.Rate{}), RunTime: 9950 * time.Millisecond, StopTimeout: time.Second}, after(0), nil)
+	if r.err != nil || len(r.sent) != 100 {
+		t.Errorf("err %v, the good user sent %d, want 100", r.err, len(r.sent))
+	}
+	errs := r.totals.Errors()
+	var total int64
+	text := ""
+	for _, e := range errs {
+		total += e.Count
+		text += e.Text + "\n"
+		if e.Name != "(scenario)" || e.Failure != hit.OtherFailure {
+			t.Errorf("row %+v", e)
+		}
+	}
+	if len(errs) != 2 || total != 100 {
+		t.Errorf("%d kinds of error, %d in all, want 2 and 100: %s", len(errs), total, text)
+	}
+	for _, want := range []string{"no token in the page", "panic: assignment to entry in nil map at closed_test.go:", "TestScenarioErrorsAndPanics"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+	if r.count(hit.Failed) != 0 {
+		t.Errorf("%d hits failed, want 0: the requests were fine", r.count(hit.Failed))
+	}
+}
+
+func TestUserStartsOnRetry(t *testing.T) {
+	tries := map[int]int{}
+	var mu sync.Mutex
+	fails := startScenario(func(id int, s *Session) error {
+		mu.Lock()
+		defer mu.Unlock()
+		tries[id]++
+		if id == 1 && tries[id] < 3 {
+			return errors.New("login refused")
+		}
+		if id == 2 {
+			panic("bad user")
+		}
+		return nil
+	})
+	r := play(t, Plan{Scenario: fails, Users: pace.Users(3, pace.Rate{}), RunTime: 9500 * time.Millisecond, StopTimeout: time.Second}, after(time.Second), nil)
+	// User 1 is there after 1 s and 2 s more; user 2 tries at 0, 1, 3 and 7 s.
+	if tries[0] != 1 || tries[1] != 3 || tries[2] != 4 || len(r.sent) != 10+7 || r.err != nil {
+		t.Errorf("tries %v, sent %d, err %v", tries, len(r.sent), r.err)
+	}
+}
+
+type startScenario func(id int, s *Session) error
+
+func (f startScenario) NewUser(id int, s *Session) (User, error) {
+	if err := f(id, s); err != nil {
+		return nil, err
+	}
+	return scenarioUser{func(s *Session) (time.Duration, error) { s.Send(get); return 0, nil }, s}, nil
+}
+
+func TestNobodyCanStart(t *testing.T) {
+	fails := startScenario(func(int, *Session) error { return errors.New("login refused") })
+	for users, latest := range map[int]time.Duration{1: 0, 7: 600 * time.Millisecond, 1000: 10 * time.Second} {
+		r := play(t, Plan{Scenario: fails, Users: pace.Users(users, mustRate(t, "10/s")), RunTime: time.Hour}, after(0), nil)
+		if r.err == nil || r.err.Error() != "no user could start: login refused" || r.Elapsed > latest {
+			t.Errorf("%d users: %v after %v, want an error within %v", users, r.err, r.Elapsed, latest)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package load
+
+import "sync"
+
+// manyUsers is how many users must have failed to start, and none succeeded,
+// for the run to be given up; fewer when there are fewer.
+const manyUsers = 100
+
+// crew counts the users who are alive.
+type crew struct {
+	mu      sync.Mutex
+	alive   int
+	peak    int
+	closed  bool
+	atClose int           // users alive when it was closed
+	gone    chan struct{} // closed when it is closed and the last user has left
+
+	limit   int  // most users there can be
+	started bool // a user has started
+	failed  int  // users that did not
+	err     error
+}
+
+func newCrew(limit int) *crew { return &crew{gone: make(chan struct{}), limit: limit} }
+
+// join counts a user in. It reports false when nobody may join any more.
+func (c *crew) join() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.alive++
+	c.peak = max(c.peak, c.alive)
+	return true
+}
+
+func (c *crew) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.alive--
+	if c.closed && c.alive == 0 {
+		close(c.gone)
+	}
+}
+
+// close lets nobody join any more. It may be called again.
+func (c *crew) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.atClose = c.alive
+	if c.alive == 0 {
+		close(c.gone)
+	}
+}
+
+// report tells how the first attempt of a user to start went. It returns an
+// error when it looks as if nobody can.
+func (c *crew) report(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		c.started = true
+		return nil
+	}
+	if c.err == nil {
+		c.err = err
+	}
+	c.failed++
+	if c.started || c.failed < min(c.limit, manyUsers) {
+		return nil
+	}
+	return c.err
+}
+
+// count returns the users alive now and, once it is closed, at that moment.
+func (c *crew) count() (alive, atClose, peak int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.alive, c.atClose, c.peak
+}
+
+// neverStarted returns why no user has started, nil when one has.
+func (c *crew) neverStarted() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.started {
+		return nil
+	}
+	return c.err
+}

@@ -1,0 +1,451 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weir-dev/weir/internal/header"
+	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/limit"
+	"pgregory.net/rapid"
+)
+
+// The sketch of the design document, with everything a file can say.
+const example = `# yaml-language-server: $schema=policy.schema.json
+policies:
+  - name: token endpoint
+    match: POST /oauth2/token
+    key: request.basic_user
+    algorithm: token-bucket
+    limit: 120
+    window: 1s
+    burst: 120
+    align: clock
+    count-denied: false
+    warn-at: 80%
+    answer: cognito
+  - name: "calendar"
+    match: [GET /a, "/b/{id}/**"]
+    key: request.header["X-Api-Key"]
+    algorithm: quota
+    limit: 1000
+    period: month
+    location: Europe/Berlin
+    cost: 2
+    answer:
+      status: 403
+      fields: x-ratelimit
+      headers:
+        Content-Type: text/plain
+        X-Reason: "quota: gone"
+      body: |
+        Out of call volume quota.
+        Try again in {retry-after} seconds.
+  - algorithm: fixed-window
+    limit: 3
+    window: 1m30s
+    phase: 15s
+    warn-at: 0.5
+  - algorithm: leaky-bucket
+    limit: 1
+    window: 100ms
+    burst: 20
+    undelayed: 8
+    max-delay: 1s
+  - {algorithm: fixed-window, limit: 5, window: 1d, align: first-request, key: global}
+  - {algorithm: quota, limit: 9, window: 7d12h, start: 2026-01-31T00:00:00+01:00}
+  - {algorithm: concurrency, limit: 4, key: 'request.query["tenant"]', match: "DELETE"}
+`
+
+func parse(t *testing.T, text string) *File {
+	t.Helper()
+	f, err := Parse("test.yaml", []byte(text))
+	if err != nil {
+		t.Fatalf("Parse:\n%v", err)
+	}
+	return f
+}
+
+func TestParse(t *testing.T) {
+	f := parse(t, example)
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Policy{
+		{Policy: limit.Policy{Name: "token endpoint", Limit: 120, Window: time.Second, Burst: 120, WarnAt: 0.8},
+			Match: []Match{{Methods: []string{"POST"}, Path: "/oauth2/token"}}, Key: Key{Kind: BasicUser}, Cost: 1, Answer: Answer{Name: "cognito"}},
+		{Policy: limit.Policy{Name: "calendar", Algorithm: limit.Quota, Limit: 1000, Period: limit.PerMonth, Location: berlin},
+			Match: []Match{{Methods: []string{"GET"}, Path: "/a"}, {Path: "/b/{id}/**"}}, Key: Key{Kind: Header, Name: "X-Api-Key"}, Cost: 2,
+			Answer: Answer{Status: 403, Dialect: header.XRateLimit, Headers: []hit.Field{{Name: "Content-Type", Value: "text/plain"}, {Name: "X-Reason", Value: "quota: gone"}},
+				Body: "Out of call volume quota.\nTry again in {retry-after} seconds.\n"}},
+		{Policy: limit.Policy{Algorithm: limit.FixedWindow, Limit: 3, Window: 90 * time.Second, Phase: 15 * time.Second, WarnAt: 0.5}, Cost: 1},
+		{Policy: limit.Policy{Algorithm: limit.LeakyBucket, Limit: 1, Window: 100 * time.Millisecond, Burst: 20, Undelayed: 8, MaxDelay: time.Second}, Cost: 1},
+		{Policy: limit.Policy{Algorithm: limit.FixedWindow, Limit: 5, Window: 24 * time.Hour, Align: limit.AlignFirst}, Cost: 1},
+		{Policy: limit.Policy{Algorithm: limit.Quota, Limit: 9, Window: 180 * time.Hour, Start: time.Date(2026, 1, 30, 23, 0, 0, 0, time.UTC)}, Cost: 1},
+		{Policy: limit.Policy{Algorithm: limit.Concurrency, Limit: 4}, Match: []Match{{Methods: []string{"DELETE"}}}, Key: Key{Kind: Query, Name: "tenant"}, Cost: 1},
+	}
+	if len(f.Policies) != len(want) {
+		t.Fatalf("%d policies, want %d", len(f.Policies), len(want))
+	}
+	for i := range want {
+		if got, want := text(f.Policies[i]), text(want[i]); got != want {
+			t.Errorf("policy %d\n got %s\nwant %s", i, got, want)
+		}
+		if _, err := f.Policies[i].New(time.Unix(0, 0)); err != nil {
+			t.Errorf("policy %d: New: %v", i, err)
+		}
+	}
+}
+
+// text is a policy in a form that compares time zones by name.
+func text(p Policy) string {
+	zone := "-"
+	if p.Location != nil {
+		zone = p.Location.String()
+		p.Location = nil
+	}
+	return fmt.Sprintf("%#v %s", p, zone)
+}
+
+func TestAliases(t *testing.T) {
+	f := parse(t, `
+policies:
+  - &base
+    name: a
+    limit: 10
+    window: &w 1s
+    key: request.ip
+  - <<: *base
+    name: b
+    limit: 20
+  - name: c
+    limit: 5
+    window: *w
+`)
+	got := ""
+	for _, p := range f.Policies {
+		got += fmt.Sprintf("%s %d/%v %s; ", p.Name, p.Limit, p.Window, p.Key)
+	}
+	if want := "a 10/1s request.ip; b 20/1s request.ip; c 5/1s global; "; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Every problem is told, each at its place: line:column path and part of the reason.
+func TestErrors(t *testing.T) {
+	cases := []struct {
+		name, file string
+		want       []string
+	}{
+		{"empty", "", []string{"test.yaml: the file is empty"}},
+		{"a comment only", "# hello\n", []string{"test.yaml: the file is empty"}},
+		{"no mapping", "- a\n", []string{"1:1: this is a list; it must be a mapping with policies:"}},
+		{"other top", "policy:\n  - limit: 1\n", []string{"policies: is missing", "1:1: policy: no such field; did you mean policies?"}},
+		{"no list", "policies:\n  limit: 1\n", []string{"policies: this is a mapping; it must be a list"}},
+		{"empty list", "policies: []\n", []string{"the list is empty"}},
+		{"entry is text", "policies:\n  - hello\n", []string{"2:5: policies[0]: this is text"}},
+		{"entry is nothing", "policies:\n  -\n", []string{"policies[0]: this is nothing"}},
+		{"second document", "policies:\n  - {limit: 1, window: 1s}\n---\na: b\n", []string{"a second document"}},
+		{"not YAML", "policies: [\n", []string{"not YAML"}},
+		{"bad indentation", "policies:\n  - limit: 1\n window: 1s\n", []string{"3:2: not YAML"}},
+		{"several at once", "policies:\n  - name: a\n    limit: 0\n    windw: 1s\n    key: request.cookie\n    answer: nope\n  - name: a\n    limit: x\n", []string{
+			"2:5: policies[0].window: must be longer than zero",
+			"3:12: policies[0].limit: must be at least 1",
+			"4:5: policies[0].windw: no such field; did you mean window?",
+			`5:18: policies[0].key: the key "request.cookie" is not understood; supported are global, request.ip`,
+			`6:13: policies[0].answer: no answer is called "nope"; known are cognito`,
+			"7:5: policies[1].window: must be longer than zero",
+			`7:11: policies[1].name: policies[0] has the name "a" already`,
+			"8:12: policies[1].limit: this is text; it must be a whole number",
+		}},
+		{"missing limit", "policies:\n  - name: a\n    window: 1s\n", []string{"2:5: policies[0].limit: missing"}},
+		{"field twice", "policies:\n  - limit: 1\n    window: 1s\n    limit: 2\n", []string{"4:5: policies[0].limit: given twice, first in line 2"}},
+		{"wrong for the algorithm", "policies:\n  - algorithm: sliding-log\n    limit: 1\n    window: 1s\n    burst: 5\n    phase: 1ms\n", []string{"5:12: policies[0].burst: means nothing for sliding-log", "6:12: policies[0].phase: means nothing"}},
+		{"unknown algorithm", "policies:\n  - algorithm: bucket\n    limit: 1\n", []string{"2:16: policies[0].algorithm: "}},
+		{"unknown alignment", "policies:\n  - {limit: 1, window: 1s, align: noon}\n", []string{"2:35: policies[0].align: "}},
+		{"unknown period", "policies:\n  - {algorithm: quota, limit: 1, period: decade}\n", []string{"policies[0].period: "}},
+		{"period none", "policies:\n  - {algorithm: quota, limit: 1, period: none, window: 1s}\n", []string{"leave period out"}},
+		{"durations", "policies:\n  - {limit: 1, window: 60}\n  - {limit: 1, window: fast}\n  - {limit: 1, window: }\n  - {limit: 1, window: [1s]}\n  - {limit: 1, window: -1s}\n  - {limit: 1, window: 9999999d}\n", []string{
+			"2:24: policies[0].window: 60 has no unit; write for example 60s", `3:24: policies[1].window: "fast" is not a duration`,
+			"4:16: policies[2].window: has no value", "policies[3].window: this is a list", `6:24: policies[4].window: "-1s" is not a duration`, `policies[5].window: "9999999d" is not`,
+		}},
+		{"shares", "policies:\n  - {limit: 1, window: 1s, warn-at: 80}\n  - {limit: 1, window: 1s, warn-at: 120%}\n  - {limit: 1, window: 1s, warn-at: most}\n  - {limit: 1, window: 1s, warn-at: 1.5}\n  - {limit: 1, window: 1s, warn-at: true}\n  - {limit: 1, window: 1s, warn-at: .nan}\n  - {limit: 1, window: 1s, warn-at: -1}\n", []string{
+			"for a percentage write 80%", "from 0% to 100%", `"most" is not a percentage`, "from 0% to 100%", "this is true or false", "this is a number", "from 0% to 100%",
+		}},
+		{"numbers", "policies:\n  - {limit: \"5\", window: 1s}\n  - {limit: 1.5, window: 1s}\n  - {limit: 99999999999999999999, window: 1s}\n  - {limit: -5, window: 1s}\n  - {limit: , window: 1s}\n  - {limit: 18446744073709551615, window: 1s}\n", []string{
+			"this is text; it must be a whole number without quotes", "this is a number; it must be a whole number", "policies[2].limit: ", "must not be negative", "this is nothing", "too large",
+		}},
+		{"texts", "policies:\n  - {name: 5, limit: 1, window: 1s}\n  - {name: [a], limit: 1, window: 1s}\n  - {name: , limit: 1, window: 1s}\n", []string{"so put it in quotes", "this is a list", "has no value"}},
+		{"bools", "policies:\n  - {limit: 1, window: 1s, count-denied: maybe}\n", []string{"it must be true or false"}},
+		{"cost", "policies:\n  - {limit: 1, window: 1s, cost: 0}\n", []string{"2:34: policies[0].cost: must be at least 1"}},
+		{"places", "policies:\n  - {algorithm: quota, limit: 1, period: day, location: Atlantis}\n  - {algorithm: quota, limit: 1, period: day, location: Local}\n  - {algorithm: quota, limit: 1, period: day, location: \"\"}\n", []string{`"Atlantis" is not a known time zone`, `"Local" is not`, `"" is not`}},
+		{"start", "policies:\n  - {algorithm: quota, limit: 1, window: 1h, start: yesterday}\n", []string{`"yesterday" is not a time`}},
+		{"match", "policies:\n  - {limit: 1, window: 1s, match: post /x}\n  - limit: 1\n    window: 1s\n    match:\n      - GET /a\n      - GET  /b\n      - 5\n  - {limit: 1, window: 1s, match: []}\n", []string{
+			"2:35: policies[0].match: a method has capital letters", "7:13: policies[1].match[1]: a path starts with", "8:9: policies[1].match[2]: this is a number", "the list is empty",
+		}},
+		{"keys", "policies:\n  - limit: 1\n    window: 1s\n    key: 'request.header[\"X Y\"]'\n", []string{`4:27: policies[0].key: " " cannot be in the name of a header`}},
+		{"answer", "policies:\n  - limit: 1\n    window: 1s\n    answer:\n      status: 200\n      fields: morse\n      headers: {\"a b\": c, d: 5, \"\": x, e: \"f\\r\\ng\"}\n      body: [x]\n      tail: y\n", []string{
+			"5:15: policies[0].answer.status: must be from 400 to 599", `"morse" is not a form of limit fields`, "cannot be in the name of a header", "so put it in quotes", "name of the header is empty", "line end", "body: this is a list", "answer.tail: no such field",
+		}},
+		{"answer without status", "policies:\n  - limit: 1\n    window: 1s\n    answer: {body: x}\n", []string{"policies[0].answer.status: missing"}},
+		{"answer headers", "policies:\n  - limit: 1\n    window: 1s\n    answer: {status: 429, headers: [a]}\n", []string{"it must be a mapping of names to values"}},
+		{"not yet", "policies:\n  - limit: 1\n    window: 1s\n    on-store-error: open\n", []string{"on-store-error: no such field; known are name, match, key"}},
+		{"aliases", "policies:\n  - *nobody\n  - limit: *never\n", []string{`no anchor is called &"nobody"`, `no anchor is called &"never"`}},
+		{"a loop", "policies: &a\n  - *a\n", []string{"policies[0]: this is a list"}},
+		{"tags", "policies:\n  - !!map {limit: 1}\n", []string{"tags such as"}},
+		{"complex keys", "policies:\n  - ? [a]\n    : b\n    limit: 1\n    window: 1s\n", []string{""}},
+		{"too deep", "policies: " + strings.Repeat("[", 60) + "\n", []string{"more than 50 levels"}},
+		{"too large", strings.Repeat("#", maxBytes+1), []string{"split it"}},
+		{"too many", "policies:\n" + strings.Repeat("  - {limit: 1, window: 1s}\n", maxPolicies+1), []string{"1001 policies, more than 1000"}},
+	}
+	ran := 0
+	for _, c := range cases {
+		ran++
+		_, err := Parse("test.yaml", []byte(c.file))
+		var all Errors
+		if !errors.As(err, &all) {
+			t.Errorf("%s: Parse = %v, want Errors", c.name, err)
+			continue
+		}
+		if len(all) != len(c.want) {
+			t.Errorf("%s: %d problems, want %d:\n%v", c.name, len(all), len(c.want), err)
+			continue
+		}
+		for i, want := range c.want {
+			first, _, _ := strings.Cut(all[i].Error(), "\n")
+			if !strings.Contains(first, want) || !strings.HasPrefix(first, "test.yaml:") {
+				t.Errorf("%s: problem %d is\n%s\nwant\n%s", c.name, i, first, want)
+			}
+		}
+	}
+	if ran < 40 {
+		t.Fatalf("%d files ran, want at least 40", ran)
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	_, err := Parse("api.limit.yaml", []byte("policies:\n  - name: a\n\n    limit: ten # requests\n    window: 1s\n"))
+	const want = `api.limit.yaml:4:12: policies[0].limit: this is text; it must be a whole number without quotes
+    4 |     limit: ten # requests
+      |            ^`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	var one *Error
+	if !errors.As(err, &one) || one.Line != 4 || one.Column != 12 || one.Path != "policies[0].limit" {
+		t.Errorf("As *Error = %+v", one)
+	}
+}
+
+func TestExcerpt(t *testing.T) {
+	cases := []struct {
+		line   string
+		column int
+	}{
+		{"", 1}, {"", 9}, {"abc", 2}, {"abc", 99}, {"\ta\tb", 4}, {strings.Repeat("x", 300), 250}, {strings.Repeat("é", 300), 1}, {"\xff\xfe", 2}, {"abc", -1},
+	}
+	for _, c := range cases {
+		text, mark := excerpt(c.line, c.column)
+		if n := len([]rune(text)); n > maxExcerpt+2 {
+			t.Errorf("excerpt(%.20q…, %d): %d characters", c.line, c.column, n)
+		}
+		if !strings.HasSuffix(mark, "^") || len(mark) > maxExcerpt+2 {
+			t.Errorf("excerpt(%.20q…, %d): mark %q", c.line, c.column, mark)
+		}
+	}
+	if text, mark := excerpt("a: été x", 8); text != "a: été x" || mark != "       ^" {
+		t.Errorf("excerpt = %q, %q", text, mark)
+	}
+}
+
+// More problems than anyone reads are cut off.
+func TestManyErrors(t *testing.T) {
+	_, err := Parse("f", []byte("policies:\n"+strings.Repeat("  - {limit: x, window: y, key: z, match: w}\n", 100)))
+	var all Errors
+	if !errors.As(err, &all) || len(all) != maxErrors {
+		t.Errorf("%d problems, want %d", len(all), maxErrors)
+	}
+}
+
+func drawPolicy(t *rapid.T, i int) Policy {
+	p := Policy{Cost: rapid.Int64Range(1, 5).Draw(t, "cost")}
+	odd := rapid.SampledFrom([]string{"", "a", "yes", "No", "null", "~", "5", "1e3", "0x1F", "1_000", ".inf", " lead", "trail ", "a: b", "a #b", "#c", "- d", "? e", "! f", "&g", "*h", "{i}", "[j]", "k, l", "|", ">", "%m", "@n", "`o", "\"p\"", "'q'", "\\r", "tab\tx", "line\nbreak", "\n", "cr\rx", "nul\x00", "del\x7f", "nel\u0085", "ls\u2028", "bom\ufeff", "日本", "2026-01-31", "=", "<<", "---", "...", "a:", ":a", "-", "x-"})
+	name := odd.Draw(t, "name")
+	if name != "" {
+		p.Name = fmt.Sprint(name, i)
+		if rapid.Bool().Draw(t, "bare") && i == 0 {
+			p.Name = name
+		}
+	}
+	p.Limit = rapid.Int64Range(1, 1_000_000).Draw(t, "limit")
+	p.Window = time.Duration(rapid.Int64Range(1, int64(24*time.Hour)).Draw(t, "window"))
+	p.Algorithm = rapid.SampledFrom(limit.Algorithms()).Draw(t, "algorithm")
+	maybe := func(label string) bool { return rapid.Bool().Draw(t, label) }
+	switch p.Algorithm {
+	case limit.TokenBucket, limit.RefillBucket:
+		p.Burst = rapid.Int64Range(0, 1000).Draw(t, "burst")
+	case limit.LeakyBucket:
+		p.Burst = rapid.Int64Range(0, 1000).Draw(t, "burst")
+		p.Undelayed = rapid.Int64Range(0, p.Burst).Draw(t, "undelayed")
+		p.MaxDelay = time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "max-delay"))
+	case limit.FixedWindow:
+		p.Align = rapid.SampledFrom([]limit.Align{limit.AlignClock, limit.AlignFirst}).Draw(t, "align")
+	case limit.Concurrency:
+		p.Window = 0
+	case limit.Quota:
+		switch {
+		case maybe("period"):
+			p.Window = 0
+			p.Period = rapid.SampledFrom([]limit.Period{limit.PerHour, limit.PerDay, limit.PerWeek, limit.PerMonth, limit.PerYear}).Draw(t, "which")
+			if maybe("zone") {
+				p.Location = time.UTC
+			}
+		case maybe("start"):
+			p.Start = time.Unix(rapid.Int64Range(0, 4_000_000_000).Draw(t, "start"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).UTC()
+		}
+	}
+	if (p.Algorithm == limit.FixedWindow && p.Align == limit.AlignClock || p.Algorithm == limit.SlidingWindow || p.Algorithm == limit.RefillBucket) && maybe("phase") {
+		p.Phase = time.Duration(rapid.Int64Range(0, int64(p.Window)-1).Draw(t, "phase"))
+	}
+	if p.Algorithm != limit.LeakyBucket && p.Algorithm != limit.Concurrency {
+		p.CountDenied = maybe("count-denied")
+	}
+	if maybe("warn") {
+		p.WarnAt = rapid.SampledFrom([]float64{0.8, 0.07, 0.333, 1, 0.123456789012345, 1e-9}).Draw(t, "warn-at")
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "matches") {
+		m, err := ParseMatch(rapid.SampledFrom([]string{"*", "POST", "POST,GET", "/", "/a/*", "GET /a/{id}/**", "/**", "/a:b/c%20d/ü", "/-/[x]/'q'", "DELETE /\"x\"/&/!"}).Draw(t, "match"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Match = append(p.Match, m)
+	}
+	p.Key = rapid.SampledFrom([]Key{{}, {Kind: IP}, {Kind: BasicUser}, {Kind: Path}, {Kind: Header, Name: "X-Api-Key"}, {Kind: Query, Name: "té st#1: "}, {Kind: Query, Name: `a"b`}}).Draw(t, "key")
+	switch rapid.IntRange(0, 2).Draw(t, "answer") {
+	case 1:
+		p.Answer.Name = rapid.SampledFrom(KnownAnswers()).Draw(t, "known")
+	case 2:
+		p.Answer.Status = rapid.IntRange(400, 599).Draw(t, "status")
+		p.Answer.Dialect = rapid.SampledFrom(append(header.Writable(), "")).Draw(t, "fields")
+		for j := range rapid.IntRange(0, 3).Draw(t, "headers") {
+			value := strings.Map(func(r rune) rune {
+				if r < ' ' && r != '\t' || r == 0x7f {
+					return -1
+				}
+				return r
+			}, odd.Draw(t, "value"))
+			p.Answer.Headers = append(p.Answer.Headers, hit.Field{Name: fmt.Sprint([]string{"X-A", "null", "on", "5"}[j], i), Value: value})
+		}
+		p.Answer.Body = odd.Draw(t, "body")
+	}
+	return p
+}
+
+// What Marshal writes, Parse reads back, and the schema accepts.
+func TestRoundTrip(t *testing.T) {
+	schema := compiled(t)
+	rapid.Check(t, func(t *rapid.T) {
+		var f File
+		for i := range rapid.IntRange(1, 3).Draw(t, "policies") {
+			f.Policies = append(f.Policies, drawPolicy(t, i))
+		}
+		printed, err := Marshal(&f)
+		if err != nil {
+			t.Fatalf("Marshal(%+v): %v", f, err)
+		}
+		got, err := Parse("printed", printed)
+		if err != nil {
+			t.Fatalf("Parse of\n%s\n%v", printed, err)
+		}
+		for i := range f.Policies {
+			if got, want := text(got.Policies[i]), text(f.Policies[i]); got != want {
+				t.Fatalf("\n%s\n got %s\nwant %s", printed, got, want)
+			}
+		}
+		if err := schema(printed); err != nil {
+			t.Fatalf("the schema refuses\n%s\n%v", printed, err)
+		}
+	})
+}
+
+func TestMarshalRefuses(t *testing.T) {
+	for _, p := range []Policy{
+		{},
+		{Policy: limit.Policy{Limit: 1, Window: time.Second}, Answer: Answer{Status: 200}},
+		{Policy: limit.Policy{Limit: 1, Window: time.Second}, Answer: Answer{Name: "x"}},
+		{Policy: limit.Policy{Limit: 1, Window: time.Second}, Key: Key{Kind: 99}},
+	} {
+		if out, err := Marshal(&File{Policies: []Policy{p}}); err == nil {
+			t.Errorf("Marshal(%+v) = %s, want an error", p, out)
+		}
+	}
+	if _, err := Marshal(&File{}); err == nil {
+		t.Error("Marshal of no policies succeeds")
+	}
+	// A policy made in Go need not say its cost.
+	out, err := Marshal(&File{Policies: []Policy{{Policy: limit.Policy{Limit: 1, Window: time.Minute}}}})
+	if want := "policies:\n  - algorithm: token-bucket\n    limit: 1\n    window: 1m\n"; err != nil || string(out) != want {
+		t.Errorf("Marshal = %q, %v, want %q", out, err, want)
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	names := KnownAnswers()
+	if len(names) != 3+len(header.Writable()) {
+		t.Errorf("%d known answers: %v", len(names), names)
+	}
+	for _, name := range names {
+		a, ok := Answer{Name: name}.Spelled()
+		if !ok || a.Name != "" || a.Status != 429 {
+			t.Errorf("Spelled of %s = %+v, %v", name, a, ok)
+		}
+	}
+	if a, ok := (Answer{}).Spelled(); !ok || a.Status != 429 || a.Dialect != header.Draft {
+		t.Errorf("Spelled of nothing = %+v, %v", a, ok)
+	}
+	if _, ok := (Answer{Name: "x"}).Spelled(); ok {
+		t.Error("Spelled of an unknown name succeeds")
+	}
+	own := Answer{Status: 503, Body: "x"}
+	if a, ok := own.Spelled(); !ok || a.Status != 503 || a.Body != "x" || a.Dialect != "" {
+		t.Errorf("Spelled of %+v = %+v, %v", own, a, ok)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(example))
+	f.Add([]byte("policies: &a\n  - *a\n  - <<: *a\n    limit: 1\n  - <<: {<<: {limit: 2}}\n"))
+	f.Add([]byte("policies:\n\t- limit: !!int 1\n    match: [\"POST /\\u0000\", 'x', |\n a]\n"))
+	f.Add([]byte("? {a: b}\n: - c\n...\n---\n%YAML 1.2\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 4096 {
+			return // the time of the YAML library is quadratic
+		}
+		file, err := Parse("fuzz", data)
+		if err != nil {
+			var all Errors
+			if !errors.As(err, &all) || len(all) == 0 || len(all) > maxErrors || file != nil {
+				t.Fatalf("Parse = %v, %v", file, err)
+			}
+			_ = err.Error()
+			return
+		}
+		printed, err := Marshal(file)
+		if err != nil {
+			t.Fatalf("what was read cannot be written: %v\n%q", err, data)
+		}
+		again, err := Parse("printed", printed)
+		if err != nil || len(again.Policies) != len(file.Policies) {
+			t.Fatalf("%v\n%s", err, printed)
+		}
+		for i := range file.Policies {
+			if text(file.Policies[i]) != text(again.Policies[i]) {
+				t.Fatalf("%q\nread  %s\nagain %s", data, text(file.Policies[i]), text(again.Policies[i]))
+			}
+		}
+	})
+}

@@ -1,0 +1,333 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// Parse reads a policy file. name is used in errors only. The error is of type
+// Errors and holds every problem found, up to 50; the file is nil then.
+func Parse(name string, data []byte) (*File, error) {
+	r := &reader{name: name}
+	file := r.file(data)
+	if len(r.errs) == 0 {
+		return file, nil
+	}
+	slices.SortStableFunc(r.errs, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return nil, r.errs
+}
+
+// reader walks the syntax tree of one file.
+type reader struct {
+	name    string
+	lines   []string
+	anchors map[string]ast.Node
+	errs    Errors
+}
+
+// fault adds a problem at a token; nil is the file as a whole.
+func (r *reader) fault(at *token.Token, path, format string, args ...any) {
+	if len(r.errs) >= maxErrors {
+		return
+	}
+	e := &Error{File: r.name, Path: path, Reason: fmt.Sprintf(format, args...)}
+	if at != nil && at.Position != nil {
+		e.Line, e.Column = max(at.Position.Line, 1), max(at.Position.Column, 1)
+		if e.Line <= len(r.lines) {
+			e.source = r.lines[e.Line-1]
+		}
+	}
+	r.errs = append(r.errs, e)
+}
+
+func (r *reader) file(data []byte) *File {
+	if len(data) > maxBytes {
+		r.fault(nil, "", "the file has %d bytes, more than %d; split it", len(data), maxBytes)
+		return nil
+	}
+	text := strings.TrimPrefix(string(data), "\ufeff")
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
+	r.lines = strings.Split(text, "\n")
+	if line := r.tooDeep(); line > 0 {
+		r.fault(&token.Token{Position: &token.Position{Line: line, Column: 1}}, "", "more than %d levels inside each other", maxNesting)
+		return nil
+	}
+	doc := r.document(text)
+	if doc == nil {
+		return nil
+	}
+	return r.root(doc)
+}
+
+// tooDeep returns the first line at which brackets or list dashes nest deeper
+// than any policy file, 0 when there is none. It looks at characters only: the
+// YAML library recurses once per level and takes quadratic time.
+func (r *reader) tooDeep() int {
+	depth := 0
+	for i, line := range r.lines {
+		marks := 0
+		for j := range len(line) {
+			switch line[j] {
+			case '[', '{':
+				depth++
+			case ']', '}':
+				depth = max(depth-1, 0)
+			case '-', '?', '!', '&', '*', ':':
+				if j+1 < len(line) && (line[j+1] == ' ' || line[j] != '-') {
+					marks++
+				}
+			}
+		}
+		if depth > maxNesting || marks > 8*maxNesting {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// document parses the text into its only document.
+func (r *reader) document(text string) (body ast.Node) {
+	defer func() {
+		// Subtle: the YAML library has had panics on malformed input. A file of a
+		// user must never end the program, so they become an error here.
+		if p := recover(); p != nil {
+			r.fault(nil, "", "this is not YAML that can be read; check quotes, brackets and indentation")
+			body = nil
+		}
+	}()
+	tree, err := parser.ParseBytes([]byte(text), 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		var located interface {
+			GetToken() *token.Token
+			GetMessage() string
+		}
+		if errors.As(err, &located) {
+			r.fault(located.GetToken(), "", "not YAML: %s", located.GetMessage())
+		} else {
+			r.fault(nil, "", "not YAML: %v", err)
+		}
+		return nil
+	}
+	for _, doc := range tree.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if body != nil {
+			r.fault(doc.Body.GetToken(), "", "a second document; a policy file has one, with all policies under policies:")
+			return nil
+		}
+		body = doc.Body
+	}
+	if body == nil {
+		r.fault(nil, "", "the file is empty; it needs policies: and a list of limits")
+		return nil
+	}
+	r.anchors = map[string]ast.Node{}
+	ast.Walk(anchorFinder{r}, body)
+	return body
+}
+
+// anchorFinder collects the anchors (&name) of a document.
+type anchorFinder struct{ r *reader }
+
+func (f anchorFinder) Visit(n ast.Node) ast.Visitor {
+	if a, ok := n.(*ast.AnchorNode); ok && a.Name != nil {
+		f.r.anchors[a.Name.GetToken().Value] = a.Value
+	}
+	return f
+}
+
+// resolve follows anchors and aliases to the node they stand for.
+func (r *reader) resolve(n ast.Node, path string) ast.Node {
+	for range 20 {
+		switch v := n.(type) {
+		case *ast.AnchorNode:
+			n = v.Value
+		case *ast.AliasNode:
+			name := ""
+			if v.Value != nil {
+				name = v.Value.GetToken().Value
+			}
+			target, ok := r.anchors[name]
+			if !ok {
+				r.fault(v.Start, path, "no anchor is called &%s", show(name))
+				return nil
+			}
+			n = target
+		case *ast.TagNode:
+			r.fault(v.Start, path, "tags such as %s are not used in policy files", show(v.Start.Value))
+			return nil
+		default:
+			return n
+		}
+	}
+	if n != nil {
+		r.fault(n.GetToken(), path, "an alias that leads back to itself")
+	}
+	return nil
+}
+
+// entry is one "key: value".
+type entry struct {
+	key   string
+	at    *token.Token // of the key
+	value ast.Node     // resolved; nil when that failed
+	path  string
+}
+
+// mapping returns the entries of a mapping, those merged by << last; ok is
+// false, with a fault, when it is something else.
+func (r *reader) mapping(n ast.Node, path, want string) (entries []entry, ok bool) {
+	return r.mappingIn(n, path, want, 0)
+}
+
+func (r *reader) mappingIn(n ast.Node, path, want string, depth int) (entries []entry, ok bool) {
+	var values []*ast.MappingValueNode
+	switch v := n.(type) {
+	case *ast.MappingNode:
+		values = v.Values
+	case *ast.MappingValueNode:
+		values = []*ast.MappingValueNode{v}
+	case nil:
+		return nil, false // a fault has been noted
+	default:
+		r.fault(n.GetToken(), path, "this is %s; it must be %s", kind(n), want)
+		return nil, false
+	}
+	seen := map[string]*token.Token{}
+	var merged []entry
+	for _, v := range values {
+		at := v.Key.GetToken()
+		if v.Key.IsMergeKey() {
+			if depth > 4 {
+				r.fault(at, path, "<< inside << more than four times")
+				continue
+			}
+			more, _ := r.mappingIn(r.resolve(v.Value, path), path, "a mapping, or an alias of one", depth+1)
+			merged = append(merged, more...)
+			continue
+		}
+		key, isText := r.key(v.Key)
+		if !isText {
+			r.fault(at, path, "a key must be a plain word")
+			continue
+		}
+		sub := key
+		if path != "" {
+			sub = path + "." + key
+		}
+		if first, twice := seen[key]; twice {
+			r.fault(at, sub, "given twice, first in line %d; keep one", first.Position.Line)
+			continue
+		}
+		seen[key] = at
+		entries = append(entries, entry{key: key, at: at, value: r.resolve(v.Value, sub), path: sub})
+	}
+	for _, m := range merged {
+		if _, own := seen[m.key]; !own {
+			seen[m.key] = m.at
+			entries = append(entries, m)
+		}
+	}
+	return entries, true
+}
+
+// key returns the text of a key.
+func (r *reader) key(n ast.MapKeyNode) (string, bool) {
+	switch k := n.(type) {
+	case *ast.StringNode:
+		return k.Value, true
+	case *ast.AnchorNode:
+		if s, ok := k.Value.(*ast.StringNode); ok {
+			return s.Value, true
+		}
+	case *ast.IntegerNode, *ast.BoolNode, *ast.FloatNode, *ast.NullNode:
+		return n.GetToken().Value, true
+	}
+	return "", false
+}
+
+// kind names what a node is, for messages.
+func kind(n ast.Node) string {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "a mapping"
+	case *ast.SequenceNode:
+		return "a list"
+	case *ast.NullNode:
+		return "nothing"
+	case *ast.StringNode, *ast.LiteralNode:
+		return "text"
+	case *ast.BoolNode:
+		return "true or false"
+	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		return "a number"
+	}
+	return "something else"
+}
+
+// root reads the top of the document.
+func (r *reader) root(n ast.Node) *File {
+	const want = "a mapping with policies: and a list of limits"
+	top, ok := r.mapping(r.resolve(n, ""), "", want)
+	if !ok {
+		return nil
+	}
+	file := &File{}
+	found := false
+	for _, e := range top {
+		if e.key != "policies" {
+			r.unknown(e, []string{"policies"})
+			continue
+		}
+		found = true
+		if e.value == nil {
+			continue
+		}
+		list, ok := e.value.(*ast.SequenceNode)
+		if !ok {
+			r.fault(e.value.GetToken(), e.path, "this is %s; it must be a list, each entry with a dash before it", kind(e.value))
+			continue
+		}
+		switch {
+		case len(list.Values) == 0:
+			r.fault(list.GetToken(), e.path, "the list is empty; give at least one policy")
+		case len(list.Values) > maxPolicies:
+			r.fault(list.GetToken(), e.path, "%d policies, more than %d; split the file", len(list.Values), maxPolicies)
+			continue
+		}
+		names := map[string]int{}
+		for i, item := range list.Values {
+			path := fmt.Sprintf("policies[%d]", i)
+			p, nameAt := r.policy(item, path)
+			if first, twice := names[p.Name]; twice && p.Name != "" {
+				r.fault(nameAt, path+".name", "policies[%d] has the name %s already; names tell policies apart in reports", first, show(p.Name))
+			} else {
+				names[p.Name] = i
+			}
+			file.Policies = append(file.Policies, p)
+		}
+	}
+	if !found {
+		r.fault(n.GetToken(), "", "policies: is missing; the file must be %s", want)
+	}
+	return file
+}
+
+// unknown reports a field that does not exist.
+func (r *reader) unknown(e entry, names []string) {
+	if near := nearest(e.key, names); near != "" {
+		r.fault(e.at, e.path, "no such field; did you mean %s?", near)
+		return
+	}
+	r.fault(e.at, e.path, "no such field; known are %s", strings.Join(names, ", "))
+}

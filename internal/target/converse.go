@@ -1,0 +1,108 @@
+package target
+
+import (
+	"time"
+
+	"github.com/weir-dev/weir/internal/hit"
+)
+
+// wrote is how a body's writer ended.
+type wrote struct {
+	n   int
+	err error
+}
+
+// converse sends a request whose body does not go out with its header block:
+// because it is large, or because the caller asked to wait for "100 Continue".
+func (c *Client) converse(k *conn, h *hop, g given, head []byte, ans *hit.Answer, st *sending) (written int, werr error, persist bool, f *fault) {
+	k.arm(k.due) // two goroutines are about to use the connection, so it must be the true one
+	if g.expect {
+		if written, werr = k.write(head); werr != nil {
+			persist, f = c.receive(k, h.method, ans)
+			return written, werr, persist, f
+		}
+		refused, f := c.awaitContinue(k, st)
+		if f != nil {
+			ans.BytesIn += k.in
+			return written, nil, false, f
+		}
+		if refused {
+			_, f = c.receive(k, h.method, ans)
+			return written, nil, false, f
+		}
+		head = nil
+	}
+	done := make(chan wrote, 1)
+	go writeBody(k, head, h.body, g.chunked, done)
+	persist, f = c.receive(k, h.method, ans)
+
+	var end wrote
+	timer := time.NewTimer(writerWait)
+	defer timer.Stop()
+	if f == nil {
+		select {
+		case end = <-done:
+			return written + end.n, end.err, persist, nil
+		case <-timer.C:
+		}
+	}
+	// The answer did not wait for the rest of the body, and nobody will read it.
+	_ = k.base.Close()
+	end = <-done
+	return written + end.n, end.err, false, f
+}
+
+// writeBody writes to the connection itself: deadlines are the reader's business.
+func writeBody(k *conn, head, body []byte, chunked bool, done chan<- wrote) {
+	var end wrote
+	parts := [][]byte{head, body}
+	if chunked {
+		parts[1] = appendBody(nil, body, true)
+	}
+	for _, b := range parts {
+		if len(b) == 0 || end.err != nil {
+			continue
+		}
+		var n int
+		n, end.err = k.nc.Write(b)
+		end.n += n
+	}
+	done <- end
+}
+
+// awaitContinue waits a while for "100 Continue". refused tells that a final
+// answer came instead; it is still in the buffer.
+func (c *Client) awaitContinue(k *conn, st *sending) (refused bool, f *fault) {
+	soft := st.now.Add(continueWait)
+	if k.due.IsZero() || soft.Before(k.due) {
+		k.arm(soft)
+	}
+	// The connection's own due is the same as before, so it is told apart from
+	// a request that took too long.
+	defer func() { k.arm(k.due) }()
+	for {
+		if k.r == k.w {
+			if err := k.await(); isTimeout(err) && !k.armed.Equal(k.due) {
+				return false, nil
+			} else if err != nil {
+				return false, k.readFault(err, "in the header block")
+			}
+		}
+		var h head
+		var first time.Time
+		end, f := k.readHead(&h, c.t.opts.MaxHeader, &first)
+		if f != nil {
+			return false, f
+		}
+		if h.status >= 200 || h.status == 101 {
+			return true, nil
+		}
+		k.r += end
+		if h.status == 100 {
+			return false, nil
+		}
+		if k.in > int64(c.t.opts.MaxHeader) {
+			return false, tooManyInterim(c.t.opts.MaxHeader)
+		}
+	}
+}

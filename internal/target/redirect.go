@@ -1,0 +1,66 @@
+package target
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/weir-dev/weir/internal/hit"
+)
+
+// redirect turns h into the request that the answer asks for. again is false
+// when there is nothing to follow: then the 3xx is the answer.
+//
+// The rules are those of RFC 9110 §15.4 as browsers practise them: 303, and 301
+// or 302 after a POST, are followed by a GET without body (a HEAD stays one);
+// 307 and 308, and 301 or 302 after any other method, repeat the request. To
+// another origin go neither Authorization, Cookie, Proxy-Authorization, Host nor
+// the credentials in the first URL; credentials in the new URL are not used.
+func (c *Client) redirect(h *hop, ans *hit.Answer) (again bool, f *fault) {
+	get := false
+	switch ans.Status {
+	case 301, 302:
+		get = h.method == "POST"
+	case 303:
+		get = h.method != "HEAD" && h.method != "GET"
+	case 307, 308:
+	default:
+		return false, nil
+	}
+	location, ok := ans.Fields.Find("Location")
+	if !ok {
+		return false, nil
+	}
+	base, err := url.Parse(h.at.o.base + h.target)
+	if err != nil {
+		return false, faultf(hit.OtherFailure, "the URL cannot be the base of a redirect: it is malformed")
+	}
+	next, err := base.Parse(string(location))
+	if err != nil || len(location) == 0 {
+		return false, faultf(hit.BadAnswer, "Location is not a URL: %s", escape(location))
+	}
+	if scheme := strings.ToLower(next.Scheme); scheme != "http" && scheme != "https" {
+		return false, nil // com.example.app://callback?code=… is for another program
+	}
+	if ans.Redirects >= c.t.opts.MaxRedirects {
+		return false, faultf(hit.TooManyRedirects, "more than %d redirects", c.t.opts.MaxRedirects)
+	}
+	next.User, next.Fragment, next.RawFragment = nil, "", ""
+	from := h.at.o
+	if next.Host == base.Host && next.Scheme == base.Scheme {
+		next.User = base.User // the same origin: the slot, with its connection, stays the same
+	}
+	at, target, err := c.resolve(next.String())
+	if err != nil {
+		return false, faultf(hit.BadAnswer, "Location is not a URL: %s", escape(location))
+	}
+	h.at, h.target = at, target
+	h.crossed = h.crossed || !h.at.o.same(from)
+	if get {
+		h.method, h.body, h.bare = "GET", nil, true
+	}
+	ans.Redirects++
+	ans.Status, ans.Fields, ans.Body, ans.Proto = 0, ans.Fields[:0], ans.Body[:0], ""
+	ans.FirstByte, ans.Done = time.Time{}, time.Time{}
+	return true, nil
+}

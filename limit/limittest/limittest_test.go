@@ -1,0 +1,7 @@
+package limittest
+
+import "testing"
+
+func TestModelKeepsScripts(t *testing.T) { Run(t, Model, Scripts()) }
+
+func TestTwinsKeepScripts(t *testing.T) { Run(t, Twins, Scripts()) }
