@@ -205,7 +205,8 @@ const (
 	PerHour
 
 	// PerDay starts at the first instant of the local date, which need not be
-	// midnight and need not be 24 hours before the next.
+	// midnight and need not be 24 hours before the next. A day that has begun
+	// does not end when the clock is put back over midnight.
 	PerDay
 
 	// PerWeek starts with Monday.

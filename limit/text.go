@@ -181,6 +181,12 @@ func (q *parser) policy() error {
 		}
 	}
 	head, headAt := q.word, q.at
+	number, _, _ := strings.Cut(head, "/")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return q.fail("%q is not a limit; write a whole number and a window, such as 10/1s", head)
+	}
+	q.p.Limit = n
 	q.seen = map[string]bool{}
 	for q.next() {
 		if err := q.option(); err != nil {
@@ -191,18 +197,13 @@ func (q *parser) policy() error {
 		q.p.Undelayed = q.p.Burst
 	}
 	q.word, q.at = head, headAt
-	return q.limit()
+	return q.window()
 }
 
-// limit reads 10/1s. It comes last because only the algorithm tells whether
-// "hour" is 60 minutes or a period of the calendar.
-func (q *parser) limit() error {
+// window reads the window or period of 10/1s. It comes last because only the
+// algorithm tells whether "hour" is 60 minutes or a period of the calendar.
+func (q *parser) window() error {
 	number, per, slash := strings.Cut(q.word, "/")
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil {
-		return q.fail("%q is not a limit; write a whole number and a window, such as 10/1s", q.word)
-	}
-	q.p.Limit = n
 	if !slash {
 		if q.p.Algorithm != Concurrency {
 			return q.fail("%q has no window; write for example %s/1s", q.word, number)

@@ -54,6 +54,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.ExplicitGroups(groups()),
 		kong.Bind(s),
+		durations(),
 	)
 	if err != nil {
 		fmt.Fprintf(stderr, "weir: the command line is defined wrongly: %v\n", err)

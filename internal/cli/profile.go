@@ -255,6 +255,9 @@ func (f *loadFlags) open(p *profile, start time.Time) error {
 			p.planned = pace.Count(p.arrivals)
 		}
 	}
+	if p.length > 0 && p.planned == 0 && !f.Poisson {
+		return usage("run longer, or give a higher rate", "%s is less than one request", p.words)
+	}
 	if f.Requests > 0 && (p.planned == 0 || f.Requests < p.planned) {
 		p.planned = f.Requests
 	}

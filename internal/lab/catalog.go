@@ -86,8 +86,8 @@ func Find(name string) (Standin, error) {
 	return Standin{}, fmt.Errorf("lab: there is no stand-in %q: there are %s", name, strings.Join(names, ", "))
 }
 
-// cognitoLatency is what the Cognito stand-in waits by default: answers of the
-// real one take tens of milliseconds, and its refusals visibly less.
+// cognitoLatency is what the Cognito stand-in waits by default. The figure is
+// ours: enough to tell the work from a refusal, which waits for nothing.
 var cognitoLatency = stand.Latency{Base: 20 * time.Millisecond, Jitter: 20 * time.Millisecond}
 
 func newCognito(o Options) (Service, error) {

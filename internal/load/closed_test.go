@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/weir-dev/weir/internal/hit"
@@ -214,6 +215,70 @@ func TestAbandonedUser(t *testing.T) {
 	}
 }
 
+func TestAbandonedUserAfterHardStop(t *testing.T) {
+	s := scenario(func(s *Session) (time.Duration, error) { time.Sleep(time.Hour); return 0, nil })
+	r := play(t, Plan{Scenario: s, Users: one, StopTimeout: time.Hour}, after(0), func(_ *Engine, cancel func()) {
+		time.Sleep(time.Second)
+		cancel()
+	})
+	if r.Abandoned != 1 || r.Elapsed != time.Second+abandonAfter {
+		t.Errorf("%+v", r.Result)
+	}
+}
+
+// A user who was let go and is wanted again before it has left does not leave.
+func TestDone(t *testing.T) {
+	c := &closed{e: &Engine{}}
+	m := &member{c: c, running: true}
+	c.want.Store(1)
+	if m.done() || !m.running {
+		t.Error("a user who is wanted leaves")
+	}
+	c.want.Store(0)
+	if !m.done() || m.running {
+		t.Error("a user who is not wanted stays")
+	}
+}
+
+// A slow consumer of ticks delays neither requests nor what the ticks say.
+func TestSlowOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{answer: after(0), start: time.Now()}
+		e := engine(t, Plan{Scenario: Repeat(get, 100*time.Millisecond), Users: one, RunTime: 19950 * time.Millisecond,
+			NewSender: func(int) (Sender, error) { return &fake{s: s}, nil }})
+		ticks := 0
+		r, err := e.Run(t.Context(), func(k *tally.Tick) {
+			ticks++
+			time.Sleep(7 * time.Second)
+			n := 0
+			for _, b := range k.Sends {
+				n += int(b)
+			}
+			if n != 10 || len(k.Series) != 1 || k.Series[0].Count != 10 {
+				t.Errorf("tick %d has %d sends", k.Index, n)
+			}
+		})
+		if err != nil || ticks != 20 || r.Elapsed != 19950*time.Millisecond {
+			t.Errorf("%d ticks, %+v, %v", ticks, r, err)
+		}
+	})
+}
+
+func TestPauseIsCutByAHardStop(t *testing.T) {
+	full := 0
+	s := scenario(func(s *Session) (time.Duration, error) {
+		s.Send(get)
+		if s.Pause(10 * time.Second) {
+			full++
+		}
+		return 0, nil
+	})
+	r := play(t, Plan{Scenario: s, Users: one, RunTime: 15 * time.Second, StopTimeout: time.Second}, after(0), nil)
+	if full != 1 || r.Elapsed != 16*time.Second || r.Unfinished != 0 || len(r.sent) != 2 {
+		t.Errorf("%d full pauses, %+v", full, r.Result)
+	}
+}
+
 func TestEmptyIterationsDoNotSpin(t *testing.T) {
 	n := 0
 	s := scenario(func(*Session) (time.Duration, error) { n++; return 0, nil })
@@ -224,9 +289,11 @@ func TestEmptyIterationsDoNotSpin(t *testing.T) {
 }
 
 func TestScenarioErrorsAndPanics(t *testing.T) {
-	n := 0
+	n := 0 // of the bad user
 	s := scenario(func(s *Session) (time.Duration, error) {
-		n++
+		if s.ID() != 0 {
+			n++
+		}
 		switch {
 		case s.ID() == 0:
 			s.Send(get)

@@ -12,7 +12,7 @@ type crew struct {
 	alive   int
 	peak    int
 	closed  bool
-	atClose int           // users alive when it was closed
+	atEnd   int           // users alive when load ended
 	gone    chan struct{} // closed when it is closed and the last user has left
 
 	limit   int  // most users there can be
@@ -52,7 +52,6 @@ func (c *crew) close() {
 		return
 	}
 	c.closed = true
-	c.atClose = c.alive
 	if c.alive == 0 {
 		close(c.gone)
 	}
@@ -77,11 +76,19 @@ func (c *crew) report(err error) error {
 	return c.err
 }
 
-// count returns the users alive now and, once it is closed, at that moment.
-func (c *crew) count() (alive, atClose, peak int) {
+// mark remembers how many users are alive as load ends.
+func (c *crew) mark() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.alive, c.atClose, c.peak
+	c.atEnd = c.alive
+}
+
+// count returns the users alive now, those alive when load ended, and the most
+// there ever were.
+func (c *crew) count() (alive, atEnd, peak int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.alive, c.atEnd, c.peak
 }
 
 // neverStarted returns why no user has started, nil when one has.

@@ -70,10 +70,10 @@ func (c *collector) flush(out chan<- *tally.Tick) {
 	// that is gone already, the last tick has no length and only stragglers.
 	first := c.index == 0
 	c.last = true
-	alive, atClose, _ := c.e.crew.count()
+	alive, atEnd, _ := c.e.crew.count()
 	c.users = alive
 	if c.e.stoppedAt() >= time.Duration(c.index)*tickLength {
-		c.users = atClose // everybody has left by now, which says nothing about the load
+		c.users = atEnd // everybody has left by now, which says nothing about the load
 	}
 	t := c.collect(max(rest, 0), 2)
 	if rest > 0 || first || !empty(t) {

@@ -219,11 +219,12 @@ func (e *Engine) end(reason string, arm bool) {
 	e.mu.Lock()
 	if e.reason == "" {
 		e.reason = reason
-		e.stopping.Store(true)
 		if e.ran {
 			e.stopAt = e.since()
+			e.crew.mark()
 			e.stopped()
 		}
+		e.stopping.Store(true)
 		e.log.add(tally.Event{At: e.stopAt, Kind: "stop", Text: "Load ended: " + reason + "."})
 	}
 	e.mu.Unlock()

@@ -375,6 +375,27 @@ func TestStopOpen(t *testing.T) {
 	}
 }
 
+// What was due when the run was stopped is missed, even if the clock of the
+// generator was too late to notice it.
+func TestStopWithALateClock(t *testing.T) {
+	r := play(t, Plan{
+		Arrivals: pace.Constant(mustRate(t, "100/s"), time.Minute), RunTime: time.Minute, MaxUsers: 500, StopTimeout: time.Second,
+		Sleep: func(ctx context.Context, until time.Time) {
+			timer := time.NewTimer(time.Until(until) + 995*time.Millisecond)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+			}
+		},
+	}, after(0), func(e *Engine, _ func()) {
+		time.Sleep(2505 * time.Millisecond)
+		e.Stop("enough")
+	})
+	if r.totals.Due != 251 || r.totals.Missed == 0 || r.conserved() != "" {
+		t.Errorf("due %d, missed %d: %s", r.totals.Due, r.totals.Missed, r.conserved())
+	}
+}
+
 // An idle user who worked last works next.
 func TestPoolIsLIFO(t *testing.T) {
 	r := play(t, Plan{

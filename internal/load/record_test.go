@@ -151,11 +151,13 @@ func TestRecorderUnderTurns(t *testing.T) {
 		e.names.index(label{"GET", fmt.Sprint("/", i)})
 	}
 	var recorded [users][]time.Duration
+	var statuses [users]map[int]int64
 	var wg sync.WaitGroup
 	var done atomic.Bool
 	for id := range users {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(1, uint64(id)))
+			statuses[id] = map[int]int64{}
 			s := &Session{e: e, ctx: t.Context(), id: id, wake: -1}
 			for i := range each {
 				// Instants around the tick that is open, early and late ones.
@@ -165,6 +167,7 @@ func TestRecorderUnderTurns(t *testing.T) {
 				s.hit = pending{name: int32(1 + rnd.IntN(3)), outcome: hit.Outcome(rnd.IntN(3)), failure: hit.CheckFailed, why: fmt.Sprint("reason ", i%300),
 					intended: at - service, sent: at - service, done: at}
 				s.ans = hit.Answer{Status: 200 + rnd.IntN(8), Sent: time.Now(), BytesIn: 7}
+				statuses[id][s.ans.Status]++
 				e.rec.countSend(id, at)
 				s.onWire = 1
 				s.record()
@@ -194,11 +197,13 @@ func TestRecorderUnderTurns(t *testing.T) {
 		}
 	}
 	var count, sends, failed, errs int64
+	byStatus := map[int]int64{}
 	for _, k := range ticks {
 		for _, row := range k.Series {
 			var codes int64
 			for _, c := range row.Codes {
 				codes += c.Count
+				byStatus[c.Status] += c.Count
 			}
 			if int64(row.Response.Count()) != row.Count || int64(row.Service.Count()) != row.Count || codes != row.Count || row.BytesIn != 7*row.Count {
 				t.Errorf("tick %d: count %d, %d response times, %d service times, %d codes, %d bytes", k.Index, row.Count, row.Response.Count(), row.Service.Count(), codes, row.BytesIn)
@@ -219,9 +224,155 @@ func TestRecorderUnderTurns(t *testing.T) {
 	if count != users*each || sends != users*each || errs != failed || failed == 0 {
 		t.Errorf("%d answers, %d sends, want %d; %d failed, %d errors; %d ticks", count, sends, users*each, failed, errs, len(ticks))
 	}
+	for status, n := range byStatus {
+		for _, m := range statuses {
+			n -= m[status]
+		}
+		if n != 0 {
+			t.Errorf("%d answers too many with status %d", n, status)
+		}
+	}
 	if !got.Equal(&want) {
 		t.Errorf("the histograms differ: %d from %v to %v, sum %v; want %d from %v to %v, sum %v",
 			got.Count(), got.Min(), got.Max(), got.Sum(), want.Count(), want.Min(), want.Max(), want.Sum())
+	}
+}
+
+// Whoever is inside is in one of the two open ticks for as long as it stays.
+func TestEnterHoldsTheEpoch(t *testing.T) {
+	r := newRecorder(1, 1)
+	sh := r.shards[0]
+	var wg sync.WaitGroup
+	var left atomic.Int64
+	const users, each = 2, 100_000
+	left.Store(users)
+	for range users {
+		wg.Go(func() {
+			defer left.Add(-1)
+			for range each {
+				e := r.enter(sh)
+				for range 20 {
+					if now := r.epoch.Load(); now > e+1 {
+						t.Errorf("inside since epoch %d, and it is %d", e, now)
+						sh.leave(e)
+						return
+					}
+				}
+				sh.leave(e)
+			}
+		})
+	}
+	turns := 0
+	for left.Load() > 0 {
+		r.turn()
+		turns++
+	}
+	wg.Wait()
+	if turns < 10 {
+		t.Logf("only %d turns", turns)
+	}
+}
+
+func TestTickFor(t *testing.T) {
+	for _, tt := range []struct {
+		epoch int64
+		at    time.Duration
+		want  int64
+	}{
+		{0, 0, 0}, {0, time.Second - 1, 0}, {0, time.Second, 1}, {0, 2 * time.Second, 1}, {0, time.Hour, 1},
+		{7, 0, 7}, {7, 8*time.Second - 1, 7}, {7, 8 * time.Second, 8}, {7, 9 * time.Second, 8}, {7, -time.Second, 7},
+	} {
+		if got := tickFor(tt.epoch, tt.at); got != tt.want {
+			t.Errorf("tickFor(%d, %v) = %d, want %d", tt.epoch, tt.at, got, tt.want)
+		}
+	}
+}
+
+// Redirects and retries reach the wire several times, are counted as sends each
+// time, and do not stay under way for ever; nor do those that come to nothing.
+func TestSendsThatAreNoAnswers(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	var n atomic.Int64
+	e := engine(t, Plan{Scenario: Repeat(get, 0), Users: pace.Users(3, pace.Rate{}), MaxRequests: 900, NewSender: func(int) (Sender, error) {
+		return senderFunc(func(_ context.Context, _ *hit.Request, a *hit.Answer) {
+			switch n.Add(1) % 3 {
+			case 0: // two redirects, on a new connection each
+				for range 3 {
+					a.Sent = time.Now()
+					a.OnSent(a.Sent)
+				}
+				a.Status, a.Redirects, a.Opened, a.Connect = 200, 2, 3, 3*time.Millisecond
+			case 1: // written, and then the retry found nobody
+				a.OnSent(time.Now())
+				a.Failure, a.Err, a.Retried = hit.ConnectRefused, "connection refused", true
+			case 2: // a sender that does not call OnSent, and one instant only
+				a.Sent = time.Now()
+				a.Status = 200
+			}
+		}), nil
+	}})
+	var totals tally.Totals
+	var last *tally.Tick
+	r, err := e.Run(t.Context(), func(k *tally.Tick) { totals.Add(k); last = k })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if totals.Sent != 300*5 || totals.SendLag.Count() != 600 || last.InFlight != 0 {
+		t.Errorf("%d sends, %d send lags, %d under way at the end, want 1500, 600, 0", totals.Sent, totals.SendLag.Count(), last.InFlight)
+	}
+	if totals.Connect.Count() != 900 || totals.Connect.Max() != time.Millisecond || totals.Retried != 300 || r.NeverSent != 300 {
+		t.Errorf("%d connections of up to %v, %d retries, %d never sent", totals.Connect.Count(), totals.Connect.Max(), totals.Retried, r.NeverSent)
+	}
+	if totals.Outcome(hit.Failed).Count != 300 || totals.Outcome(hit.Admitted).Count != 600 {
+		t.Errorf("failed %d, admitted %d", totals.Outcome(hit.Failed).Count, totals.Outcome(hit.Admitted).Count)
+	}
+}
+
+// New names over the cap do not push the known ones out of a user's cache.
+func TestNameCache(t *testing.T) {
+	n := newNames(2)
+	var c nameCache
+	known := []*hit.Request{{Name: "a"}, {Name: "b"}}
+	for _, r := range known {
+		if i := c.index(n, r); n.label(i) != (label{"GET", r.Name}) {
+			t.Errorf("%q is %v", r.Name, n.label(i))
+		}
+	}
+	before := c
+	for i := range 10 {
+		if got := c.index(n, &hit.Request{Name: fmt.Sprint("new", i)}); got != otherName {
+			t.Errorf("a third name has the number %d", got)
+		}
+	}
+	if c != before {
+		t.Error("the cache has changed")
+	}
+	if a, b := c.index(n, &hit.Request{Name: "a", Method: "POST"}), c.index(n, &hit.Request{URL: "http://x/a"}); a != otherName || b != otherName {
+		t.Errorf("another method and another path are %v and %v", n.label(a), n.label(b))
+	}
+}
+
+func TestManyNames(t *testing.T) {
+	n := newNames(1000)
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			rnd := rand.New(rand.NewPCG(2, uint64(g)))
+			for range 20_000 {
+				l := label{"GET", fmt.Sprint("/", rnd.IntN(1500))}
+				if i := n.index(l); i != otherName && n.label(i) != l {
+					t.Errorf("%v has the number of %v", l, n.label(i))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[label]bool{}
+	for _, l := range n.table.Load().labels {
+		seen[l] = true
+	}
+	if len(seen) != 1001 {
+		t.Errorf("%d different labels, want 1001", len(seen))
 	}
 }
 
@@ -262,6 +413,9 @@ func TestErrorReasonsAreCapped(t *testing.T) {
 		c, _ := f.cell(reason{label: label{"GET", "/"}, failure: hit.ConnectFailed, text: fmt.Sprint("port ", i)})
 		c.add(0, time.Duration(i))
 	}
+	if rows := f.drain(1, 0); len(rows) != maxReasons+1 || rows[0].Text != tally.Other || rows[0].Count != 3000-maxReasons {
+		t.Errorf("%d rows, the first is %+v", len(rows), rows[0])
+	}
 	for i := range 3000 {
 		c, _ := f.cell(reason{label: label{"GET", fmt.Sprint("/", i)}, failure: hit.ConnectFailed, status: i % 900, text: "x"})
 		c.add(0, time.Duration(i))
@@ -271,8 +425,8 @@ func TestErrorReasonsAreCapped(t *testing.T) {
 	for _, r := range rows {
 		sum += r.Count
 	}
-	if sum != 6000 || len(rows) > 2*maxReasons+1 {
-		t.Errorf("%d rows, %d in all, want 6000", len(rows), sum)
+	if sum != 3000 || len(rows) > 2*maxReasons+1 {
+		t.Errorf("%d rows, %d in all, want 3000", len(rows), sum)
 	}
 	if !slices.IsSortedFunc(rows, func(a, b tally.Error) int { return int(b.Count - a.Count) }) {
 		t.Error("the most frequent are not first")

@@ -39,6 +39,7 @@ func TestParseRate(t *testing.T) {
 		{"1/3s", Rate{1, 3 * time.Second}, "20/min"},
 		{"1/1.5s", Rate{1, 1500 * time.Millisecond}, "40/min"},
 		{"1/7s", Rate{1, 7 * time.Second}, "1/7s"},
+		{"2/14s", Rate{2, 14 * time.Second}, "1/7s"},
 		{"2/1h30m", Rate{2, 90 * time.Minute}, "32/d"},
 		{" 12 / s ", Rate{12, time.Second}, "12/s"},
 		{"0/s", Rate{0, time.Second}, "0/s"},
@@ -58,8 +59,8 @@ func TestParseRate(t *testing.T) {
 			t.Errorf("ParseRate(%q) = %v, %v, want %v again", got.String(), again, err, got)
 		}
 	}
-	if len(cases) != 29 {
-		t.Fatalf("%d cases, want 29", len(cases))
+	if len(cases) != 30 {
+		t.Fatalf("%d cases, want 30", len(cases))
 	}
 }
 
@@ -100,6 +101,7 @@ func TestParseMistakes(t *testing.T) {
 		{rate, "1,000_000/s", 6, "per what time"},
 		{rate, "1./s", 3, "digits are missing"},
 		{rate, "99999999999999999999/s", 1, "too many digits"},
+		{rate, "9223372036854775808/s", 1, "too many digits"},
 		{rate, "0.0000000000000000001/s", 1, "too many digits"},
 		{rate, "0.000000001/300y", 16, "no unit"},
 		{rate, "0.000000001/d", 1, "higher rate"},
@@ -159,8 +161,8 @@ func TestParseMistakes(t *testing.T) {
 			t.Errorf("%q: column %d: %s; want column %d with %q", c.s, mistake.Column, mistake.Reason, c.column, c.want)
 		}
 	}
-	if len(cases) != 69 {
-		t.Fatalf("%d cases, want 69", len(cases))
+	if len(cases) != 70 {
+		t.Fatalf("%d cases, want 70", len(cases))
 	}
 }
 

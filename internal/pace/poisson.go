@@ -10,7 +10,9 @@ import (
 // Poisson returns arrivals at random, as from many people who know nothing of
 // each other: gaps are exponential and the mean number of arrivals in any
 // stretch of time is what p calls for there. The number of all arrivals is
-// random too. The same p and seed always give the same schedule.
+// random too. The same p and seed always give the same schedule; between
+// kinds of processors it may differ by a nanosecond. Due takes about a
+// microsecond.
 //
 // Along Constant and Stages it is exact; along another schedule it goes in
 // straight lines from one of its arrivals to the next.

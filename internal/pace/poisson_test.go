@@ -12,9 +12,9 @@ import (
 // The statistics are of fixed seeds, so they cannot fail by chance.
 
 func TestPoissonGaps(t *testing.T) {
-	const n = 20_000
+	const n = 10_000
 	rate := Rate{1000, time.Second}
-	for _, seed := range []uint64{0, 1, 2, 42, math.MaxUint64} {
+	for _, seed := range []uint64{0, 42, math.MaxUint64} {
 		at := dues(Poisson(Constant(rate, 0), seed), n)
 		if len(at) != n {
 			t.Fatalf("seed %d: %d arrivals, want %d", seed, len(at), n)
@@ -33,13 +33,13 @@ func TestPoissonGaps(t *testing.T) {
 		}
 		mean := sum / n
 		if math.Abs(mean-1) > 4/math.Sqrt(n) {
-			t.Errorf("seed %d: the mean gap is %v, want 1 ± 0.028", seed, mean)
+			t.Errorf("seed %d: the mean gap is %v, want 1 ± 0.04", seed, mean)
 		}
 		if variance := squares/n - mean*mean; math.Abs(variance-1) > 4*math.Sqrt(8.0/n) {
-			t.Errorf("seed %d: the variance of the gaps is %v, want 1 ± 0.08", seed, variance)
+			t.Errorf("seed %d: the variance of the gaps is %v, want 1 ± 0.11", seed, variance)
 		}
 		if r := product / n; math.Abs(r) > 4/math.Sqrt(n) {
-			t.Errorf("seed %d: neighbouring gaps correlate by %v, want 0 ± 0.028", seed, r)
+			t.Errorf("seed %d: neighbouring gaps correlate by %v, want 0 ± 0.04", seed, r)
 		}
 		// Kolmogorov-Smirnov against 1-exp(-x); 1.63/√n is exceeded once in a hundred.
 		slices.Sort(gaps)
@@ -57,18 +57,17 @@ func TestPoissonGaps(t *testing.T) {
 // Counts in stretches of time are Poisson too: their variance is their mean.
 // A process drawn from the top down that were too even would show here.
 func TestPoissonCounts(t *testing.T) {
-	rate := Rate{1000, time.Second}
+	const length = 20 * time.Second
+	var all [][]time.Duration
+	for seed := range uint64(6) {
+		all = append(all, dues(Poisson(Constant(Rate{1000, time.Second}, length), seed), math.MaxInt64))
+	}
 	for _, width := range []time.Duration{10 * time.Millisecond, 100 * time.Millisecond, time.Second} {
 		var sum, squares float64
 		bins := 0
-		for seed := range uint64(10) {
-			p := Poisson(Constant(rate, 20*time.Second), seed)
-			counts := make([]float64, 20*time.Second/width)
-			for n := int64(0); ; n++ {
-				at, ok := p.Due(n)
-				if !ok {
-					break
-				}
+		for _, arrivals := range all {
+			counts := make([]float64, length/width)
+			for _, at := range arrivals {
 				counts[at/width]++
 			}
 			for _, c := range counts {
@@ -94,7 +93,7 @@ func TestPoissonFarOut(t *testing.T) {
 	for _, from := range []int64{1 << 30, 1<<30 - 5000} {
 		var sum, squares float64
 		last, _ := p.Due(from - 1)
-		const n = 10_000
+		const n = 5000
 		for i := range int64(n) {
 			at, ok := p.Due(from + i)
 			gap := (at - last).Seconds()
@@ -103,7 +102,7 @@ func TestPoissonFarOut(t *testing.T) {
 			}
 			sum, squares, last = sum+gap, squares+gap*gap, at
 		}
-		if mean := sum / n; math.Abs(mean-1) > 0.04 || math.Abs(squares/n-mean*mean-1) > 0.12 {
+		if mean := sum / n; math.Abs(mean-1) > 0.06 || math.Abs(squares/n-mean*mean-1) > 0.16 {
 			t.Errorf("from %d: mean %v, variance %v, want 1 and 1", from, mean, squares/n-mean*mean)
 		}
 	}
@@ -114,7 +113,7 @@ func TestPoissonAlongStages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const seeds = 20
+	const seeds = 4
 	var quarter, first, total float64
 	for seed := range uint64(seeds) {
 		p := Poisson(s.Pacer(), seed)
@@ -158,8 +157,11 @@ func TestPoissonIsPure(t *testing.T) {
 		}).Draw(t, "shape")
 		p, q := Poisson(shape, seed), Poisson(shape, seed)
 		n := rapid.Int64().Draw(t, "n")
-		if rapid.Bool().Draw(t, "small") {
+		switch rapid.IntRange(0, 2).Draw(t, "size") {
+		case 0:
 			n %= 5000
+		case 1:
+			n &= 7
 		}
 		at, ok := p.Due(n)
 		if again, ok2 := q.Due(n); again != at || ok2 != ok {

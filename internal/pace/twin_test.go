@@ -237,6 +237,9 @@ func TestStagesWithoutCommonUnit(t *testing.T) {
 	if s.unit() != 1<<62-1 {
 		t.Fatalf("unit() = %d: the periods have a common multiple after all", s.unit())
 	}
+	if two := (Stages{{Rate{1, 2_999_999_929}, Rate{1, 2_999_999_953}, time.Hour}}); two.unit() != 1<<62-1 {
+		t.Errorf("unit() = %d, want at most 2^62-1", two.unit())
+	}
 	p := s.Pacer()
 	total := rounded(s.integral(s.Length()))
 	if got := Count(p); got != total {
@@ -248,4 +251,55 @@ func TestStagesWithoutCommonUnit(t *testing.T) {
 			t.Fatalf("Due(%d) = %v is more than 20 ns off", n, at)
 		}
 	}
+}
+
+// words draws the numbers at which carries happen.
+func words() *rapid.Generator[uint64] {
+	return rapid.OneOf(rapid.SampledFrom([]uint64{0, 1, math.MaxUint64, 1 << 63}), rapid.Uint64())
+}
+
+func bigOf(words ...uint64) *big.Int {
+	sum := new(big.Int)
+	for _, w := range words {
+		sum.Lsh(sum, 64).Add(sum, new(big.Int).SetUint64(w))
+	}
+	return sum
+}
+
+func TestWideAgainstBig(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := wide{words().Draw(t, "a.hi") >> 1, words().Draw(t, "a.lo")}
+		b := wide{words().Draw(t, "b.hi") >> 1, words().Draw(t, "b.lo")}
+		m := words().Draw(t, "m")
+		bigA, bigB := bigOf(a.hi, a.lo), bigOf(b.hi, b.lo)
+		if got, want := a.add(b), new(big.Int).Add(bigA, bigB); bigOf(got.hi, got.lo).Cmp(want) != 0 {
+			t.Fatalf("%v + %v = %v, want %v", a, b, got, want)
+		}
+		if a.less(b) != (bigA.Cmp(bigB) < 0) {
+			t.Fatalf("%v < %v is %v", a, b, a.less(b))
+		}
+		if !a.less(b) {
+			if got, want := a.sub(b), new(big.Int).Sub(bigA, bigB); bigOf(got.hi, got.lo).Cmp(want) != 0 {
+				t.Fatalf("%v - %v = %v, want %v", a, b, got, want)
+			}
+		}
+		got, want := a.times(m), new(big.Int).Mul(bigA, bigOf(m))
+		if bigOf(got.hi, got.mid, got.lo).Cmp(want) != 0 {
+			t.Fatalf("%v · %v = %v, want %v", a, m, got, want)
+		}
+		if f, _ := new(big.Float).SetInt(want).Float64(); math.Abs(got.float()-f) > 1e-15*f {
+			t.Fatalf("%v as a float64 is %v, want %v", got, got.float(), f)
+		}
+		c := b.times(m)
+		if got.less(c) != (want.Cmp(bigOf(c.hi, c.mid, c.lo)) < 0) {
+			t.Fatalf("%v < %v is %v", got, c, got.less(c))
+		}
+		w := wider{words().Draw(t, "w.hi"), words().Draw(t, "w.mid"), words().Draw(t, "w.lo")}
+		if w != (wider{}) {
+			got, want := w.less1(), bigOf(w.hi, w.mid, w.lo)
+			if bigOf(got.hi, got.mid, got.lo).Cmp(want.Sub(want, big.NewInt(1))) != 0 {
+				t.Fatalf("%v - 1 = %v, want %v", w, got, want)
+			}
+		}
+	})
 }

@@ -115,7 +115,7 @@ func show(s string) string {
 
 // nearest returns the one of names that word was probably meant to be, or "".
 func nearest(word string, names []string) string {
-	best, least := "", 3
+	best, least := "", 2+len(word)/3
 	for _, name := range names {
 		if d := distance(word, name); d < least {
 			best, least = name, d

@@ -54,7 +54,7 @@ func (r *reader) policy(n ast.Node, path string) (p Policy, nameAt *token.Token)
 		bad["limit"] = true
 	}
 	for _, err := range faults(p.Validate()) {
-		if bad[err.Field] || bad["algorithm"] {
+		if bad[err.Field] || bad["algorithm"] || bad["period"] && err.Field == "window" {
 			continue // the real reason has been told
 		}
 		place, given := places[err.Field]
@@ -109,10 +109,10 @@ func (r *reader) policyField(p *Policy, e entry) bool {
 		r.word(e, p.Align.UnmarshalText)
 	case "period":
 		r.word(e, func(text []byte) error {
-			if string(text) == limit.NoPeriod.String() {
-				return errors.New("leave period out to count by window")
+			if err := p.Period.UnmarshalText(text); err != nil || p.Period == limit.NoPeriod {
+				return errors.New("must be hour, day, week, month or year; leave it out to count by window")
 			}
-			return p.Period.UnmarshalText(text)
+			return nil
 		})
 	case "limit":
 		p.Limit = r.integer(e)
@@ -164,7 +164,7 @@ func (r *reader) text(e entry) string {
 		return ""
 	}
 	if kind(e.value) == "a mapping" || kind(e.value) == "a list" {
-		r.fault(e.value.GetToken(), e.path, "this is %s; it must be text, in quotes if it has brackets or a colon", kind(e.value))
+		r.fault(start(e.value), e.path, "this is %s; it must be text, in quotes if it has brackets or a colon", kind(e.value))
 	} else {
 		r.fault(e.value.GetToken(), e.path, "this is %s; it must be text, so put it in quotes", kind(e.value))
 	}
@@ -179,7 +179,7 @@ func (r *reader) word(e entry, read func([]byte) error) {
 		return
 	}
 	if err := read([]byte(text)); err != nil {
-		r.fault(e.value.GetToken(), e.path, "%v", err)
+		r.fault(e.value.GetToken(), e.path, "%s", strings.TrimPrefix(err.Error(), e.key+": "))
 	}
 }
 

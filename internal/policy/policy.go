@@ -43,6 +43,7 @@ func (p *Policy) Applies(method, path string) bool {
 const (
 	maxBytes    = 256 << 10
 	maxNesting  = 50
+	maxKeys     = 5000
 	maxPolicies = 1000
 	maxErrors   = 50
 )

@@ -144,7 +144,7 @@ func TestErrors(t *testing.T) {
 		{"empty", "", []string{"test.yaml: the file is empty"}},
 		{"a comment only", "# hello\n", []string{"test.yaml: the file is empty"}},
 		{"no mapping", "- a\n", []string{"1:1: this is a list; it must be a mapping with policies:"}},
-		{"other top", "policy:\n  - limit: 1\n", []string{"policies: is missing", "1:1: policy: no such field; did you mean policies?"}},
+		{"other top", "policy:\n  - limit: 1\n", []string{"1:1: policy: no such field; did you mean policies?", "1:1: policies: is missing"}},
 		{"no list", "policies:\n  limit: 1\n", []string{"policies: this is a mapping; it must be a list"}},
 		{"empty list", "policies: []\n", []string{"the list is empty"}},
 		{"entry is text", "policies:\n  - hello\n", []string{"2:5: policies[0]: this is text"}},
@@ -167,8 +167,8 @@ func TestErrors(t *testing.T) {
 		{"wrong for the algorithm", "policies:\n  - algorithm: sliding-log\n    limit: 1\n    window: 1s\n    burst: 5\n    phase: 1ms\n", []string{"5:12: policies[0].burst: means nothing for sliding-log", "6:12: policies[0].phase: means nothing"}},
 		{"unknown algorithm", "policies:\n  - algorithm: bucket\n    limit: 1\n", []string{"2:16: policies[0].algorithm: "}},
 		{"unknown alignment", "policies:\n  - {limit: 1, window: 1s, align: noon}\n", []string{"2:35: policies[0].align: "}},
-		{"unknown period", "policies:\n  - {algorithm: quota, limit: 1, period: decade}\n", []string{"policies[0].period: "}},
-		{"period none", "policies:\n  - {algorithm: quota, limit: 1, period: none, window: 1s}\n", []string{"leave period out"}},
+		{"unknown period", "policies:\n  - {algorithm: quota, limit: 1, period: decade}\n", []string{"policies[0].period: must be hour, day"}},
+		{"period none", "policies:\n  - {algorithm: quota, limit: 1, period: none, window: 1s}\n", []string{"leave it out to count by window"}},
 		{"durations", "policies:\n  - {limit: 1, window: 60}\n  - {limit: 1, window: fast}\n  - {limit: 1, window: }\n  - {limit: 1, window: [1s]}\n  - {limit: 1, window: -1s}\n  - {limit: 1, window: 9999999d}\n", []string{
 			"2:24: policies[0].window: 60 has no unit; write for example 60s", `3:24: policies[1].window: "fast" is not a duration`,
 			"4:16: policies[2].window: has no value", "policies[3].window: this is a list", `6:24: policies[4].window: "-1s" is not a duration`, `policies[5].window: "9999999d" is not`,
@@ -187,18 +187,23 @@ func TestErrors(t *testing.T) {
 		{"match", "policies:\n  - {limit: 1, window: 1s, match: post /x}\n  - limit: 1\n    window: 1s\n    match:\n      - GET /a\n      - GET  /b\n      - 5\n  - {limit: 1, window: 1s, match: []}\n", []string{
 			"2:35: policies[0].match: a method has capital letters", "7:13: policies[1].match[1]: a path starts with", "8:9: policies[1].match[2]: this is a number", "the list is empty",
 		}},
-		{"keys", "policies:\n  - limit: 1\n    window: 1s\n    key: 'request.header[\"X Y\"]'\n", []string{`4:27: policies[0].key: " " cannot be in the name of a header`}},
+		{"keys", "policies:\n  - limit: 1\n    window: 1s\n    key: 'request.header[\"X Y\"]'\n", []string{`4:28: policies[0].key: " " cannot be in the name of a header`}},
 		{"answer", "policies:\n  - limit: 1\n    window: 1s\n    answer:\n      status: 200\n      fields: morse\n      headers: {\"a b\": c, d: 5, \"\": x, e: \"f\\r\\ng\"}\n      body: [x]\n      tail: y\n", []string{
 			"5:15: policies[0].answer.status: must be from 400 to 599", `"morse" is not a form of limit fields`, "cannot be in the name of a header", "so put it in quotes", "name of the header is empty", "line end", "body: this is a list", "answer.tail: no such field",
 		}},
 		{"answer without status", "policies:\n  - limit: 1\n    window: 1s\n    answer: {body: x}\n", []string{"policies[0].answer.status: missing"}},
 		{"answer headers", "policies:\n  - limit: 1\n    window: 1s\n    answer: {status: 429, headers: [a]}\n", []string{"it must be a mapping of names to values"}},
 		{"not yet", "policies:\n  - limit: 1\n    window: 1s\n    on-store-error: open\n", []string{"on-store-error: no such field; known are name, match, key"}},
-		{"aliases", "policies:\n  - *nobody\n  - limit: *never\n", []string{`no anchor is called &"nobody"`, `no anchor is called &"never"`}},
+		{"aliases", "policies:\n  - *nobody\n  - limit: *never\n", []string{`no anchor is called &"nobody"`, "policies[1].window: must be longer", `no anchor is called &"never"`}},
 		{"a loop", "policies: &a\n  - *a\n", []string{"policies[0]: this is a list"}},
 		{"tags", "policies:\n  - !!map {limit: 1}\n", []string{"tags such as"}},
 		{"complex keys", "policies:\n  - ? [a]\n    : b\n    limit: 1\n    window: 1s\n", []string{""}},
 		{"too deep", "policies: " + strings.Repeat("[", 60) + "\n", []string{"more than 50 levels"}},
+		{"too many keys", strings.Repeat("a: b\n", maxKeys+1), []string{"5001:1: more than 50 levels inside each other, or more than 5000 keys"}},
+		{"too many keys in brackets", "policies: {" + strings.Repeat("a: b, a: b,\n", maxKeys) + "}", []string{"more than 5000 keys"}},
+		{"keys of other kinds", "policies:\n  - {5: a, true: b, 1.5: c, null: d, limit: 1, window: 1s}\n", []string{"5: no such field", "true: no such field", "1.5: no such field", "null: no such field"}},
+		{"merging text", "policies:\n  - <<: hello\n    limit: 1\n    window: 1s\n", []string{"this is text; it must be a mapping, or an alias of one"}},
+		{"merging too deep", "policies:\n  - <<: {<<: {<<: {<<: {<<: {<<: {limit: 1}}}}}}\n    window: 1s\n", []string{"more than four times", "policies[0].limit: missing"}},
 		{"too large", strings.Repeat("#", maxBytes+1), []string{"split it"}},
 		{"too many", "policies:\n" + strings.Repeat("  - {limit: 1, window: 1s}\n", maxPolicies+1), []string{"1001 policies, more than 1000"}},
 	}
@@ -222,8 +227,8 @@ func TestErrors(t *testing.T) {
 			}
 		}
 	}
-	if ran < 40 {
-		t.Fatalf("%d files ran, want at least 40", ran)
+	if ran < 45 {
+		t.Fatalf("%d files ran, want at least 45", ran)
 	}
 }
 
@@ -259,6 +264,14 @@ func TestExcerpt(t *testing.T) {
 	}
 	if text, mark := excerpt("a: été x", 8); text != "a: été x" || mark != "       ^" {
 		t.Errorf("excerpt = %q, %q", text, mark)
+	}
+}
+
+// As many policies as are allowed are not too many keys.
+func TestManyPolicies(t *testing.T) {
+	f := parse(t, "policies:\n"+strings.Repeat("  - {algorithm: token-bucket, limit: 1, window: 1s, burst: 5, key: request.ip, cost: 2, match: /x}\n", maxPolicies))
+	if len(f.Policies) != maxPolicies {
+		t.Errorf("%d policies, want %d", len(f.Policies), maxPolicies)
 	}
 }
 

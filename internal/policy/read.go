@@ -58,7 +58,7 @@ func (r *reader) file(data []byte) *File {
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	r.lines = strings.Split(text, "\n")
 	if line := r.tooDeep(); line > 0 {
-		r.fault(&token.Token{Position: &token.Position{Line: line, Column: 1}}, "", "more than %d levels inside each other", maxNesting)
+		r.fault(&token.Token{Position: &token.Position{Line: line, Column: 1}}, "", "more than %d levels inside each other, or more than %d keys at one level; no policy file needs that", maxNesting, maxKeys)
 		return nil
 	}
 	doc := r.document(text)
@@ -68,13 +68,15 @@ func (r *reader) file(data []byte) *File {
 	return r.root(doc)
 }
 
-// tooDeep returns the first line at which brackets or list dashes nest deeper
-// than any policy file, 0 when there is none. It looks at characters only: the
-// YAML library recurses once per level and takes quadratic time.
+// tooDeep returns the first line at which brackets or marks nest deeper, or one
+// mapping has more keys, than any policy file, 0 when there is none. It looks at
+// characters only: the YAML library recurses once per level and takes time with
+// the square of both.
 func (r *reader) tooDeep() int {
 	depth := 0
+	keys := map[int]int{} // by indentation, since the last line with less
 	for i, line := range r.lines {
-		marks := 0
+		marks, colons := 0, 0
 		for j := range len(line) {
 			switch line[j] {
 			case '[', '{':
@@ -82,12 +84,28 @@ func (r *reader) tooDeep() int {
 			case ']', '}':
 				depth = max(depth-1, 0)
 			case '-', '?', '!', '&', '*', ':':
-				if j+1 < len(line) && (line[j+1] == ' ' || line[j] != '-') {
+				if j+1 == len(line) || line[j+1] == ' ' || line[j] != '-' {
 					marks++
+				}
+				if line[j] == ':' {
+					colons++
 				}
 			}
 		}
-		if depth > maxNesting || marks > 8*maxNesting {
+		rest := strings.TrimLeft(line, " ")
+		if rest == "" {
+			continue
+		}
+		indent := len(line) - len(rest)
+		for other := range keys {
+			if other > indent {
+				delete(keys, other)
+			}
+		}
+		if rest[0] != '-' { // an entry of a list is a mapping of its own
+			keys[indent] += colons
+		}
+		if depth > maxNesting || marks > 8*maxNesting || keys[indent] > maxKeys {
 			return i + 1
 		}
 	}
@@ -122,7 +140,7 @@ func (r *reader) document(text string) (body ast.Node) {
 			continue
 		}
 		if body != nil {
-			r.fault(doc.Body.GetToken(), "", "a second document; a policy file has one, with all policies under policies:")
+			r.fault(start(doc.Body), "", "a second document; a policy file has one, with all policies under policies:")
 			return nil
 		}
 		body = doc.Body
@@ -256,6 +274,19 @@ func (r *reader) key(n ast.MapKeyNode) (string, bool) {
 	return "", false
 }
 
+// start returns where a node begins: of a mapping its first key, not its colon.
+func start(n ast.Node) *token.Token {
+	switch v := n.(type) {
+	case *ast.MappingNode:
+		if !v.IsFlowStyle && len(v.Values) > 0 {
+			return v.Values[0].Key.GetToken()
+		}
+	case *ast.MappingValueNode:
+		return v.Key.GetToken()
+	}
+	return n.GetToken()
+}
+
 // kind names what a node is, for messages.
 func kind(n ast.Node) string {
 	switch n.(type) {
@@ -295,7 +326,7 @@ func (r *reader) root(n ast.Node) *File {
 		}
 		list, ok := e.value.(*ast.SequenceNode)
 		if !ok {
-			r.fault(e.value.GetToken(), e.path, "this is %s; it must be a list, each entry with a dash before it", kind(e.value))
+			r.fault(start(e.value), e.path, "this is %s; it must be a list, each entry with a dash before it", kind(e.value))
 			continue
 		}
 		switch {
@@ -318,7 +349,7 @@ func (r *reader) root(n ast.Node) *File {
 		}
 	}
 	if !found {
-		r.fault(n.GetToken(), "", "policies: is missing; the file must be %s", want)
+		r.fault(start(n), "", "policies: is missing; the file must be %s", want)
 	}
 	return file
 }

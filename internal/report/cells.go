@@ -143,26 +143,23 @@ func wrap(s string, n int) []string {
 	}
 	for word := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ' ' || r == '\t' }) {
 		w := cells(word)
-		if used > 0 && used+1+w > n {
+		if line != "" && used+1+w > n {
 			flush()
 		}
 		for w > n {
-			if used > 0 {
-				flush()
-			}
 			head := hardCut(word, n)
 			lines = append(lines, head)
 			word = word[len(head):]
 			w = cells(word)
 		}
-		if used > 0 {
+		if line != "" {
 			line += " "
 			used++
 		}
 		line += word
 		used += w
 	}
-	if used > 0 || len(lines) == 0 {
+	if line != "" || len(lines) == 0 {
 		flush()
 	}
 	return lines

@@ -42,6 +42,7 @@ func (l *Live) glyphs() *glyphs {
 const (
 	leastChart = 3  // rows below which a chart tells nothing
 	mostChart  = 14 // rows above which it tells nothing more
+	narrow     = 60 // cells below which lines are written in fewer words
 )
 
 // frame lays out what is shown now, in at most cols-1 cells, because a terminal
@@ -49,17 +50,18 @@ const (
 // needs one.
 func (l *Live) frame(elapsed time.Duration, cols, rows int) []line {
 	width := max(cols-1, 1)
-	room := max(rows-1, 1)
+	room := rows - 1
+	if room < 1 {
+		return nil
+	}
 
-	head := []line{l.headLine(width, elapsed), l.loadLine(width)}
-	table := l.outcomeLines(width)
-	var notes []line
-	for _, n := range l.notes() {
-		notes = append(notes, n.clip(width))
-	}
+	head := []line{l.headLine(width, elapsed)}
 	if bar := l.progressLine(width, elapsed); bar != nil {
-		head = []line{head[0], bar, head[1]}
+		head = append(head, bar)
 	}
+	head = append(head, l.loadLines(width)...)
+	table := l.outcomeLines(width)
+	notes := l.notes(width)
 
 	// A chart needs a scale, a row of times and a row for the onset.
 	const around = 3
@@ -119,23 +121,25 @@ func (l *Live) progressLine(width int, elapsed time.Duration) line {
 	return line{{strings.Repeat(g.done, done), plain}, {strings.Repeat(g.todo, bar-done), faint}, {"  " + label, plain}}
 }
 
-func (l *Live) loadLine(width int) line {
+// loadLines is what happens now. Latency goes to a line of its own where one
+// line is too short.
+func (l *Live) loadLines(width int) []line {
 	r := l.last
 	if r == nil {
-		return text("starting").clip(width)
+		return []line{text("starting")}
 	}
-	pieces := []line{
-		text(plural(int64(r.users), "user", "users")),
-		text("offered " + figRate(rate(r.sent, r.length)) + "/s"),
+	users := text(plural(int64(r.users), "user", "users"))
+	offered := text("offered " + figRate(rate(r.sent, r.length)) + "/s")
+	flight := text(figCount(int64(r.inFlight)) + " in flight")
+	now := l.now()
+	if now.Count() == 0 {
+		return []line{fit(width, users, offered, flight, styled(faint, clean(l.o.Meta.Plan)))}
 	}
-	if now := l.now(); now.Count() > 0 {
-		pieces = append(pieces, text(fmt.Sprintf("admitted p50 %s p95 %s", figTime(now.Quantile(0.50)), figTime(now.Quantile(0.95)))))
+	took := text(fmt.Sprintf("admitted p50 %s p95 %s", figTime(now.Quantile(0.50)), figTime(now.Quantile(0.95))))
+	if width < narrow {
+		return []line{fit(width, users, offered, flight), took}
 	}
-	pieces = append(pieces, text(figCount(int64(r.inFlight))+" in flight"))
-	if p := l.o.Meta.Plan; p != "" {
-		pieces = append(pieces, styled(faint, clean(p)))
-	}
-	return fit(width, pieces...)
+	return []line{fit(width, users, offered, took, flight, styled(faint, clean(l.o.Meta.Plan)))}
 }
 
 // outcomeLines is the legend of the chart and the table of figures in one.
@@ -173,21 +177,20 @@ func (l *Live) outcomeLines(width int) []line {
 }
 
 // notes are the lines below the table: the onset, budgets, the latest warnings.
-func (l *Live) notes() []line {
+func (l *Live) notes(width int) []line {
 	var out []line
 	if o := l.totals.Onset; o != nil {
 		what := onsetNow(o)
+		if width < narrow {
+			what = strings.ReplaceAll(strings.TrimPrefix(what, "throttling began: "), " requests/s", "/s")
+		}
 		out = append(out, line{{l.glyphs().mark + " ", styleThrottled}, {figAt(o.At) + "  ", strong}, {what, plain}})
 	}
-	var budget []string
 	if m := l.o.MaxRequests; m > 0 {
-		budget = append(budget, figCount(l.totals.Sent)+" of "+figCount(m)+" requests")
+		out = append(out, text("budget: "+figCount(l.totals.Sent)+" of "+figCount(m)+" requests sent"))
 	}
 	if m := l.o.MaxThrottled; m > 0 {
-		budget = append(budget, figCount(l.totals.Outcome(hit.Throttled).Count)+" of "+figCount(m)+" throttled")
-	}
-	if len(budget) > 0 {
-		out = append(out, text("budget: "+strings.Join(budget, ", ")))
+		out = append(out, text("budget: "+figCount(l.totals.Outcome(hit.Throttled).Count)+" of "+figCount(m)+" throttled"))
 	}
 	const latest = 2
 	var warnings []line
@@ -300,11 +303,19 @@ func (l *Live) timeLine(labels, used int, covered time.Duration) line {
 	return text(s)
 }
 
+// visible is the part of a column from which on an outcome gets a cell even
+// where the scale would give it none: the beginning of a limit must show.
+const visible = 0.02
+
 // stack turns rates into cells from the bottom up. The height of the whole is
-// right to half a cell; an outcome that happened at all gets at least one.
+// right to half a cell.
 func stack(r *[hit.NumOutcomes]float64, top float64, rows int) []hit.Outcome {
 	if r == nil || top <= 0 {
 		return nil
+	}
+	var all float64
+	for _, v := range r {
+		all += v
 	}
 	var out []hit.Outcome
 	sum := 0.0
@@ -313,14 +324,16 @@ func stack(r *[hit.NumOutcomes]float64, top float64, rows int) []hit.Outcome {
 			continue
 		}
 		sum += r[o]
-		want := int(math.Round(sum / top * float64(rows)))
-		want = min(max(want, len(out)+1), rows)
+		want := min(int(math.Round(sum/top*float64(rows))), rows)
+		if want <= len(out) && r[o] >= visible*all {
+			if len(out) < rows {
+				want = len(out) + 1
+			} else {
+				out[len(out)-1] = o // the column is full: its top tells of the rarer outcome
+			}
+		}
 		for len(out) < want {
 			out = append(out, o)
-		}
-		if out[len(out)-1] != o {
-			// The column is full: the topmost cell tells of the rarer outcome.
-			out[len(out)-1] = o
 		}
 	}
 	return out

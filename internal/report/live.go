@@ -13,7 +13,7 @@ import (
 
 // Rules of the live view:
 //   - a frame is one Write, never taller or wider than the terminal;
-//   - no line is ever left behind: Close clears the last frame;
+//   - no line is left behind: Close clears the last frame, a change of size the screen;
 //   - without Redraw not one control code is written, whatever comes in;
 //   - everything from outside is cleaned of control characters first.
 
@@ -143,7 +143,7 @@ func (l *Live) Draw(elapsed time.Duration) {
 	}
 	l.drawn = elapsed
 	cols, rows := l.size()
-	l.put(l.screen.redraw(l.frame(elapsed, cols, rows), cols, l.o.Color))
+	l.put(l.screen.redraw(l.frame(elapsed, cols, rows), cols, rows, l.o.Color))
 }
 
 // Close clears the frame, shows the cursor again and returns the first error of
@@ -152,8 +152,7 @@ func (l *Live) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.closed && l.o.Redraw {
-		cols, _ := l.size()
-		l.put(l.screen.clear(cols))
+		l.put(l.screen.clear(l.size()))
 	}
 	l.closed = true
 	return l.err
@@ -181,50 +180,54 @@ func (l *Live) size() (cols, rows int) {
 
 // screen knows what is on the terminal now.
 type screen struct {
-	widths []int // cells of each line of the frame that is shown
-	hidden bool  // the cursor
+	shown      bool // a frame is there, and the cursor is hidden
+	height     int  // lines of that frame
+	cols, rows int  // of the terminal when it was drawn
 }
 
 // redraw returns what turns the frame shown into the next one, in place.
-func (s *screen) redraw(lines []line, cols int, color bool) string {
+func (s *screen) redraw(lines []line, cols, rows int, color bool) string {
 	var b strings.Builder
-	if !s.hidden {
+	if !s.shown {
 		b.WriteString("\x1b[?25l")
-		s.hidden = true
 	}
-	s.home(&b, cols)
-	s.widths = s.widths[:0]
+	s.home(&b, cols, rows)
 	for _, ln := range lines {
 		ln.appendTo(&b, color)
 		b.WriteString("\x1b[K\r\n")
-		s.widths = append(s.widths, ln.cells())
 	}
 	b.WriteString("\x1b[J")
+	s.shown, s.height, s.cols, s.rows = true, len(lines), cols, rows
 	return b.String()
 }
 
-// clear removes the frame.
-func (s *screen) clear(cols int) string {
-	if !s.hidden {
+// clear removes the frame and shows the cursor.
+func (s *screen) clear(cols, rows int) string {
+	if !s.shown {
 		return ""
 	}
 	var b strings.Builder
-	s.home(&b, cols)
+	s.home(&b, cols, rows)
 	b.WriteString("\x1b[J\x1b[?25h")
-	s.widths, s.hidden = nil, false
+	*s = screen{}
 	return b.String()
 }
 
-// home moves the cursor to the first cell of the frame. Subtle: a terminal that
-// became narrower has broken the lines that no longer fit into several, so the
-// frame is now higher than the number of lines that were written.
-func (s *screen) home(b *strings.Builder, cols int) {
-	up := 0
-	for _, w := range s.widths {
-		up += max(1, (w+cols-1)/cols)
-	}
-	b.WriteByte('\r')
-	if up > 0 {
-		b.WriteString("\x1b[" + itoa(up) + "A")
+// home moves the cursor to the first cell of the frame.
+//
+// Subtle: after a change of size nobody knows where that is. Some terminals
+// break the lines that no longer fit into several, some cut them, and some
+// move lines to or from what was scrolled away. So the whole screen is cleared.
+func (s *screen) home(b *strings.Builder, cols, rows int) {
+	switch {
+	case !s.shown:
+		b.WriteByte('\r')
+	case s.cols != cols || s.rows != rows:
+		b.WriteString("\x1b[H\x1b[2J")
+	default:
+		b.WriteByte('\r')
+		if s.height > 0 {
+			b.WriteString("\x1b[" + itoa(s.height) + "A")
+		}
 	}
 }

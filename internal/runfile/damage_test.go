@@ -2,6 +2,7 @@ package runfile
 
 import (
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,6 +84,33 @@ func TestCutShort(t *testing.T) {
 	}
 	if cuts < 20 {
 		t.Fatalf("tried %d cuts", cuts)
+	}
+}
+
+func TestWrittenOver(t *testing.T) {
+	whole := finishedFile(t, 3)
+	rng := rand.New(rand.NewPCG(1, 2))
+	refused := 0
+	for i := range 300 {
+		b := append([]byte(nil), whole...)
+		at := rng.IntN(len(b))
+		if i%2 == 0 { // the heads of pages are where structure is
+			at = at/4096*4096 + rng.IntN(100)
+		}
+		for j := range min(1+rng.IntN(8), len(b)-at) {
+			b[at+j] = byte(rng.Uint32())
+		}
+		_, err := tryRead(t, b)
+		if err == nil {
+			continue // a byte that nobody reads, or one value for another
+		}
+		refused++
+		if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNotRunFile) && !errors.Is(err, ErrNewer) {
+			t.Errorf("written over at %d: %v, want a reason that callers know", at, err)
+		}
+	}
+	if refused < 30 {
+		t.Fatalf("%d of 300 damaged files were refused: the test does not damage enough", refused)
 	}
 }
 

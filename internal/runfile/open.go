@@ -134,9 +134,19 @@ func openAs(path, file, options string) (*Run, error) {
 		err = r.load(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open run file %s: %w", path, explain(err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("open run file %s: %w", path, unreadable(err)), db.Close())
 	}
 	return r, nil
+}
+
+// unreadable explains an error of reading. Our own queries are right, so when
+// SQLite finds something wrong with one, the description of the tables is not
+// what it was.
+func unreadable(err error) error {
+	if code(err) == sqlite3.SQLITE_ERROR {
+		return fmt.Errorf("%w (%w)", ErrDamaged, err)
+	}
+	return explain(err)
 }
 
 // database opens a file by its path, whatever characters that has. The file

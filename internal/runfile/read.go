@@ -26,7 +26,7 @@ func (r *Run) Ticks() iter.Seq2[*tally.Tick, error] {
 		for after := int64(math.MinInt64); ; {
 			ticks, err := r.some(ctx, after)
 			if err != nil {
-				yield(nil, fmt.Errorf("read run file %s after %d ticks: %w", r.Path, read, explain(err)))
+				yield(nil, fmt.Errorf("read run file %s after %d ticks: %w", r.Path, read, unreadable(err)))
 				return
 			}
 			if len(ticks) == 0 {

@@ -92,14 +92,14 @@ func (r *Run) load(ctx context.Context) error {
 		err = json.Unmarshal(all, &r.Meta)
 	}
 	if err != nil {
-		return fmt.Errorf("what it says about the run cannot be read: %w", err)
+		return fmt.Errorf("%w (what it says about the run: %w)", ErrDamaged, err)
 	}
 	if !ended {
 		return nil
 	}
 	r.End = &End{}
 	if err := json.Unmarshal(end, r.End); err != nil {
-		return fmt.Errorf("what it says about the end of the run cannot be read: %w", err)
+		return fmt.Errorf("%w (what it says about its end: %w)", ErrDamaged, err)
 	}
 	return r.each(ctx, "SELECT expr, verdict, value, at_ns FROM verdict ORDER BY rowid", nil, func(scan func(...any) error) error {
 		var c threshold.Check
@@ -108,7 +108,7 @@ func (r *Run) load(ctx context.Context) error {
 			return err
 		}
 		if err := c.Verdict.UnmarshalText(word); err != nil {
-			return err
+			return fmt.Errorf("%w (%w)", ErrDamaged, err)
 		}
 		r.End.Checks = append(r.End.Checks, c)
 		return nil

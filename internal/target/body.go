@@ -194,6 +194,8 @@ func (k *conn) readFault(err error, where string) *fault {
 	switch {
 	case isTimeout(err):
 		return faultf(hit.AnswerTimeout, "no complete answer within %v: it stopped %s", k.limit, where)
+	case k.tls && alertText(err) != "":
+		return alertFault(alertText(err), k.o.host, k.o.addr()) // TLS 1.3 refuses a client after the handshake
 	case isReset(err):
 		how := "closed"
 		if !isEOF(err) {

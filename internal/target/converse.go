@@ -36,20 +36,22 @@ func (c *Client) converse(k *conn, h *hop, g given, head []byte, ans *hit.Answer
 	go writeBody(k, head, h.body, g.chunked, done)
 	persist, f = c.receive(k, h.method, ans)
 
-	var end wrote
-	timer := time.NewTimer(writerWait)
-	defer timer.Stop()
-	if f == nil {
-		select {
-		case end = <-done:
-			return written + end.n, end.err, persist, nil
-		case <-timer.C:
-		}
+	patience := writerWait
+	if f != nil {
+		patience = 0
 	}
-	// The answer did not wait for the rest of the body, and nobody will read it.
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case end := <-done:
+		return written + end.n, end.err, persist, f
+	case <-timer.C:
+	}
+	// Nobody will read the rest of the body. What the writer says after this is
+	// about our closing, not about the server.
 	_ = k.base.Close()
-	end = <-done
-	return written + end.n, end.err, false, f
+	end := <-done
+	return written + end.n, nil, false, f
 }
 
 // writeBody writes to the connection itself: deadlines are the reader's business.

@@ -188,7 +188,7 @@ func (c *Client) attempt(ctx context.Context, k *conn, h *hop, g given, out []by
 		return interrupted(), false
 	case f.why != hit.ClosedEarly && (werr == nil || isTimeout(werr)):
 		return f, false
-	case none && used && written == 0 && werr != nil:
+	case none && used && written == 0:
 		return nil, true
 	case none && used && replay:
 		return nil, true

@@ -107,7 +107,6 @@ func tlsFault(err error, name, addr string, within time.Duration) *fault {
 		authority x509.UnknownAuthorityError
 		invalid   x509.CertificateInvalidError
 		record    tls.RecordHeaderError
-		alert     tls.AlertError
 	)
 	switch {
 	case isTimeout(err):
@@ -124,30 +123,42 @@ func tlsFault(err error, name, addr string, within time.Duration) *fault {
 		return faultf(hit.TLSFailed, "the certificate of %s is not valid: %v", addr, invalid)
 	case errors.As(err, &record):
 		return faultf(hit.TLSFailed, "%s does not speak TLS: try http:// or another port", addr)
-	case errors.As(err, &alert):
-		return alertFault(alert, name, addr)
+	case alertText(err) != "":
+		return alertFault(alertText(err), name, addr)
 	case isReset(err):
 		return faultf(hit.TLSFailed, "%s closed the connection during the TLS handshake", addr)
 	}
 	return faultf(hit.TLSFailed, "TLS with %s: %s", addr, strings.TrimPrefix(bare(err), "tls: "))
 }
 
-// alertFault explains an alert with which the server ended a handshake. The
-// numbers are those of RFC 8446 §6 and RFC 5246 §7.2.
-func alertFault(alert tls.AlertError, name, addr string) *fault {
-	switch alert {
-	case 40, 47, 71:
-		return faultf(hit.TLSFailed, "%s refused the TLS handshake (%s): no common version or cipher, or it does not know the name %s (--sni)", addr, bare(alert), name)
-	case 42, 43, 44, 45, 46, 48, 49, 51:
-		return faultf(hit.TLSFailed, "%s did not accept the client certificate (%s): check --cert and --key", addr, bare(alert))
-	case 70:
-		return faultf(hit.TLSFailed, "%s speaks no TLS version allowed here: set --tls-min or --tls-max", addr)
-	case 112:
-		return faultf(hit.TLSFailed, "%s does not know the name %s: pass --sni", addr, name)
-	case 116:
-		return faultf(hit.TLSFailed, "%s wants a client certificate: pass --cert and --key", addr)
+// alertText is the text of an alert that the server sent over TLS, "" when err
+// is none. Subtle: crypto/tls has no exported type for it, only this shape.
+func alertText(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "remote error" {
+		return strings.TrimPrefix(op.Err.Error(), "tls: ")
 	}
-	return faultf(hit.TLSFailed, "%s refused the TLS handshake: %s", addr, bare(alert))
+	return ""
+}
+
+// alertFault explains an alert with which the server ended the connection.
+func alertFault(alert, name, addr string) *fault {
+	var hint string
+	switch {
+	case strings.Contains(alert, "certificate required"):
+		hint = "it wants a client certificate: pass --cert and --key"
+	case strings.Contains(alert, "certificate"), strings.Contains(alert, "access denied"):
+		hint = "it did not accept the client certificate: check --cert and --key"
+	case strings.Contains(alert, "protocol version"):
+		hint = "it speaks none of the TLS versions allowed here: set --tls-min or --tls-max"
+	case strings.Contains(alert, "unrecognized name"):
+		hint = "it does not know the name " + name + ": pass --sni"
+	case strings.Contains(alert, "application protocol"):
+		hint = "it does not speak the HTTP version asked for"
+	default:
+		hint = "no common version or cipher, or it wants a client certificate (--cert and --key) or another name (--sni)"
+	}
+	return faultf(hit.TLSFailed, "%s refused the TLS connection (%s): %s", addr, alert, hint)
 }
 
 func certNames(c *x509.Certificate) string {

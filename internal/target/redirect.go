@@ -46,16 +46,14 @@ func (c *Client) redirect(h *hop, ans *hit.Answer) (again bool, f *fault) {
 		return false, faultf(hit.TooManyRedirects, "more than %d redirects", c.t.opts.MaxRedirects)
 	}
 	next.User, next.Fragment, next.RawFragment = nil, "", ""
-	from := h.at.o
-	if next.Host == base.Host && next.Scheme == base.Scheme {
-		next.User = base.User // the same origin: the slot, with its connection, stays the same
-	}
-	at, target, err := c.resolve(next.String())
-	if err != nil {
+	at, target, f := c.resolve(next.String())
+	if f != nil {
 		return false, faultf(hit.BadAnswer, "Location is not a URL: %s", escape(location))
 	}
-	h.at, h.target = at, target
-	h.crossed = h.crossed || !h.at.o.same(from)
+	h.target = target
+	if !at.o.same(h.at.o) { // else the slot stays, with its connection and credentials
+		h.at, h.crossed = at, true
+	}
 	if get {
 		h.method, h.body, h.bare = "GET", nil, true
 	}

@@ -37,7 +37,7 @@ func (w *Watch) Expr() *Expr { return w.expr }
 // says whether the condition is true now; a stop rule stops at the first true.
 func (w *Watch) Tick(k *tally.Tick, t *tally.Totals) bool {
 	if w.expr.hold > 0 {
-		return w.tickHeld(k)
+		return w.tickHeld(k, t)
 	}
 	r := w.expr.metric.readRun(t, w.expr.limit)
 	holds := r.none == "" && w.expr.op.holds(r.number, w.expr.limit.number)
@@ -48,8 +48,11 @@ func (w *Watch) Tick(k *tally.Tick, t *tally.Totals) bool {
 	return holds
 }
 
-func (w *Watch) tickHeld(k *tally.Tick) bool {
+func (w *Watch) tickHeld(k *tally.Tick, t *tally.Totals) bool {
 	m := &w.expr.metric
+	if m.readRun(t, w.expr.limit).none != "" {
+		return false // seconds before the first request are no data either
+	}
 	f := m.ofTick(k)
 	r := m.read(&f, w.expr.limit)
 	if r.none != "" {
@@ -95,17 +98,13 @@ func (w *Watch) Check(t *tally.Totals) Check {
 }
 
 func (w *Watch) checkHeld(c Check, t *tally.Totals) Check {
-	m := &w.expr.metric
-	f := m.ofTotals(t)
-	whole := m.readRun(t, w.expr.limit)
+	whole := w.expr.metric.readRun(t, w.expr.limit)
 	switch {
+	case whole.none != "":
+		c.Verdict, c.Value = NoData, whole.none
 	case w.broken:
 		c.Verdict, c.At = Fail, w.broke
 		c.Value = fmt.Sprintf("held for %v, from %v", w.longest.length(), w.longest.from)
-	case max(t.Sent, t.Answers()) == 0 && whole.none != "":
-		c.Verdict, c.Value = NoData, whole.none
-	case !f.found:
-		c.Verdict, c.Value = NoData, whole.none
 	case !w.hadData:
 		c.Verdict, c.Value = NoData, "no tick had data"
 	case t.Length < w.expr.hold:

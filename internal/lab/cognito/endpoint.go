@@ -13,7 +13,7 @@ import (
 )
 
 // maxForm bounds the body of a token request; a longer one is malformed. The
-// guide gives no bound: a refresh token of Cognito's is under 4 KB.
+// bound is ours; the longest parameter, a refresh token, takes a few KB.
 const maxForm = 64 << 10
 
 // The error bodies of guide/token, section "Examples of negative responses":
