@@ -11,14 +11,14 @@ const (
 	// RateLimit-Policy: "name";q=100;w=60;qu="requests";pk=:base64: and
 	// RateLimit: "name";r=50;t=30;pk=:base64:, both structured-field lists.
 	// Source: datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/10/
-	// (27 September 2025), read 2026-11-21.
+	// (27 September 2025) and http.dev/ratelimit-policy, read 2026-11-21.
 	Draft Dialect = "ratelimit"
 	// OldDraft is draft-polli-ratelimit-headers to draft-ietf-…-06, RateLimit-Limit,
 	// -Remaining and -Reset (delta seconds) with a quota list "100, 100;w=60", and
 	// draft-07's RateLimit: limit=100, remaining=50, reset=30.
 	// Source: datatracker.ietf.org/doc/html/draft-polli-ratelimit-headers-00 and
 	// …/draft-ietf-httpapi-ratelimit-headers-06, read 2026-11-21. Sent by GitLab
-	// (reset as epoch seconds: docs "User and IP rate limits"), Kong, Resend.
+	// (reset as epoch seconds: gitlab.com gitlab-org/gitlab issue 217312), Kong, Resend.
 	OldDraft Dialect = "ratelimit-3"
 	// XRateLimit is X-RateLimit-Limit, -Remaining and -Reset. Reset has no agreed
 	// meaning: see resetValue. Auth0 writes epoch seconds (community.auth0.com
@@ -30,8 +30,8 @@ const (
 	// developer.okta.com/docs/reference/rl-best-practices/, read 2026-11-21.
 	XRateLimitDashed Dialect = "x-rate-limit"
 	// GitHub is XRateLimit with -Used and -Resource.
-	// Source: docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api,
-	// read 2026-11-21.
+	// Source: developer.github.com/changes/2013-07-02-rate-limit-reset and commit
+	// 3da9a4b of github/docs (-Used), read 2026-11-21. Azure DevOps sends -Resource too.
 	GitHub Dialect = "github"
 	// Discord is XRateLimit with -Reset-After (seconds with a fraction) and -Bucket.
 	// Source: docs.discord.com/developers/topics/rate-limits, read 2026-11-21.
@@ -47,8 +47,8 @@ const (
 	// page, and anthropics/anthropic-sdk-typescript issue 357, read 2026-11-21.
 	Anthropic Dialect = "anthropic"
 	// Kong is X-RateLimit-{Limit,Remaining}-{Second,Minute,Hour,Day,…}.
-	// Source: Kong's rate-limiting plugin page, "Headers sent to the client",
-	// read 2026-11-21.
+	// Source: docs.konghq.com, plugins rate-limiting and response-ratelimiting,
+	// "Headers sent to the client", read 2026-11-21.
 	Kong Dialect = "kong"
 	// Shopify is X-Shopify-Shop-Api-Call-Limit: used/size of a leaky bucket.
 	// Source: shopify.dev/docs/api/admin-rest/usage/rate-limits, read 2026-11-21.
@@ -64,8 +64,8 @@ const (
 	Zendesk Dialect = "zendesk"
 	// Azure is x-ms-ratelimit-remaining-* of Azure Resource Manager and
 	// x-ms-ratelimit-remaining-resource: policy;left,policy;left.
-	// Source: learn.microsoft.com "Understand how Azure Resource Manager throttles
-	// requests" and "Troubleshooting API throttling errors", read 2026-11-21.
+	// Source: learn.microsoft.com "Troubleshooting API throttling errors" and answers
+	// recorded in gist 4cf6ceb49fdb4fb990ed163f628fa910, read 2026-11-21.
 	Azure Dialect = "azure"
 	// Atlassian is XRateLimit with -Interval-Seconds and -FillRate (Data Center).
 	// Source: confluence.atlassian.com/doc/_ratelimiting_httpheaders-992678779.html,

@@ -32,8 +32,8 @@ const maxErrorBody = 64 << 10
 // awsThrottled looks for a throttling code where AWS protocols put it: the
 // header x-amzn-errortype (REST JSON), the members __type or code (JSON 1.0 and
 // 1.1, REST JSON), or an element Code (query and REST XML protocols).
-// Source: smithy.io, "AWS restJson1 protocol", operation error serialization,
-// read 2026-11-21.
+// Source: docs.rs/aws-smithy-schema/0.3.0, error_envelope (how a code is spelt),
+// and docs.rs/winterbaume-core, rest_json_error (the header), read 2026-11-21.
 func awsThrottled(a *Answer) bool {
 	if v, ok := a.Fields.Find("x-amzn-errortype"); ok {
 		return isThrottlingCode(v)

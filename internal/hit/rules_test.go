@@ -117,6 +117,7 @@ func TestParseRules(t *testing.T) {
 		{"ok none", nil, []string{"none", "200"}, answer(201, "", ""), Failed},
 		{"ok none keeps its list", nil, []string{"none", "200"}, answer(200, "", ""), Admitted},
 		{"ok none keeps throttling", nil, []string{"none", "200"}, answer(429, "", ""), Throttled},
+		{"ok over the defaults where a text was asked for too", []string{"503:gone"}, []string{"503"}, answer(503, "Retry-After: 1\r\n", ""), Admitted},
 		{"a conditional term keeps the default", []string{"503+x-limit"}, nil, answer(503, "Retry-After: 1\r\n", ""), Throttled},
 	}
 	ran := 0

@@ -8,12 +8,12 @@ const manyUsers = 100
 
 // crew counts the users who are alive.
 type crew struct {
-	mu      sync.Mutex
-	alive   int
-	peak    int
-	closed  bool
-	atEnd   int           // users alive when load ended
-	gone    chan struct{} // closed when it is closed and the last user has left
+	mu     sync.Mutex
+	alive  int
+	peak   int
+	closed bool
+	atEnd  int           // users alive when load ended
+	gone   chan struct{} // closed when it is closed and the last user has left
 
 	limit   int  // most users there can be
 	started bool // a user has started

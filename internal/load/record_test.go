@@ -454,6 +454,35 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+// Several users meet the first answers of a tick at once.
+func TestCodesClaimedAtOnce(t *testing.T) {
+	for range 3000 {
+		var c codes
+		var ready atomic.Int64
+		var wg sync.WaitGroup
+		for g := range 2 {
+			wg.Go(func() {
+				ready.Add(1)
+				for spins := 0; ready.Load() < 2; spins++ {
+					if spins > 1000 {
+						runtime.Gosched()
+					}
+				}
+				for i := range 6 {
+					c.add(200 + (i+g)%6)
+				}
+			})
+		}
+		wg.Wait()
+		got := c.drain(nil)
+		for i, code := range got {
+			if len(got) != 6 || code.Status != 200+i || code.Count != 2 {
+				t.Fatalf("codes %v, want 2 of each from 200 to 205", got)
+			}
+		}
+	}
+}
+
 func TestSessionIsSmall(t *testing.T) {
 	var before, after runtime.MemStats
 	const n = 10_000

@@ -262,6 +262,9 @@ func TestExcerpt(t *testing.T) {
 			t.Errorf("excerpt(%.20q…, %d): mark %q", c.line, c.column, mark)
 		}
 	}
+	if text, mark := excerpt(strings.Repeat("x", 300), 250); !strings.HasPrefix(text, "…x") || !strings.HasSuffix(text, "x…") || len(mark) != maxExcerpt*3/4+2 {
+		t.Errorf("excerpt of a long line = %q, %q", text, mark)
+	}
 	if text, mark := excerpt("a: été x", 8); text != "a: été x" || mark != "       ^" {
 		t.Errorf("excerpt = %q, %q", text, mark)
 	}
@@ -286,7 +289,7 @@ func TestManyErrors(t *testing.T) {
 
 func drawPolicy(t *rapid.T, i int) Policy {
 	p := Policy{Cost: rapid.Int64Range(1, 5).Draw(t, "cost")}
-	odd := rapid.SampledFrom([]string{"", "a", "yes", "No", "null", "~", "5", "1e3", "0x1F", "1_000", ".inf", " lead", "trail ", "a: b", "a #b", "#c", "- d", "? e", "! f", "&g", "*h", "{i}", "[j]", "k, l", "|", ">", "%m", "@n", "`o", "\"p\"", "'q'", "\\r", "tab\tx", "line\nbreak", "\n", "cr\rx", "nul\x00", "del\x7f", "nel\u0085", "ls\u2028", "bom\ufeff", "日本", "2026-01-31", "=", "<<", "---", "...", "a:", ":a", "-", "x-"})
+	odd := rapid.SampledFrom([]string{"", "a", "yes", "No", "true", "False", "on", "null", "~", "5", "1e3", "0x1F", "1_000", ".inf", " lead", "trail ", "a: b", "a #b", "#c", "- d", "? e", "! f", "&g", "*h", "{i}", "[j]", "k, l", "|", ">", "%m", "@n", "`o", "\"p\"", "'q'", "\\r", "tab\tx", "line\nbreak", "\n", "cr\rx", "nul\x00", "del\x7f", "nel\u0085", "ls\u2028", "bom\ufeff", "日本", "2026-01-31", "=", "<<", "---", "...", "a:", ":a", "-", "x-"})
 	name := odd.Draw(t, "name")
 	if name != "" {
 		p.Name = fmt.Sprint(name, i)

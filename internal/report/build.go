@@ -261,6 +261,8 @@ func (s *Summary) judged(end *End) Verdict {
 		v.Reason = "The one check passed."
 	case v.Passed:
 		v.Reason = fmt.Sprintf("All %d checks passed.", len(end.Checks))
+	case len(failed) > 0 && len(end.Checks) == 1:
+		v.Reason = sentence("The one check failed: " + failed[0])
 	case len(failed) > 0:
 		v.Reason = sentence(fmt.Sprintf("%d of %s failed: %s", len(failed), plural(int64(len(end.Checks)), "check", "checks"), list(failed, "")))
 	case s.answered() == 0:

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io"
 	"strings"
+	"time"
 )
 
 //go:embed assets/report.html
@@ -201,8 +202,12 @@ func offeredDetails(s *Summary) []Detail {
 		add("Unfinished", figCount(s.Run.Unfinished)+" at the end")
 	}
 	add("Most in any 1 s", figCount(o.Peak1s))
-	add("Most in any 10 s", figCount(o.Peak10s)+", "+figRate(float64(o.Peak10s)/10)+"/s")
-	add("Most in any 60 s", figCount(o.Peak60s)+", "+figRate(float64(o.Peak60s)/60)+"/s")
+	if s.length >= 10*time.Second {
+		add("Most in any 10 s", figCount(o.Peak10s)+", "+figRate(float64(o.Peak10s)/10)+"/s")
+	}
+	if s.length >= time.Minute {
+		add("Most in any 60 s", figCount(o.Peak60s)+", "+figRate(float64(o.Peak60s)/60)+"/s")
+	}
 	if o.Users > 0 {
 		add("Most users", figCount(int64(o.Users)))
 	}

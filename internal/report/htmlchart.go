@@ -104,7 +104,7 @@ func newChartData(s *Summary) chartData {
 		}
 		m := &chartMark{At: o.At, Brief: fmt.Sprintf("first %s, %s", what, figAt(secDuration(o.At)))}
 		m.Text = m.Brief
-		if o.Offered > 0 {
+		if o.Offered > 0 && o.At >= 1 {
 			m.Text = fmt.Sprintf("first %s at %s, %s/s offered", what, figAt(secDuration(o.At)), figRateShort(o.Offered))
 		}
 		d.Onset = m
@@ -263,14 +263,21 @@ func (p *page) Charts() []chartBlock {
 		{"rates", "Requests per second"}, {"latency", "Response time"},
 		{"users", "Users and requests in flight"}, {"codes", "Status codes"},
 	} {
+		// Without an answer there is neither a latency nor a status.
+		if p.S.answered() == 0 && (c.id == "latency" || c.id == "codes") {
+			continue
+		}
 		out = append(out, chartBlock{c.id, c.title, p.Notes[c.id], p.Aria[c.id], tables[c.id]})
 	}
 	return out
 }
 
-// Spread is the chart of the latency distribution.
-func (p *page) Spread() chartBlock {
-	return chartBlock{"spread", "Distribution", p.Notes["spread"], p.Aria["spread"], p.Tables()["spread"]}
+// Spread is the chart of the latency distribution, nil when there was no answer.
+func (p *page) Spread() *chartBlock {
+	if p.S.Outcomes.Admitted.Count+p.S.Outcomes.Throttled.Count == 0 {
+		return nil
+	}
+	return &chartBlock{"spread", "Distribution", p.Notes["spread"], p.Aria["spread"], p.Tables()["spread"]}
 }
 
 // mostEpisodes bounds the table of throttled stretches.

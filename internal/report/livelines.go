@@ -78,8 +78,11 @@ func onsetNow(o *tally.Onset) string {
 	if o.Status != 0 {
 		what = strconv.Itoa(o.Status)
 	}
-	if o.Offered > 0 {
-		return fmt.Sprintf("throttling began: first %s at %s requests/s offered", what, figRateShort(o.Offered))
+	switch {
+	case o.Offered <= 0:
+		return "throttling began: first " + what
+	case o.At < time.Second:
+		return fmt.Sprintf("throttling began: first %s after %s", what, plural(int64(o.Offered), "request", "requests"))
 	}
-	return "throttling began: first " + what
+	return fmt.Sprintf("throttling began: first %s at %s requests/s offered", what, figRateShort(o.Offered))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // TextOptions says how the final summary is written. The zero value is 80
@@ -165,8 +166,12 @@ func (t *textPage) offered(s *Summary) {
 		g.row(cell("missed"), cell(figCount(o.Missed)))
 	}
 	g.row(cell("most in any 1 s"), cell(figCount(o.Peak1s)))
-	g.row(cell("most in any 10 s"), cell(figCount(o.Peak10s)), cell(figRate(float64(o.Peak10s)/10)+"/s"))
-	g.row(cell("most in any 60 s"), cell(figCount(o.Peak60s)), cell(figRate(float64(o.Peak60s)/60)+"/s"))
+	if s.length >= 10*time.Second {
+		g.row(cell("most in any 10 s"), cell(figCount(o.Peak10s)), cell(figRate(float64(o.Peak10s)/10)+"/s"))
+	}
+	if s.length >= time.Minute {
+		g.row(cell("most in any 60 s"), cell(figCount(o.Peak60s)), cell(figRate(float64(o.Peak60s)/60)+"/s"))
+	}
 	if o.Users > 0 {
 		g.row(cell("most users"), cell(figCount(int64(o.Users))))
 	}

@@ -72,7 +72,12 @@ func limitWords(s *Summary) string {
 		what = strconv.Itoa(o.Status)
 	}
 	text := fmt.Sprintf("The limit began at %s: the first %s came", figAt(secDuration(o.At)), what)
-	if o.Offered > 0 {
+	switch {
+	case o.Offered <= 0:
+	case o.At < 1:
+		// There was no whole second before it, so there is no rate yet.
+		text += " after " + plural(int64(o.Offered), "request", "requests")
+	default:
 		text += fmt.Sprintf(" when %s requests/s were offered", figRateShort(o.Offered))
 	}
 	text += "."

@@ -95,3 +95,16 @@ func TestLateTickRaisesThePeak(t *testing.T) {
 		t.Errorf("Peak = %d, Sent = %d; want 9 and 9", o.Peak, totals.Sent)
 	}
 }
+
+func TestLongGap(t *testing.T) {
+	var totals Totals
+	totals.Add(&Tick{Length: time.Second, Sends: []uint32{5}})
+	totals.Add(&Tick{Start: 1000 * time.Second, Length: time.Second, Sends: []uint32{3}})
+	sends := make([]int64, 1001*100)
+	sends[0], sends[1000*100] = 5, 3
+	for _, w := range Windows() {
+		if got, _ := totals.Offered(w); got != slowOffered(sends, w) {
+			t.Errorf("Offered(%v) = %+v, want %+v", w, got, slowOffered(sends, w))
+		}
+	}
+}

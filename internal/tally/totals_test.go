@@ -195,6 +195,12 @@ func TestMergeSharesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var fresh Tick
+	if err := fresh.Merge(b); err != nil {
+		t.Fatal(err)
+	}
+	fresh.Series[0].Codes[0].Count = 99
+	fresh.Sends[0] = 99
 	if diff := cmp.Diff(before, b, equal); diff != "" {
 		t.Errorf("merging three times changed the source (-before +after):\n%s", diff)
 	}

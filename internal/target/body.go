@@ -203,5 +203,5 @@ func (k *conn) readFault(err error, where string) *fault {
 		}
 		return faultf(hit.ClosedEarly, "the server %s the connection %s", how, where)
 	}
-	return &fault{hit.ClosedEarly, fmt.Sprintf("the connection broke %s: %s", where, bare(err))}
+	return &fault{why: hit.ClosedEarly, text: fmt.Sprintf("the connection broke %s: %s", where, bare(err))}
 }

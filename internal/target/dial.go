@@ -32,7 +32,7 @@ func (c *Client) connect(ctx context.Context, s *slot, due time.Time) (*conn, *f
 		}
 		if f != nil {
 			k.close(false)
-			return nil, &fault{hit.ProxyFailed, f.text}
+			return nil, &fault{why: hit.ProxyFailed, text: f.text}
 		}
 	}
 	if !o.https {
@@ -76,7 +76,7 @@ func (c *Client) reach(ctx context.Context, o *origin, within time.Duration) (ne
 	if p := o.proxy; p != nil {
 		nc, f := c.dialHost(ctx, p.host, p.port, within)
 		if f != nil {
-			return nil, &fault{f.why, "the proxy: " + f.text}
+			return nil, &fault{why: f.why, text: "the proxy: " + f.text}
 		}
 		return nc, nil
 	}

@@ -186,7 +186,7 @@ func (c *Client) attempt(ctx context.Context, k *conn, h *hop, g given, out []by
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(), false
-	case f.why != hit.ClosedEarly && (werr == nil || isTimeout(werr)):
+	case f.why != hit.ClosedEarly && (werr == nil || isTimeout(werr) || f.why == hit.TLSFailed):
 		return f, false
 	case none && used && written == 0:
 		return nil, true
@@ -200,7 +200,7 @@ func (c *Client) attempt(ctx context.Context, k *conn, h *hop, g given, out []by
 	return f, false
 }
 
-func interrupted() *fault { return &fault{hit.Interrupted, "the run was stopped"} }
+func interrupted() *fault { return &fault{why: hit.Interrupted, text: "the run was stopped"} }
 
 // markSent notes the instant at which the first byte is about to be written.
 func (c *Client) markSent(ans *hit.Answer, st *sending) {

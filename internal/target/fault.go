@@ -21,14 +21,15 @@ import (
 // Texts hold no secrets and no port numbers chosen by the system, so that equal
 // reasons are equal texts.
 type fault struct {
-	why  hit.Failure
-	text string
+	why     hit.Failure
+	text    string
+	refused bool // the server says that it did nothing about the request
 }
 
 func (f *fault) Error() string { return f.text }
 
 func faultf(why hit.Failure, format string, args ...any) *fault {
-	return &fault{why, fmt.Sprintf(format, args...)}
+	return &fault{why: why, text: fmt.Sprintf(format, args...)}
 }
 
 func isTimeout(err error) bool {

@@ -20,8 +20,14 @@ import (
 
 // h2link is one HTTP/2 connection.
 type h2link struct {
-	cc   *http.ClientConn
-	used bool // has answered a request; owner's, or the pool's under its lock
+	cc *http.ClientConn
+
+	// The owner's, or the pool's under its lock.
+	used    bool // has answered a request
+	dead    bool // takes no more requests
+	streams int  // requests under way, in a pool
+
+	settled atomic.Bool // the server has said how many streams it allows
 }
 
 func (l *h2link) close() { _ = l.cc.Close() }
@@ -51,6 +57,7 @@ func (t *Target) setH2() {
 			DialTLSContext:         dialForH2,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: int64(t.opts.MaxHeader),
+			HTTP2:                  &http.HTTP2Config{StrictMaxConcurrentRequests: true},
 		}
 	}
 	t.h2 = transport(func(p *http.Protocols) { p.SetHTTP2(true) })
@@ -105,14 +112,16 @@ func (t *Target) mayH2(o *origin) *fault {
 
 // exchangeH2 is exchange over HTTP/2. ready, when not nil, is a new connection
 // on which ALPN chose it. A request is sent again on a fresh connection under
-// the same rules; a header block that was never written counts as nothing written.
+// the same rules: always when its header block was never written or the server
+// says that it refused the stream (RFC 9113 §8.7), else when the connection had
+// answered before and replay allows it.
 func (c *Client) exchangeH2(ctx context.Context, h *hop, ready *conn, replay bool, ans *hit.Answer, st *sending) *fault {
 	st.begin(time.Now(), c.t.opts.Timeout)
 	if f := c.t.mayH2(h.at.o); f != nil {
 		return f
 	}
 	for fresh := false; ; fresh = true {
-		link, f := c.takeH2(ctx, h.at, ready, fresh, ans, st)
+		link, wasUsed, f := c.takeH2(ctx, h.at, ready, fresh, ans, st)
 		ready = nil
 		if f != nil {
 			if ctx.Err() != nil {
@@ -122,7 +131,6 @@ func (c *Client) exchangeH2(ctx context.Context, h *hop, ready *conn, replay boo
 		}
 		st.now = time.Now()
 		c.markSent(ans, st)
-		wasUsed := link.used
 		wrote, f := c.roundTrip(ctx, link, h, ans, st)
 		c.releaseH2(h.at, link, f)
 		switch {
@@ -130,15 +138,17 @@ func (c *Client) exchangeH2(ctx context.Context, h *hop, ready *conn, replay boo
 			return nil
 		case ctx.Err() != nil:
 			return interrupted()
-		case fresh || !wasUsed || ans.Status != 0 || f.why != hit.ClosedEarly || wrote && !replay:
+		case fresh || ans.Status != 0 || f.why != hit.ClosedEarly:
+			return f
+		case wrote && !f.refused && !(wasUsed && replay):
 			return f
 		}
 		ans.Retried = true
 	}
 }
 
-// takeH2 finds a connection, or opens one.
-func (c *Client) takeH2(ctx context.Context, s *slot, ready *conn, fresh bool, ans *hit.Answer, st *sending) (*h2link, *fault) {
+// takeH2 finds a connection, or opens one; used tells whether it has answered before.
+func (c *Client) takeH2(ctx context.Context, s *slot, ready *conn, fresh bool, ans *hit.Answer, st *sending) (link *h2link, used bool, f *fault) {
 	open := func() (*h2link, *fault) { return c.openH2(ctx, s, ready, ans, st) }
 	switch c.t.opts.Connections {
 	case Shared:
@@ -153,22 +163,21 @@ func (c *Client) takeH2(ctx context.Context, s *slot, ready *conn, fresh bool, a
 			s.h2 = nil
 		}
 		if s.h2 == nil {
-			link, f := open()
-			if f != nil {
-				return nil, f
+			if s.h2, f = open(); f != nil {
+				return nil, false, f
 			}
-			s.h2 = link
 		}
-		return s.h2, nil
+		return s.h2, s.h2.used, nil
 	}
-	return open()
+	link, f = open()
+	return link, false, f
 }
 
 func (c *Client) releaseH2(s *slot, link *h2link, f *fault) {
 	broken := f != nil && link.cc.Err() != nil
 	switch c.t.opts.Connections {
 	case Shared:
-		s.o.sharedH2.put(link, f == nil)
+		s.o.sharedH2.put(link, f == nil, f != nil && f.why == hit.ClosedEarly && !f.refused)
 	case PerUser:
 		link.used = link.used || f == nil
 		if broken {
@@ -352,11 +361,11 @@ func (c *Client) h2Fault(err error) *fault {
 	case isTimeout(err):
 		return faultf(hit.AnswerTimeout, "no complete answer within %v", c.t.opts.Timeout)
 	case strings.Contains(text, "GOAWAY"):
-		return &fault{hit.ClosedEarly, "the server is closing the connection (GOAWAY)"}
+		return &fault{why: hit.ClosedEarly, text: "the server is closing the connection (GOAWAY)"}
 	case strings.Contains(text, "REFUSED_STREAM"):
-		return &fault{hit.ClosedEarly, "the server refused the stream (REFUSED_STREAM)"}
+		return &fault{why: hit.ClosedEarly, text: "the server refused the stream (REFUSED_STREAM)", refused: true}
 	case isReset(err), strings.Contains(text, "http2: client conn"), strings.Contains(text, "http2: connection"), strings.Contains(text, "connection lost"):
-		return &fault{hit.ClosedEarly, "the server closed the HTTP/2 connection"}
+		return &fault{why: hit.ClosedEarly, text: "the server closed the HTTP/2 connection"}
 	case strings.Contains(text, "header list"), strings.Contains(text, "headers exceeded"):
 		return faultf(hit.AnswerTooLarge, "the header block is larger than %d bytes", c.t.opts.MaxHeader)
 	}
@@ -365,5 +374,5 @@ func (c *Client) h2Fault(err error) *fault {
 			text = "the stream broke: " + reason
 		}
 	}
-	return &fault{hit.BadAnswer, "HTTP/2: " + text}
+	return &fault{why: hit.BadAnswer, text: "HTTP/2: " + text}
 }

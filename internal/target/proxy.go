@@ -36,7 +36,7 @@ func parseProxy(raw string) (*proxy, *fault) {
 	}
 	o, f := parseOrigin(base)
 	if f != nil {
-		return nil, &fault{hit.ProxyFailed, f.text}
+		return nil, &fault{why: hit.ProxyFailed, text: f.text}
 	}
 	return &proxy{https: o.https, host: o.host, port: o.port, auth: o.auth}, nil
 }

@@ -319,7 +319,7 @@
       else if (e.key === "Escape") { u.setData(u.data); return; }
       else return;
       e.preventDefault();
-      u.setCursor({ left: u.valToPos(spec.x[k], "x"), top: 10 });
+      u.setCursor({ left: u.valToPos(spec.x[k], "x"), top: 10 }, true, true);
       live.textContent = spec.where(k) + ": " + spec.series.map(function (s) {
         return s.name + " " + spec.value(s.data[k]);
       }).join(", ");
@@ -333,7 +333,7 @@
   function overTime(more) {
     var spec = {
       x: mid, sync: true, height: 240, onset: true,
-      scaleX: { time: false, range: function (u, a, b) { return b - a < end * 0.98 ? [a, b] : [0, end]; } },
+      scaleX: { time: false, range: function (u, a, b) { return b - a < (mid[mid.length - 1] - mid[0]) * 0.999 ? [a, b] : [0, end]; } },
       axisX: { incrs: seconds, space: 64, values: function (u, v) { return v.map(clock); } },
       value: num, tick: num,
       where: function (k) { return clock(data.at[k]) + (data.len[k] > 1.5 ? " to " + clock(data.at[k] + data.len[k]) : ""); }

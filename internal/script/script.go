@@ -1,0 +1,274 @@
+// Package script is Script, a scenario written in Starlark: the Python a
+// Locust user writes, inside the binary, one frozen program shared by all users.
+//
+// Load runs the file once; it declares user classes (HttpUser), tasks, waits
+// and perhaps a profile. Then everything it made is frozen, and each user is a
+// cheap Starlark thread that runs the functions of its class, one task per
+// iteration of the engine. What a user remembers is on its own `user` value,
+// so users cannot disturb each other, and no lock is taken.
+//
+// A Script is a load.Scenario. Its users send through the senders that
+// Script.Senders makes, because cookies, time-outs and redirects of single
+// requests are the sender's business:
+//
+//	sc, err := script.Load("sms.star", script.Options{Seed: 1})
+//	plan := load.Plan{Scenario: sc, NewSender: sc.Senders(newSender), …}
+package script
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"go.starlark.net/starlark"
+
+	"github.com/weir-dev/weir/internal/load"
+)
+
+const (
+	// DefaultMaxSteps is how many Starlark steps one task may take: about a
+	// second of computing, which no think time or request counts into.
+	DefaultMaxSteps = 10_000_000
+	// loadSteps is the same for the top of the files.
+	loadSteps = 200_000_000
+	// maxClasses and maxFiles bound what a file may declare or load.
+	maxClasses = 1000
+	maxFiles   = 200
+)
+
+// Options say how a scenario is loaded. The zero value is useful.
+type Options struct {
+	Host        string   // replaces the host of every class: "https://staging.example.com"
+	Tags        []string // keep only tasks with one of these tags; none: all
+	ExcludeTags []string // drop tasks with one of these
+	Classes     []string // keep only these user classes; none: all
+	Seed        uint64   // of random numbers drawn while loading; users draw from Session.Rand
+	MaxSteps    uint64   // Starlark steps one task may take. 0: DefaultMaxSteps
+
+	// Arrivals says that the run has an arrival rate (the open model). There an
+	// arrival is one task, and its class is drawn by weight for each arrival,
+	// because which user takes it says nothing.
+	Arrivals bool
+
+	Log      func(line string)                // of log() and print(), at most logRate lines a second; any goroutine. nil: dropped
+	Getenv   func(name string) (string, bool) // nil: os.LookupEnv
+	ReadFile func(path string) ([]byte, error) // nil: os.ReadFile
+}
+
+// Script is a loaded scenario. It never changes after Load, apart from the
+// positions of its data feeds, so any number of users and engines may share it.
+type Script struct {
+	name    string
+	opts    Options
+	classes []*class // of the run, in the order of their declaration
+	order   *lottery // class of a user, or of an arrival
+	fixed   []*class // one entry for each user of a fixed_count class
+	profile *Profile
+	secrets *secrets
+	logger  *logger
+
+	arrivals atomic.Int64 // drawn by order in the open model
+	wires    sync.Map     // user number → *wire, between NewSender and NewUser
+}
+
+var _ load.Scenario = (*Script)(nil)
+
+// Load reads and runs the scenario file at path and everything it loads. The
+// error is an *Error, or several joined, when something in the files is wrong;
+// it names file, line and column, and never holds the value of a secret.
+func Load(path string, o Options) (*Script, error) {
+	if o.Getenv == nil {
+		o.Getenv = os.LookupEnv
+	}
+	if o.ReadFile == nil {
+		o.ReadFile = os.ReadFile
+	}
+	if o.MaxSteps == 0 {
+		o.MaxSteps = DefaultMaxSteps
+	}
+	s := &Script{name: filepath.Base(path), opts: o, secrets: &secrets{}}
+	s.logger = newLogger(o.Log, s.secrets)
+	l := newLoader(s, filepath.Dir(path))
+	globals, err := l.run(s.name)
+	if err == nil {
+		err = s.declare(l, globals)
+	}
+	if err != nil {
+		return nil, s.secrets.clean(err)
+	}
+	return s, nil
+}
+
+// Name returns the file name of the scenario.
+func (s *Script) Name() string { return s.name }
+
+// Profile returns what profile() declared, nil when the file has none.
+func (s *Script) Profile() *Profile { return s.profile }
+
+// Hosts returns the hosts of the classes, each once, as they were written. A
+// class without one sends to absolute URLs only.
+func (s *Script) Hosts() []string {
+	var hosts []string
+	seen := map[string]bool{"": true}
+	for _, c := range s.classes {
+		if !seen[c.host] {
+			seen[c.host] = true
+			hosts = append(hosts, c.host)
+		}
+	}
+	return hosts
+}
+
+// declare takes the user classes out of the globals of the main file.
+func (s *Script) declare(l *loader, globals starlark.StringDict) error {
+	host := s.opts.Host
+	if host == "" {
+		if v, ok := globals["host"]; ok {
+			text, ok := starlark.AsString(v)
+			if !ok {
+				return l.wrong("host is a %s, want a text such as \"http://127.0.0.1:8000\"", v.Type())
+			}
+			host = text
+		}
+	}
+	named := map[*class]string{}
+	for name, v := range globals {
+		// Of several names for a class the first in the alphabet counts.
+		if c, ok := v.(*class); ok && (named[c] == "" || name < named[c]) {
+			named[c] = name
+		}
+	}
+	var found []*class
+	for _, c := range l.classes {
+		if name := named[c]; name != "" {
+			c.name = name
+			found = append(found, c)
+		}
+	}
+	if len(found) == 0 {
+		if len(l.classes) > 0 {
+			return l.wrong("no user class has a name at the top of %s: write NormalUser = HttpUser(…)", s.name)
+		}
+		return l.wrong("there is no user class in %s: write NormalUser = HttpUser(wait_time = between(1, 2), tasks = [my_task])", s.name)
+	}
+	var err error
+	if found, err = s.choose(l, found); err != nil {
+		return err
+	}
+	for _, c := range found {
+		if err := c.settle(host, s.opts); err != nil {
+			return err
+		}
+	}
+	if found, err = s.filter(l, found); err != nil {
+		return err
+	}
+	s.classes = found
+	return s.staff(l)
+}
+
+// choose keeps the classes that Options.Classes names.
+func (s *Script) choose(l *loader, all []*class) ([]*class, error) {
+	if len(s.opts.Classes) == 0 {
+		return all, nil
+	}
+	var kept []*class
+	var names []string
+	for _, c := range all {
+		names = append(names, c.name)
+	}
+	for _, want := range s.opts.Classes {
+		found := false
+		for _, c := range all {
+			if c.name == want {
+				kept, found = append(kept, c), true
+			}
+		}
+		if !found {
+			return nil, l.wrong("there is no user class %s%s", want, suggest(want, names))
+		}
+	}
+	return kept, nil
+}
+
+// filter drops what the tags exclude, and classes that are left without a task.
+func (s *Script) filter(l *loader, all []*class) ([]*class, error) {
+	if len(s.opts.Tags) == 0 && len(s.opts.ExcludeTags) == 0 {
+		return all, nil
+	}
+	known := map[string]bool{}
+	for _, c := range all {
+		c.tasks.collectTags(known)
+	}
+	for _, t := range append(append([]string(nil), s.opts.Tags...), s.opts.ExcludeTags...) {
+		if !known[t] {
+			return nil, l.wrong("no task has the tag %q%s", t, suggest(t, sortedKeys(known)))
+		}
+	}
+	var kept []*class
+	for _, c := range all {
+		if set := c.tasks.filter(newTagFilter(s.opts), nil); set != nil {
+			c.tasks = set
+			kept = append(kept, c)
+		}
+	}
+	if len(kept) == 0 {
+		return nil, l.wrong("the tags leave no task to run")
+	}
+	return kept, nil
+}
+
+// staff decides which users are of which class.
+func (s *Script) staff(l *loader) error {
+	var weights []int64
+	var weighted []*class
+	for _, c := range s.classes {
+		if c.fixed > 0 {
+			if s.opts.Arrivals {
+				return l.wrong("%s has a fixed_count, which counts users; with an arrival rate give it a weight", c.name)
+			}
+			continue
+		}
+		weighted = append(weighted, c)
+		weights = append(weights, c.weight)
+	}
+	// Users of fixed classes come first, in turn, as Locust starts them.
+	for n := int64(0); ; n++ {
+		more := false
+		for _, c := range s.classes {
+			if n < c.fixed {
+				s.fixed = append(s.fixed, c)
+				more = true
+			}
+		}
+		if !more {
+			break
+		}
+	}
+	if len(weighted) == 0 {
+		// Only fixed classes: further users are shared out evenly, rather than idle.
+		weighted = s.classes
+		for range weighted {
+			weights = append(weights, 1)
+		}
+	}
+	s.order = newLottery(weighted, weights)
+	return nil
+}
+
+// classOf returns the class of a user of the closed model.
+func (s *Script) classOf(id int) *class {
+	if id < len(s.fixed) {
+		return s.fixed[id]
+	}
+	return s.order.class(int64(id - len(s.fixed)))
+}
+
+// wrong makes an error of the whole file.
+func (l *loader) wrong(format string, args ...any) error {
+	return &Error{File: l.s.name, Msg: sprintf(format, args...)}
+}
+
+var errOver = errors.New("the run is over")
