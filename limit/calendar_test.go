@@ -74,7 +74,8 @@ func TestDayThatIsShownTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := mustNew(t, limit.Policy{Algorithm: limit.Quota, Limit: 1, Period: limit.PerDay, Location: loc}, time.Unix(0, 0))
+	p := limit.Policy{Algorithm: limit.Quota, Limit: 1, Period: limit.PerDay, Location: loc}
+	l := mustNew(t, p, time.Unix(0, 0))
 	utc := func(day, hour, minute int) time.Time {
 		return time.Date(1987, 10, day, hour, minute, 0, 0, time.UTC)
 	}
@@ -95,6 +96,9 @@ func TestDayThatIsShownTwice(t *testing.T) {
 		}
 		if d := l.Take(c.at, 1); d.Allowed != c.allowed || !c.at.Add(d.ResetAfter).Equal(c.end) {
 			t.Errorf("at %s: %+v, want allowed %v and reset at %v", c.local, d, c.allowed, c.end)
+		}
+		if d := mustNew(t, p, c.at).Take(c.at, 1); !c.at.Add(d.ResetAfter).Equal(c.end) {
+			t.Errorf("new at %s: %+v, want reset at %v", c.local, d, c.end)
 		}
 	}
 }

@@ -29,7 +29,7 @@ type slidingLog struct {
 }
 
 // firstRing is the number of entries made room for in advance.
-const firstRing = 16
+const firstRing = 4
 
 func newSlidingLog(p Policy, origin time.Time) *slidingLog {
 	return &slidingLog{

@@ -121,33 +121,36 @@ func TestLiveLeavesTheScreenAlone(t *testing.T) {
 
 func TestLiveAfterResize(t *testing.T) {
 	run := rampRun()
-	v := newVT(t, 100, 30)
-	l := liveOn(v, run, Mode{Redraw: true})
+	ticks := ticksOf(run)
 	sizes := [][2]int{{100, 30}, {50, 30}, {50, 12}, {120, 40}, {40, 24}, {100, 30}}
-	for i, k := range ticksOf(run) {
-		if s := sizes[i/10]; s != [2]int{v.cols, v.rows} {
-			v.resize(s[0], s[1])
+	for _, reflow := range []bool{false, true} {
+		v := newVT(t, 100, 30)
+		l := liveOn(v, run, Mode{Redraw: true})
+		for i, k := range ticks {
+			if s := sizes[i/10]; s != [2]int{v.cols, v.rows} {
+				v.resize(s[0], s[1], reflow)
+			}
+			l.Tick(k)
+			l.Draw(k.Start + k.Length)
+			if i%5 != 0 {
+				continue
+			}
+			fresh := newVT(t, v.cols, v.rows)
+			f := liveOn(fresh, run, Mode{Redraw: true})
+			for _, k := range ticks[:i+1] {
+				f.Tick(k)
+			}
+			f.Draw(k.Start + k.Length)
+			if v.String() != fresh.String() {
+				t.Fatalf("reflow %v, second %d at %d × %d: the screen differs from a fresh one\n%s\n%s", reflow, i, v.cols, v.rows, v.String(), fresh.String())
+			}
 		}
-		l.Tick(k)
-		l.Draw(k.Start + k.Length)
-		if i%5 != 0 {
-			continue
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
 		}
-		fresh := newVT(t, v.cols, v.rows)
-		f := liveOn(fresh, run, Mode{Redraw: true})
-		for _, k := range ticksOf(run)[:i+1] {
-			f.Tick(k)
+		if v.String() != "\n" {
+			t.Errorf("reflow %v: left behind:\n%s", reflow, v.String())
 		}
-		f.Draw(k.Start + k.Length)
-		if v.String() != fresh.String() {
-			t.Fatalf("second %d at %d × %d: the screen differs from a fresh one\n%s\n%s", i, v.cols, v.rows, v.String(), fresh.String())
-		}
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if v.String() != "\n" {
-		t.Errorf("left behind:\n%s", v.String())
 	}
 }
 

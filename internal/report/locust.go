@@ -129,7 +129,7 @@ func locustName(method, name string) string { return strings.TrimPrefix(name, me
 const reach = 12
 
 func (e *locustEntry) add(s *tally.Series, second int, full bool) {
-	bad := s.Outcome == hit.Failed
+	bad := s.Outcome != hit.Admitted
 	e.requests += s.Count
 	e.bytes += s.BytesIn
 	e.response.Merge(s.Response)

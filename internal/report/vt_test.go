@@ -128,15 +128,37 @@ func (v *vt) put(r rune) {
 	v.x += w
 }
 
-// resize changes the size the unkind way: lines are cut, nothing is moved.
-func (v *vt) resize(cols, rows int) {
+// resize changes the size in one of the two ways that terminals have: lines are
+// cut and nothing is moved, or lines are broken anew and those that no longer
+// fit scroll away.
+func (v *vt) resize(cols, rows int, reflow bool) {
 	old := v.grid
 	v.cols, v.rows = cols, rows
-	v.grid = v.blank(rows)
-	for y := range min(rows, len(old)) {
-		copy(v.grid[y], old[y])
+	if !reflow {
+		v.grid = v.blank(rows)
+		for y := range min(rows, len(old)) {
+			copy(v.grid[y], old[y])
+		}
+		v.x, v.y = min(v.x, cols-1), min(v.y, rows-1)
+		return
 	}
-	v.x, v.y = min(v.x, cols-1), min(v.y, rows-1)
+	var lines [][]rune
+	for _, row := range old[:v.y] {
+		text := []rune(strings.TrimRight(string(row), " "))
+		for len(text) > cols {
+			lines = append(lines, text[:cols])
+			text = text[cols:]
+		}
+		lines = append(lines, text)
+	}
+	for len(lines) > rows-1 {
+		lines = lines[1:]
+	}
+	v.grid = v.blank(rows)
+	for y, l := range lines {
+		copy(v.grid[y], l)
+	}
+	v.x, v.y = 0, len(lines)
 }
 
 func (v *vt) String() string {

@@ -251,7 +251,11 @@ func TestCreateWhereSomethingIs(t *testing.T) {
 		"a text":                      {write("do not lose this\n"), true, ErrNotRunFile, "not replaced"},
 		"a long text":                 {write(strings.Repeat("do not lose this\n", 1000)), true, ErrNotRunFile, ""},
 		"another database, overwrite": {foreign, true, ErrNotRunFile, "not replaced"},
-		"a directory":                 {func(t *testing.T, p string) { os.Mkdir(p, 0o700) }, true, nil, "directory"},
+		"a directory": {func(t *testing.T, p string) {
+			if err := os.Mkdir(p, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}, true, nil, "directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "r.weir")

@@ -1,0 +1,70 @@
+package script
+
+import (
+	"io"
+	"time"
+
+	"github.com/weir-dev/weir/internal/load"
+	"github.com/weir-dev/weir/internal/script/cookie"
+)
+
+// Sender is a load.Sender that can do for single requests what scripts ask for.
+type Sender interface {
+	load.Sender
+	// SetJar gives the user's cookies: every hop of a request, redirects
+	// included, sends those that belong there, unless the request has a Cookie
+	// field that applies, and every answer may set some. nil: none.
+	SetJar(*cookie.Jar)
+	// Tune sets what holds for the next Send only: its time-out, 0 for the
+	// sender's own, and whether a redirect is an answer like any other.
+	Tune(timeout time.Duration, noRedirects bool)
+	// URL returns where the latest answer came from, after redirects.
+	URL() string
+}
+
+// Senders wraps what makes a plan's senders: every user gets cookies, and says
+// good-bye (on_stop) before its connection is closed.
+func (s *Script) Senders(next func(user int) (Sender, error)) func(user int) (load.Sender, error) {
+	return func(id int) (load.Sender, error) {
+		inner, err := next(id)
+		if err != nil {
+			return nil, err
+		}
+		w := &wire{Sender: inner}
+		s.wires.Store(id, w) // NewUser, which follows on the same goroutine, takes it
+		return w, nil
+	}
+}
+
+// wire is a user's sender, and what has to be done before it closes.
+type wire struct {
+	Sender
+	jar   *cookie.Jar // nil until a cookie is needed
+	leave func()      // nil: nothing
+}
+
+// cookies returns the user's jar.
+func (w *wire) cookies() *cookie.Jar {
+	if w.jar == nil {
+		w.jar = &cookie.Jar{}
+		w.SetJar(w.jar)
+	}
+	return w.jar
+}
+
+// use makes the sender, which several wires share, this one's.
+func (w *wire) use() { w.SetJar(w.cookies()) }
+
+// Close is called by the engine when the user leaves.
+func (w *wire) Close() (err error) {
+	defer func() {
+		if c, ok := w.Sender.(io.Closer); ok {
+			err = c.Close()
+		}
+	}()
+	if leave := w.leave; leave != nil {
+		w.leave = nil
+		leave()
+	}
+	return nil
+}

@@ -1,0 +1,273 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/internal/load"
+)
+
+// user is one virtual user: the value that tasks get. Only its own goroutine
+// touches it.
+type user struct {
+	sc    *Script
+	s     *load.Session
+	wire  *wire
+	class *class
+
+	thread *starlark.Thread
+	self   starlark.Tuple // the arguments of every task
+	state  []attribute    // user.name = value
+	places []place        // the task sets it is in, innermost last
+	paced  time.Time      // when the task under way was to begin, with a paced wait
+	headed *headers       // user.headers; nil until used
+	auth   string         // of user.auth: a value of Authorization
+	authed starlark.Value // as it was set
+
+	// Of requests, reused:
+	req    hit.Request
+	fields []hit.Field
+	body   []byte
+	scrap  []byte
+	last   *response // the latest answer, while the session still has it
+	mark   *response // the latest answer, while it can be marked
+	sent   int       // requests of the iteration under way
+	name   string    // of the latest request, for errors
+}
+
+type attribute struct {
+	name  string
+	value starlark.Value
+}
+
+// place is a task set that a user is in.
+type place struct {
+	set  *taskSet
+	done int // tasks begun in it
+}
+
+// maxImmediate bounds how many tasks in a row may end by interrupt without
+// sending anything, before the user pauses after all.
+const maxImmediate = 100
+
+// NewUser makes a user of the class that belongs to id and runs its on_start.
+func (s *Script) NewUser(id int, ses *load.Session) (load.User, error) {
+	v, ok := s.wires.LoadAndDelete(id)
+	if !ok {
+		return nil, errors.New("the plan's senders do not come from Script.Senders")
+	}
+	w := v.(*wire)
+	if s.opts.Arrivals && len(s.classes) > 1 {
+		return &crowd{sc: s, s: ses, wire: w}, nil
+	}
+	u := s.newUser(s.classOf(id), ses, w)
+	w.leave = func() { u.leave() }
+	if err := u.start(); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+func (s *Script) newUser(c *class, ses *load.Session, w *wire) *user {
+	u := &user{sc: s, s: ses, wire: w, class: c}
+	u.self = starlark.Tuple{u}
+	u.newThread()
+	return u
+}
+
+func (u *user) newThread() {
+	u.thread = &starlark.Thread{Print: u.print}
+	u.thread.SetLocal(userKey, u)
+	u.thread.SetMaxExecutionSteps(u.sc.opts.MaxSteps)
+}
+
+func (u *user) print(_ *starlark.Thread, text string) { u.sc.logger.line(text) }
+
+func (u *user) rand() *rand.Rand { return u.s.Rand() }
+
+// start runs on_start. An error means that the user could not start.
+func (u *user) start() error {
+	if u.class.onStart == nil {
+		return nil
+	}
+	_, err := u.call(u.class.onStart)
+	if err := u.conclude(err); err != nil {
+		u.wire.leave = nil
+		return err
+	}
+	return nil
+}
+
+// Iterate runs one task.
+func (u *user) Iterate(context.Context) (time.Duration, error) {
+	var begun time.Time
+	if u.paced.IsZero() {
+		begun = time.Now()
+	}
+	u.sent = 0
+	atOnce, err := u.work()
+	u.finish()
+	err = u.conclude(err)
+	if atOnce && err == nil {
+		return 0, nil
+	}
+	pause, werr := u.wait().pause(u, begun)
+	if err == nil {
+		err = u.conclude(werr)
+	}
+	return pause, err
+}
+
+// conclude turns the error of a task into what the engine reports: nothing
+// when the run is over. A user that wants to stop does so here.
+func (u *user) conclude(err error) error {
+	if err == nil || errors.Is(err, errOver) {
+		return nil
+	}
+	var sig *signal
+	if errors.As(err, &sig) && sig.kind == stopUser {
+		u.settle()
+		// The engine gives up the place of a user whose goroutine ends.
+		runtime.Goexit()
+	}
+	return u.sc.secrets.clean(err)
+}
+
+// work runs the next task, entering and leaving sets on the way. atOnce says
+// that the next one is to begin without a pause.
+func (u *user) work() (atOnce bool, err error) {
+	for range maxImmediate {
+		if len(u.places) == 0 {
+			u.places = append(u.places, place{set: u.class.tasks})
+		}
+		p := &u.places[len(u.places)-1]
+		t := p.set.pick(p.done, u.rand())
+		p.done++
+		if t.set != nil {
+			u.places = append(u.places, place{set: t.set})
+			if t.set.onStart == nil {
+				continue
+			}
+			if _, err = u.call(t.set.onStart); err == nil {
+				continue
+			}
+		} else {
+			_, err = u.call(t.fn)
+		}
+		var sig *signal
+		if !errors.As(err, &sig) {
+			return false, err
+		}
+		if sig.kind != interruptSet {
+			return false, err
+		}
+		if len(u.places) < 2 {
+			return false, fmt.Errorf("%s: user.interrupt() leaves a TaskSet, and %s is none of its tasks; return ends the task", u.class.name, t.name())
+		}
+		set := u.places[len(u.places)-1].set
+		u.places = u.places[:len(u.places)-1]
+		if set.onStop != nil {
+			if _, err := u.call(set.onStop); err != nil {
+				return false, err
+			}
+		}
+		switch {
+		case !sig.reschedule:
+			return false, nil
+		case u.sent > 0:
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// wait returns that of the innermost set that has one.
+func (u *user) wait() *wait {
+	for i := len(u.places) - 1; i >= 0; i-- {
+		if w := u.places[i].set.wait; w != nil {
+			return w
+		}
+	}
+	return u.class.wait
+}
+
+// call runs a function of the script with the user as its argument.
+func (u *user) call(fn starlark.Callable) (starlark.Value, error) {
+	if u.thread.CallStackDepth() > 0 {
+		u.newThread() // a panic went through the old one
+	}
+	u.thread.Steps = 0
+	v, err := starlark.Call(u.thread, fn, u.self, nil)
+	if err != nil {
+		u.thread.Uncancel()
+		return nil, u.explain(err)
+	}
+	return v, nil
+}
+
+// explain adds to an error about missing data what the service answered: that
+// is mostly why it is missing.
+func (u *user) explain(err error) error {
+	err = explain(err, u.sc.opts.MaxSteps)
+	var e *Error
+	if errors.As(err, &e) && u.last != nil && u.last.decoded != nil && isAboutData(e.Msg) {
+		e.Msg += "; the latest answer was " + u.last.summary()
+	}
+	return err
+}
+
+// finish ends an iteration: nothing can be marked any more, and what the
+// session has of the answer is copied if the script may still hold it.
+func (u *user) finish() {
+	u.mark = nil
+	if u.last == nil {
+		return
+	}
+	if len(u.state) == 0 {
+		// Nothing can hold the answer: a user's attributes are the only data
+		// that outlive a task.
+		u.last.drop()
+	} else {
+		u.last.keep()
+	}
+	u.last = nil
+}
+
+// settle has the latest answer recorded.
+func (u *user) settle() {
+	u.finish()
+	u.s.Pause(0)
+}
+
+// leave runs on_stop of the sets the user is in and of its class.
+func (u *user) leave() {
+	if u.s.Context().Err() != nil {
+		return
+	}
+	for i := len(u.places) - 1; i >= 0; i-- {
+		u.farewell(u.places[i].set.onStop)
+	}
+	u.places = u.places[:0]
+	u.farewell(u.class.onStop)
+	u.settle()
+}
+
+func (u *user) farewell(fn starlark.Callable) {
+	if fn == nil {
+		return
+	}
+	_, err := u.call(fn)
+	var sig *signal
+	if err == nil || errors.Is(err, errOver) || errors.As(err, &sig) {
+		return
+	}
+	// The engine does not listen to users who have left.
+	u.sc.logger.line("on_stop: " + u.sc.secrets.clean(err).Error())
+}
