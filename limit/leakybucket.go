@@ -69,7 +69,9 @@ func (l *leakyBucket) judge(d *Decision, at time.Time, cost int64, commit bool) 
 		}
 	}
 	d.Remaining = l.free()
-	if l.spare.less(l.held) {
+	if l.spare.ns|l.spare.part == 0 {
+		d.ResetAfter = until(lag, l.held.ceil())
+	} else if l.spare.less(l.held) {
 		d.ResetAfter = after(lag, l.minus(l.held, l.spare).ceil())
 	}
 	d.Warn = d.Remaining < l.warnBelow

@@ -33,6 +33,9 @@ func (f *flow) add(k *tally.Tick) {
 		return
 	}
 	i := int(k.Start / f.step)
+	if k.Length < shortTick && len(f.cols) > 0 {
+		i = len(f.cols) - 1
+	}
 	for len(f.cols) <= i {
 		f.cols = append(f.cols, flowCol{})
 	}

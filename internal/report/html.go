@@ -294,20 +294,13 @@ func aboutDetails(s *Summary) []Detail {
 }
 
 var htmlFuncs = template.FuncMap{
-	"count": figCount,
-	"rate":  figRate,
-	"share": figShare,
-	"ms":    figMS,
-	"at":    func(s float64) string { return figAt(secDuration(s)) },
-	"atp":   atWords,
-	"clean": clean,
-	"title": title,
-	"opt": func(v *float64) string {
-		if v == nil {
-			return "–"
-		}
-		return figMS(*v)
-	},
+	"count":  figCount,
+	"rate":   figRate,
+	"share":  figShare,
+	"ms":     figMS,
+	"at":     func(s float64) string { return figAt(secDuration(s)) },
+	"clean":  clean,
+	"title":  title,
 	"names":  func(n []Name) []Name { return n[:min(len(n), htmlNames)] },
 	"errors": func(n []Failure) []Failure { return n[:min(len(n), htmlErrors)] },
 	"events": func(n []Event) []Event { return n[:min(len(n), htmlEvents)] },

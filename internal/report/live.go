@@ -124,12 +124,27 @@ func (l *Live) remember(k *tally.Tick) {
 			r.admitted.Merge(s.Response)
 		}
 	}
+	if l.last != nil && r.length < shortTick {
+		l.last.join(&r)
+		return
+	}
 	if len(l.recent) == window {
 		copy(l.recent, l.recent[1:])
 		l.recent = l.recent[:window-1]
 	}
 	l.recent = append(l.recent, r)
 	l.last = &l.recent[len(l.recent)-1]
+}
+
+// join adds the cut-off last tick of a run to the second before it.
+func (r *recent) join(o *recent) {
+	r.length += o.length
+	r.users, r.inFlight = o.users, o.inFlight
+	r.sent += o.sent
+	for i := range r.count {
+		r.count[i] += o.count[i]
+	}
+	r.admitted.Merge(&o.admitted)
 }
 
 // Draw redraws the frame for the given time since the start of the run. It may

@@ -50,6 +50,10 @@ func (tr *track) add(k *tally.Tick) {
 		tr.step = 1
 	}
 	p := pointOf(k)
+	if k.Length < shortTick && len(tr.points) > 0 {
+		tr.points[len(tr.points)-1].join(&p)
+		return
+	}
 	if tr.filled > 0 && tr.filled < tr.step {
 		tr.points[len(tr.points)-1].join(&p)
 		tr.filled++
@@ -102,8 +106,9 @@ func pointOf(k *tally.Tick) point {
 	return p
 }
 
-// shortTick guards the worst second against the last, cut-off tick of a run: 3
-// refusals in 2 ms are not 1,500 a second.
+// shortTick is the length below which a tick is too short for a rate: 3 refusals
+// in the last 2 ms of a run are not 1,500 a second. Charts join it to the second
+// before.
 const shortTick = 500 * time.Millisecond
 
 func (p *point) join(o *point) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"io"
 	"math"
 	"slices"
 	"strings"
@@ -160,6 +161,29 @@ func TestThinningLosesNothing(t *testing.T) {
 			t.Fatal("the latencies of the points are not those of the run")
 		}
 	})
+}
+
+// The last, cut-off tick of a run is no spike, neither in the report nor live.
+func TestShortLastTickIsNoSpike(t *testing.T) {
+	tick := func(i int, length time.Duration, n int64) *tally.Tick {
+		return &tally.Tick{Index: i, Start: time.Duration(i) * time.Second, Length: length,
+			Sends: []uint32{uint32(n)}, Series: []tally.Series{{Name: "/", Outcome: hit.Admitted, Count: n}}}
+	}
+	ticks := []*tally.Tick{tick(0, time.Second, 100), tick(1, time.Second, 100), tick(2, 20*time.Millisecond, 4)}
+	s := build(t, Run{Ticks: each1(ticks)})
+	if got := s.Series.Admitted; len(got) != 2 || got[1] < 100 || got[1] > 104 || s.Series.Length[1] != 1.02 {
+		t.Errorf("admitted per second %v over %v, want two points near 100", got, s.Series.Length)
+	}
+	l := NewLive(io.Discard, LiveOptions{})
+	for _, k := range ticks {
+		l.Tick(k)
+	}
+	if got := rate(l.last.count[hit.Admitted], l.last.length); got < 100 || got > 104 {
+		t.Errorf("live rate %v, want about 102", got)
+	}
+	if got := l.flow.rates(2, 2*time.Second)[1][hit.Admitted]; got < 100 || got > 104 {
+		t.Errorf("live chart %v, want about 102", got)
+	}
 }
 
 func TestFlowKeepsEverything(t *testing.T) {

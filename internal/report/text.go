@@ -273,7 +273,7 @@ func (t *textPage) checks(s *Summary) {
 func (t *textPage) events(s *Summary) {
 	g := &grid{left: 2}
 	for _, e := range s.Events {
-		if e.Kind != "warning" && e.Kind != "stop" {
+		if e.Kind != "warning" {
 			continue
 		}
 		if len(g.rows) == textEvents {

@@ -140,6 +140,26 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+// TestAddressesShareTheTime: an address that swallows packets must not use up
+// the time of the one that works.
+func TestAddressesShareTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good := &calls{}
+		c := userOf(t, Options{ConnectTimeout: 9 * time.Second, Proxy: "none",
+			Resolver: &phoneBook{names: map[string][]string{"a.test": {"192.0.2.1", "192.0.2.2", "192.0.2.3"}}},
+			Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if addr != "192.0.2.3:80" {
+					return hangs(ctx, network, addr)
+				}
+				return good.dial(ctx, network, addr)
+			}})
+		a := get(c, "http://a.test/")
+		if a.Failure != hit.NoFailure || a.Connect != 6*time.Second || a.Done.Sub(a.Sent) != 0 {
+			t.Errorf("%v %q, connected in %v, want 3s for each of two that hang", a.Failure, a.Err, a.Connect)
+		}
+	})
+}
+
 func TestDNSCache(t *testing.T) {
 	tests := []struct {
 		name  string

@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -137,22 +138,24 @@ func TestIdleConnections(t *testing.T) {
 		{"close to what the server says", keepAlive, 0, 4900 * time.Millisecond, 2},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				serve := func(s *server) {
-					for s.request() != nil {
-						s.say(tt.answer)
+		for _, owner := range []Connections{PerUser, Shared} {
+			t.Run(fmt.Sprint(tt.name, " ", owner), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					serve := func(s *server) {
+						for s.request() != nil {
+							s.say(tt.answer)
+						}
 					}
-				}
-				c, p := newClient(t, Options{IdleTimeout: tt.limit}, serve, serve)
-				get(c, pipeURL)
-				time.Sleep(tt.pause)
-				a := send(c, &hit.Request{Method: "POST", URL: pipeURL})
-				if a.Failure != hit.NoFailure || a.Retried || p.opened.Load() != tt.opened {
-					t.Errorf("failure %v %q, retried %v, opened %d, want %d", a.Failure, a.Err, a.Retried, p.opened.Load(), tt.opened)
-				}
+					c, p := newClient(t, Options{IdleTimeout: tt.limit, Connections: owner}, serve, serve)
+					get(c, pipeURL)
+					time.Sleep(tt.pause)
+					a := send(c, &hit.Request{Method: "POST", URL: pipeURL})
+					if a.Failure != hit.NoFailure || a.Retried || p.opened.Load() != tt.opened {
+						t.Errorf("failure %v %q, retried %v, opened %d, want %d", a.Failure, a.Err, a.Retried, p.opened.Load(), tt.opened)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

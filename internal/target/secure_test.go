@@ -254,3 +254,44 @@ func TestTLSClosedIdle(t *testing.T) {
 		old()
 	}
 }
+
+// TestTLSWaitingBytes: bytes that wait in an idle TLS connection need not be a
+// goodbye; half a record is none.
+func TestTLSWaitingBytes(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	ours, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = theirs.Close() }()
+	ca := newAuthority(t)
+	ca.sign("server", false, time.Now().Add(time.Hour), []string{"127.0.0.1"})
+	go func() {
+		_ = tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{ca.pair("server")}, MaxVersion: tls.VersionTLS12}).Handshake()
+	}()
+	k := newConn(ours, nil, &bigPool{})
+	defer k.close(false)
+	if f := k.handshake(t.Context(), &tls.Config{RootCAs: ca.pool, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, "", 0); f != nil {
+		t.Fatal(f)
+	}
+	if k.stale.closed(k) {
+		t.Error("a silent connection is taken for a closed one")
+	}
+	if _, err := theirs.Write([]byte{0x17, 3}); err != nil {
+		t.Fatal(err)
+	}
+	if k.stale.closed(k) {
+		t.Error("waiting bytes are taken for a goodbye")
+	}
+	_ = theirs.Close()
+	for !k.stale.closed(k) { // as soon as the end has arrived
+	}
+}

@@ -255,6 +255,7 @@ def hour():
     case("an hour later", "GET", "/api/auth/login", wait=3600)
 
 
+hour()
 send("right")
 send("with the token again")
 send("unknown token", token="nope")
