@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 GO ?= go
 export CGO_ENABLED ?= 1
+export AXE_JS ?= $(wildcard $(CURDIR)/.cache/axe/node_modules/axe-core/axe.min.js)
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'

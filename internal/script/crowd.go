@@ -23,7 +23,7 @@ func (c *crowd) Iterate(ctx context.Context) (time.Duration, error) {
 	k := c.sc.order.class(c.sc.arrivals.Add(1) - 1)
 	u := c.selfs[k]
 	if u == nil {
-		u = c.sc.newUser(k, c.s, &wire{Sender: c.wire.Sender})
+		u = c.sc.newUser(k, c.s, newWire(c.wire.Sender))
 		if err := u.start(); err != nil {
 			return 0, err
 		}

@@ -10,18 +10,18 @@ import (
 
 // params are the arguments of a request.
 type params struct {
-	url       string
-	name      string
-	query     starlark.Value
-	json      starlark.Value
-	data      starlark.Value
-	files     starlark.Value
-	headers   starlark.Value
-	cookies   starlark.Value
-	auth      starlark.Value
-	timeout   time.Duration
-	noFollow  bool
-	replay    bool
+	url      string
+	name     string
+	query    starlark.Value
+	json     starlark.Value
+	data     starlark.Value
+	files    starlark.Value
+	headers  starlark.Value
+	cookies  starlark.Value
+	auth     starlark.Value
+	timeout  time.Duration
+	noFollow bool
+	replay   bool
 }
 
 var paramNames = []string{"allow_redirects", "auth", "cookies", "data", "files", "headers", "json", "name", "params", "replay", "timeout", "url"}

@@ -52,8 +52,8 @@ type Options struct {
 	// because which user takes it says nothing.
 	Arrivals bool
 
-	Log      func(line string)                // of log() and print(), at most logRate lines a second; any goroutine. nil: dropped
-	Getenv   func(name string) (string, bool) // nil: os.LookupEnv
+	Log      func(line string)                 // of log() and print(), at most logRate lines a second; any goroutine. nil: dropped
+	Getenv   func(name string) (string, bool)  // nil: os.LookupEnv
 	ReadFile func(path string) ([]byte, error) // nil: os.ReadFile
 }
 

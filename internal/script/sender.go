@@ -30,7 +30,7 @@ func (s *Script) Senders(next func(user int) (Sender, error)) func(user int) (lo
 		if err != nil {
 			return nil, err
 		}
-		w := &wire{Sender: inner}
+		w := newWire(inner)
 		s.wires.Store(id, w) // NewUser, which follows on the same goroutine, takes it
 		return w, nil
 	}
@@ -39,21 +39,18 @@ func (s *Script) Senders(next func(user int) (Sender, error)) func(user int) (lo
 // wire is a user's sender, and what has to be done before it closes.
 type wire struct {
 	Sender
-	jar   *cookie.Jar // nil until a cookie is needed
-	leave func()      // nil: nothing
+	jar   cookie.Jar
+	leave func() // nil: nothing
 }
 
-// cookies returns the user's jar.
-func (w *wire) cookies() *cookie.Jar {
-	if w.jar == nil {
-		w.jar = &cookie.Jar{}
-		w.SetJar(w.jar)
-	}
-	return w.jar
+func newWire(s Sender) *wire {
+	w := &wire{Sender: s}
+	w.use()
+	return w
 }
 
-// use makes the sender, which several wires share, this one's.
-func (w *wire) use() { w.SetJar(w.cookies()) }
+// use makes the sender, which several wires may share, this one's.
+func (w *wire) use() { w.SetJar(&w.jar) }
 
 // Close is called by the engine when the user leaves.
 func (w *wire) Close() (err error) {

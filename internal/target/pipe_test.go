@@ -16,6 +16,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/internal/load"
+)
+
+var (
+	_ load.Sender = (*Client)(nil)
+	_ io.Closer   = (*Client)(nil)
 )
 
 func TestMain(m *testing.M) {

@@ -1,0 +1,90 @@
+package script
+
+import (
+	"time"
+
+	sjson "go.starlark.net/lib/json"
+	smath "go.starlark.net/lib/math"
+	stime "go.starlark.net/lib/time"
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+)
+
+type builtinFunc = func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error)
+
+// predeclared are the names that every file knows, beside Starlark's own.
+func (s *Script) predeclared() starlark.StringDict {
+	names := starlark.StringDict{
+		"json":   sjson.Module,
+		"math":   smath.Module,
+		"random": newModule("random", randomFuncs()),
+		"base64": newModule("base64", base64Funcs()),
+		"hashlib": newModule("hashlib", map[string]builtinFunc{
+			"md5": digestOf, "sha1": digestOf, "sha256": digestOf, "sha384": digestOf, "sha512": digestOf}),
+		"hmac":   newModule("hmac", map[string]builtinFunc{"new": newHMAC}),
+		"jwt":    newModule("jwt", map[string]builtinFunc{"decode": decodeJWT, "header": decodeJWT}),
+		"url":    newModule("url", urlFuncs()),
+		"html":   newModule("html", htmlFuncs()),
+		"uuid":   newModule("uuid", map[string]builtinFunc{"uuid4": uuid4}),
+		"feed":   newModule("feed", map[string]builtinFunc{"csv": readFeed, "json": readFeed, "rows": readFeed}),
+		"time":   timeModule(),
+		"struct": starlark.NewBuiltin("struct", starlarkstruct.Make),
+	}
+	for name, fn := range map[string]builtinFunc{
+		"HttpUser": httpUser, "TaskSet": newTaskSet, "SequentialTaskSet": newTaskSet, "task": newTask,
+		"between": between, "constant": constant, "constant_pacing": constant, "constant_throughput": constantThroughput,
+		"profile": newProfile, "check": check, "env": env, "secret": secret, "log": log, "read_file": readFile,
+	} {
+		names[name] = starlark.NewBuiltin(name, fn)
+	}
+	names.Freeze()
+	return names
+}
+
+func newModule(name string, funcs map[string]builtinFunc) *starlarkstruct.Module {
+	m := &starlarkstruct.Module{Name: name, Members: starlark.StringDict{}}
+	for n, fn := range funcs {
+		m.Members[n] = starlark.NewBuiltin(n, fn)
+	}
+	return m
+}
+
+// timeModule is Starlark's own module with sleep, and with time() as in Python.
+func timeModule() *starlarkstruct.Module {
+	m := &starlarkstruct.Module{Name: "time", Members: starlark.StringDict{}}
+	for name, v := range stime.Module.Members {
+		m.Members[name] = v
+	}
+	m.Members["sleep"] = starlark.NewBuiltin("sleep", sleep)
+	m.Members["time"] = starlark.NewBuiltin("time", unixTime)
+	return m
+}
+
+// sleep is time.sleep(seconds): a pause of the user within a task.
+func sleep(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	var v starlark.Value
+	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "seconds", &v); err != nil {
+		return nil, err
+	}
+	u, err := running(t, "time.sleep(…)")
+	if err != nil {
+		return nil, err
+	}
+	d, err := seconds("time.sleep", v)
+	if err != nil {
+		return nil, err
+	}
+	u.mark = nil // the session records the answer now
+	if !u.s.Pause(d) {
+		return nil, errOver
+	}
+	return starlark.None, nil
+}
+
+// unixTime is time.time(): seconds since 1970, with a fraction.
+func unixTime(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	if err := starlark.UnpackArgs(b.Name(), args, kwargs); err != nil {
+		return nil, err
+	}
+	return starlark.Float(float64(time.Now().UnixMicro()) / 1e6), nil
+}
