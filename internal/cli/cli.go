@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -115,7 +116,7 @@ func groups() []kong.Group {
 type versionCmd struct{}
 
 func (versionCmd) Run(s *session) error {
-	fmt.Fprintf(s.stdout, "weir %s\n", version())
+	fmt.Fprintf(s.stdout, "weir %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil
 }
 
@@ -129,7 +130,7 @@ func version() string {
 	if v == "" {
 		v = "(devel)"
 	}
-	return v + " " + bi.GoVersion
+	return v
 }
 
 // plural writes a number with its noun: "1 byte", "2 bytes".

@@ -53,16 +53,18 @@ func (c *demoCmd) Run(s *session) error {
 	run.HTML = filepath.Join(c.Dir, "weir-report.html")
 	run.CSV = filepath.Join(c.Dir, "weir-demo")
 
-	fmt.Fprintf(s.stdout, "A stand-in for Cognito's token endpoint, with a quota of %d requests a second, is at %s.\n"+
-		"Users who ask for a token each second grow in number from 0 to %d within %s. No other machine is involved.\n\n",
-		c.Quota, server.URL(), peak, ramp)
+	fmt.Fprintf(s.stdout, "A stand-in for Cognito's token endpoint is at %s,\n"+
+		"with a quota of %d requests a second. Users who ask for a token each second\n"+
+		"grow in number from 0 to %d within %s. No other machine is involved.\n\n",
+		server.URL(), c.Quota, peak, ramp)
 	sub := *s
 	sub.args = []string{"demo"}
 	if err := run.Run(&sub); err != nil {
 		return err
 	}
 	fmt.Fprintf(s.stdout, "\nLook at it:   %s\nThe same against your own:\n"+
-		"  weir run https://…/oauth2/token --basic-auth-env CLIENT --data grant_type=client_credentials -u 300 -r 100 --wait 1s -t 1m\n", run.HTML)
+		"  weir run https://…/oauth2/token --basic-auth-env CLIENT \\\n"+
+		"    --data grant_type=client_credentials -u 300 -r 100 --wait 1s -t 1m\n", run.HTML)
 	if _, err := os.Stat(run.HTML); err != nil {
 		return cannotRun("", "%v", err)
 	}

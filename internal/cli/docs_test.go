@@ -66,7 +66,7 @@ func consoleBlocks(text string) []consoleBlock {
 	var stretch []string
 	flush := func() {
 		if len(stretch) > 0 {
-			cur.wants = append(cur.wants, regexp.MustCompile(`(?m)`+strings.Join(stretch, `\s*\n`)))
+			cur.wants = append(cur.wants, regexp.MustCompile(`(?m)`+strings.Join(stretch, `\s*\n\s*`)))
 			stretch = nil
 		}
 	}

@@ -78,9 +78,9 @@ func (f *renderFlags) render(run report.Run, sum *report.Summary, stdout io.Writ
 	write(f.Markdown, sum.WriteMarkdown)
 	if f.CSV != "" {
 		errs = append(errs, report.WriteCSV(run, report.CSVOptions{FullHistory: f.CSVFull}, func(suffix string) (io.WriteCloser, error) {
-			files = append(files, f.CSV+suffix)
 			return os.Create(f.CSV + suffix)
 		}))
+		files = append(files, f.CSV+"_*.csv")
 	}
 	return files, errors.Join(errs...)
 }

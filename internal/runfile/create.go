@@ -46,7 +46,7 @@ func create(path string, m Meta, o options) (*Writer, error) {
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
-	w := &Writer{path: path, names: map[nameKey]int64{}, errors: map[errorKey]int64{}}
+	w := &Writer{path: path, names: map[nameKey]int64{}, errors: map[errorKey]int64{}, watches: map[watchKey]int64{}}
 	if err := w.start(m); err != nil {
 		return nil, errors.Join(err, w.release(), os.Remove(path))
 	}

@@ -42,6 +42,7 @@ func busyTick(index, names int) *tally.Tick {
 			k.Series = append(k.Series, s)
 		}
 	}
+	k.Watched = []tally.Watched{{At: start, Source: "PostgreSQL", Group: "connections", Name: "connections", Value: 97, Limit: 97, LimitName: "max_connections"}}
 	k.Errors = []tally.Error{{Method: "GET", Name: "/orders/0", Failure: hit.ConnectRefused, Text: "connection refused", Count: 3, First: start, Last: start + 5}}
 	return k
 }
@@ -89,6 +90,13 @@ func genTick(t *rapid.T, index int) *tally.Tick {
 			Method: text.Draw(t, "method"), Name: text.Draw(t, "name"), Failure: hit.Failure(rapid.IntRange(0, hit.NumFailures-1).Draw(t, "failure")),
 			Status: rapid.IntRange(0, 999).Draw(t, "status"), Text: text.Draw(t, "text"), Count: any64("count"),
 			First: time.Duration(any64("first")), Last: time.Duration(any64("last")),
+		})
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "watched") {
+		k.Watched = append(k.Watched, tally.Watched{
+			At: time.Duration(any64("at")), Source: text.Draw(t, "source"), Group: text.Draw(t, "group"), Name: text.Draw(t, "name"),
+			Unit: text.Draw(t, "unit"), Value: rapid.Float64().Draw(t, "value"), Limit: rapid.Float64().Draw(t, "limit"),
+			LimitName: text.Draw(t, "limit name"), Refused: rapid.Bool().Draw(t, "refused"),
 		})
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "events") {

@@ -83,6 +83,9 @@ func (r *Run) some(ctx context.Context, after int64) ([]*tally.Tick, error) {
 	if err := r.errors(ctx, byIndex, within); err != nil {
 		return nil, err
 	}
+	if err := r.watchedIn(ctx, byIndex, within); err != nil {
+		return nil, err
+	}
 	return ticks, r.events(ctx, byIndex, within)
 }
 
@@ -132,6 +135,25 @@ func (r *Run) errors(ctx context.Context, byIndex map[int]*tally.Tick, within []
 		}
 		if k := byIndex[tick]; k != nil {
 			k.Errors = append(k.Errors, e)
+		}
+		return nil
+	})
+}
+
+func (r *Run) watchedIn(ctx context.Context, byIndex map[int]*tally.Tick, within []any) error {
+	if !r.watched {
+		return nil // written before there were watches
+	}
+	const query = `SELECT d.tick, h.source, h.chart, h.name, h.unit, h.limit_name, d.at_ns, d.value, coalesce(d.limit_value, 0.0), d.refused
+		FROM watched d JOIN watch h ON h.id = d.watch WHERE d.tick BETWEEN ? AND ? ORDER BY d.rowid`
+	return r.each(ctx, query, within, func(scan func(...any) error) error {
+		var w tally.Watched
+		var tick int
+		if err := scan(&tick, &w.Source, &w.Group, &w.Name, &w.Unit, &w.LimitName, &w.At, &w.Value, &w.Limit, &w.Refused); err != nil {
+			return err
+		}
+		if k := byIndex[tick]; k != nil {
+			k.Watched = append(k.Watched, w)
 		}
 		return nil
 	})

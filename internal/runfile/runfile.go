@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/weir-dev/weir/internal/tally"
 	"github.com/weir-dev/weir/internal/threshold"
 )
 
@@ -43,6 +44,7 @@ type End struct {
 	Verdict    string            `json:"verdict"`    // of the run as a whole: passed, failed, invalid, interrupted
 	ExitCode   int               `json:"exit_code"`
 	Notes      []string          `json:"notes,omitempty"`      // warnings for people
+	Statements []tally.Statement `json:"statements,omitempty"` // what the watched databases were busy with, slowest first
 	LostTicks  int64             `json:"lost_ticks,omitempty"` // ticks that could not be stored; filled in by Finish
 	Checks     []threshold.Check `json:"-"`                    // one row each in the table verdict
 }
@@ -56,6 +58,7 @@ type Run struct {
 
 	db      *sql.DB
 	cleanup func() error
+	watched bool // the file has the tables for it
 }
 
 // Partial says that ticks may be missing: the run has no end, or some could not be stored.
@@ -72,8 +75,13 @@ func (r *Run) Close() error {
 }
 
 func (r *Run) load(ctx context.Context) error {
+	err := r.each(ctx, "SELECT count(*) = 2 FROM sqlite_schema WHERE type = 'table' AND name IN ('watch', 'watched')", nil,
+		func(scan func(...any) error) error { return scan(&r.watched) })
+	if err != nil {
+		return err
+	}
 	fields := map[string]json.RawMessage{}
-	err := r.each(ctx, "SELECT key, value FROM run", nil, func(scan func(...any) error) error {
+	err = r.each(ctx, "SELECT key, value FROM run", nil, func(scan func(...any) error) error {
 		var key string
 		var value []byte
 		if err := scan(&key, &value); err != nil {

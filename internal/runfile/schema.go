@@ -27,6 +27,9 @@ const schemaVersion = 1
 //	code     a view: the codes, one row each
 //	error    reasons for which hits failed; failure is a word of package hit
 //	failed   how many hits failed in a tick for one of these reasons
+//	watch    figures read from the system under test: where, which chart, what, and what its limit is called
+//	watched  their readings; limit_value is NULL where there is none; refused is 1 when the
+//	         source was too full to be asked. Files written before these two tables existed lack them
 //	event    what happened when
 //	verdict  the conditions that were judged at the end
 //	outbox   telemetry that has not been delivered yet
@@ -111,6 +114,25 @@ CREATE TABLE failed (
 );
 CREATE INDEX failed_tick ON failed (tick);
 
+CREATE TABLE watch (
+	id         INTEGER PRIMARY KEY,
+	source     TEXT NOT NULL,
+	chart      TEXT NOT NULL,
+	name       TEXT NOT NULL,
+	unit       TEXT NOT NULL,
+	limit_name TEXT NOT NULL
+);
+
+CREATE TABLE watched (
+	tick        INTEGER NOT NULL,
+	watch       INTEGER NOT NULL REFERENCES watch (id),
+	at_ns       INTEGER NOT NULL,
+	value       REAL    NOT NULL,
+	limit_value REAL,
+	refused     INTEGER NOT NULL
+);
+CREATE INDEX watched_tick ON watched (tick);
+
 CREATE TABLE event (
 	tick  INTEGER NOT NULL,
 	at_ns INTEGER NOT NULL,
@@ -137,5 +159,5 @@ CREATE TABLE outbox (
 );
 `
 
-// tables are the ones that reading needs.
+// tables are the ones that reading needs; the others came later.
 var tables = []string{"run", "tick", "name", "series", "error", "failed", "event", "verdict"}

@@ -26,15 +26,16 @@ const maxKnown = 10_000
 type Writer struct {
 	path string
 
-	mu     sync.Mutex
-	db     *sql.DB
-	conn   *sql.Conn
-	insert inserts
-	names  map[nameKey]int64
-	errors map[errorKey]int64
-	broken error // the first failure to store a tick
-	lost   int64
-	ticks  int64
+	mu      sync.Mutex
+	db      *sql.DB
+	conn    *sql.Conn
+	insert  inserts
+	names   map[nameKey]int64
+	errors  map[errorKey]int64
+	watches map[watchKey]int64
+	broken  error // the first failure to store a tick
+	lost    int64
+	ticks   int64
 }
 
 type (
@@ -45,10 +46,11 @@ type (
 		status  int
 		text    string
 	}
+	watchKey struct{ source, chart, name, unit, limit string }
 )
 
 // inserts are the prepared statements of Append.
-type inserts struct{ tick, name, series, error, failed, event *sql.Stmt }
+type inserts struct{ tick, name, series, error, failed, watch, watched, event *sql.Stmt }
 
 // start writes the schema and Meta, in the file itself, before the log is
 // switched on: so even a copy of the file alone always tells what it is.
@@ -121,6 +123,8 @@ func (w *Writer) prepare(ctx context.Context) error {
 		{&w.insert.series, `INSERT INTO series VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`},
 		{&w.insert.error, `INSERT INTO error (method, name, failure, status, text) VALUES (?,?,?,?,?)`},
 		{&w.insert.failed, `INSERT INTO failed VALUES (?,?,?,?,?)`},
+		{&w.insert.watch, `INSERT INTO watch (source, chart, name, unit, limit_name) VALUES (?,?,?,?,?)`},
+		{&w.insert.watched, `INSERT INTO watched VALUES (?,?,?,?,?,?)`},
 		{&w.insert.event, `INSERT INTO event VALUES (?,?,?,?,?)`},
 	} {
 		var err error
@@ -204,6 +208,11 @@ func (w *Writer) putTick(ctx context.Context, k *tally.Tick) error {
 			return err
 		}
 	}
+	for i := range k.Watched {
+		if err := w.putWatched(ctx, k.Index, &k.Watched[i]); err != nil {
+			return err
+		}
+	}
 	for _, e := range k.Events {
 		if _, err := w.insert.event.ExecContext(ctx, k.Index, int64(e.At), e.Kind, e.Text, e.Data); err != nil {
 			return err
@@ -262,6 +271,31 @@ func (w *Writer) putError(ctx context.Context, tick int, e *tally.Error) error {
 		w.errors[key] = id
 	}
 	_, err := w.insert.failed.ExecContext(ctx, tick, id, e.Count, int64(e.First), int64(e.Last))
+	return err
+}
+
+// putWatched stores a reading. One that is no number is left out: SQLite has no NaN.
+func (w *Writer) putWatched(ctx context.Context, tick int, r *tally.Watched) error {
+	if math.IsNaN(r.Value) {
+		return nil
+	}
+	key := watchKey{r.Source, r.Group, r.Name, r.Unit, r.LimitName}
+	id, known := w.watches[key]
+	if !known {
+		var err error
+		if id, err = inserted(w.insert.watch.ExecContext(ctx, key.source, key.chart, key.name, key.unit, key.limit)); err != nil {
+			return err
+		}
+		if len(w.watches) >= maxKnown {
+			clear(w.watches)
+		}
+		w.watches[key] = id
+	}
+	var limit any // NULL when there is none
+	if r.Limit != 0 && !math.IsNaN(r.Limit) {
+		limit = r.Limit
+	}
+	_, err := w.insert.watched.ExecContext(ctx, tick, id, int64(r.At), r.Value, limit, r.Refused)
 	return err
 }
 
@@ -359,7 +393,7 @@ func (w *Writer) Close() error {
 
 func (w *Writer) release() error {
 	var err error
-	for _, s := range []*sql.Stmt{w.insert.tick, w.insert.name, w.insert.series, w.insert.error, w.insert.failed, w.insert.event} {
+	for _, s := range []*sql.Stmt{w.insert.tick, w.insert.name, w.insert.series, w.insert.error, w.insert.failed, w.insert.watch, w.insert.watched, w.insert.event} {
 		if s != nil {
 			err = errors.Join(err, s.Close())
 		}

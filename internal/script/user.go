@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -217,7 +218,7 @@ func (u *user) call(fn starlark.Callable) (starlark.Value, error) {
 func (u *user) explain(err error) error {
 	err = explain(err, u.sc.opts.MaxSteps)
 	var e *Error
-	if errors.As(err, &e) && u.last != nil && u.last.decoded != nil && isAboutData(e.Msg) {
+	if errors.As(err, &e) && u.last != nil && isAboutData(e.Msg) {
 		e.Msg += "; the latest answer was " + u.last.summary()
 	}
 	return err
@@ -270,4 +271,10 @@ func (u *user) farewell(fn starlark.Callable) {
 	}
 	// The engine does not listen to users who have left.
 	u.sc.logger.line("on_stop: " + u.sc.secrets.clean(err).Error())
+}
+
+// isAboutData tells whether an error is about something that was expected in an answer.
+func isAboutData(msg string) bool {
+	return strings.Contains(msg, " not in ") && strings.HasPrefix(msg, "key ") ||
+		strings.Contains(msg, "NoneType") || strings.Contains(msg, "out of range")
 }

@@ -67,6 +67,10 @@ func genTick(t *rapid.T, index int) *Tick {
 		}
 	}
 	sortErrors(k.Errors)
+	for range rapid.IntRange(0, 4).Draw(t, "watched") {
+		k.Watched = append(k.Watched, genWatched(t, instant("read")))
+	}
+	SortWatched(k.Watched)
 	if rapid.Bool().Draw(t, "event") {
 		k.Events = append(k.Events, Event{At: instant("at"), Kind: rapid.SampledFrom([]string{"stage", "warning"}).Draw(t, "kind")})
 	}
@@ -75,6 +79,7 @@ func genTick(t *rapid.T, index int) *Tick {
 
 var equal = cmp.Options{
 	cmpopts.EquateEmpty(),
+	cmpopts.EquateNaNs(),
 	cmp.Comparer(func(a, b *hist.Hist) bool { return a.Equal(b) }),
 }
 
@@ -90,6 +95,7 @@ func clone(k *Tick) *Tick {
 	}
 	c.Errors = append([]Error(nil), k.Errors...)
 	c.Events = append([]Event(nil), k.Events...)
+	c.Watched = append([]Watched(nil), k.Watched...)
 	c.SendLag, c.WakeLag, c.Connect = cloneHist(k.SendLag), cloneHist(k.WakeLag), cloneHist(k.Connect)
 	return &c
 }

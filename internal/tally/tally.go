@@ -35,6 +35,7 @@ type Tick struct {
 	Connect  *hist.Hist    // time to resolve, connect and shake hands, one per connection opened; nil when none
 	Retried  int64         // reused connections found closed, request sent again
 	Health   Health
+	Watched  []Watched // what was read from the system under test, in the order of SortWatched
 	Events   []Event
 }
 
@@ -71,7 +72,7 @@ type Error struct {
 // throttled answer, a stage, a warning, the reason to stop.
 type Event struct {
 	At   time.Duration
-	Kind string // a stable word: start stage throttle-start throttle-end stop warning sample
+	Kind string // a stable word: start stage throttle-start throttle-end stop warning sample watch
 	Text string // one sentence for people
 	Data string // optional JSON for machines; "" when there is none
 }

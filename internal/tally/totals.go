@@ -13,8 +13,8 @@ import (
 // of their index. The zero value is ready for use. It keeps no reference to a
 // tick after Add has returned. It is not safe for concurrent use.
 //
-// Memory is O(names × outcomes × buckets), plus 96 KB of recent send bins and
-// 16 bytes for each second of throttling.
+// Memory is O(names × outcomes × buckets), plus 96 KB of recent send bins, 16
+// bytes for each second of throttling and at most 6 KB for each watched figure.
 type Totals struct {
 	Length  time.Duration // the running time: where the latest tick ended, as an offset from the start of the run
 	Ticks   int           // ticks added
@@ -40,6 +40,7 @@ type Totals struct {
 	codes    map[int]int64
 	errors   errorRows
 	events   eventLog
+	watched  watchedRows
 	bins     sendBins
 	throttle throttling
 }
@@ -186,6 +187,9 @@ func (t *Totals) Add(k *Tick) {
 	t.noteThrottling(k, admitted)
 	for i := range k.Errors {
 		t.errors.add(&k.Errors[i])
+	}
+	for i := range k.Watched {
+		t.watched.add(&k.Watched[i])
 	}
 	for _, e := range k.Events {
 		t.events.add(e)

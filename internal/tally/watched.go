@@ -115,10 +115,10 @@ type WatchedTotals struct {
 	MaxAt     time.Duration // first time that Max was read
 	Last      float64
 	LastAt    time.Duration
-	Stretches int64 // how often it was saturated, also those that Saturations does not keep
 
 	sum     float64
 	kept    []Saturation
+	ended   int64      // stretches that are over
 	current Saturation // Readings 0: not saturated now
 }
 
@@ -131,7 +131,8 @@ func (w *WatchedTotals) Mean() float64 {
 }
 
 // Saturations returns the stretches of time in which the figure was at its
-// limit and stayed there: for SaturatedFor readings, or until the latest one.
+// limit and stayed there: for SaturatedFor readings, or until the latest one. A
+// reading that is missing does not end a stretch.
 func (w *WatchedTotals) Saturations() []Saturation {
 	out := slices.Clone(w.kept)
 	if w.current.Readings > 0 && len(out) < MaxSaturations {
@@ -140,8 +141,17 @@ func (w *WatchedTotals) Saturations() []Saturation {
 	return out
 }
 
+// Stretches returns how often the figure was saturated, also those that
+// Saturations does not keep.
+func (w *WatchedTotals) Stretches() int64 {
+	if w.current.Readings > 0 {
+		return w.ended + 1
+	}
+	return w.ended
+}
+
 // Watched returns the figures read from the system under test, sorted by source,
-// group and name. WatchedDropped counts the readings of those over MaxWatched.
+// group name and unit.
 func (t *Totals) Watched() []*WatchedTotals {
 	out := make([]*WatchedTotals, 0, len(t.watched.rows))
 	for _, w := range t.watched.rows {
@@ -225,7 +235,7 @@ func (w *WatchedTotals) add(n *Watched) {
 // endStretch keeps the stretch that is over, if it was one.
 func (w *WatchedTotals) endStretch() {
 	if w.current.Readings >= SaturatedFor {
-		w.Stretches++
+		w.ended++
 		if len(w.kept) < MaxSaturations {
 			w.kept = append(w.kept, w.current)
 		}

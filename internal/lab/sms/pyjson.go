@@ -180,7 +180,7 @@ func (p *pyParser) value(depth int) (any, error) {
 	for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
 		if p.has(word) {
 			// The framework's strict setting.
-			return nil, fmt.Errorf("Out of range float values are not JSON compliant: '%s'", word) //nolint:staticcheck // Python's words
+			return nil, fmt.Errorf("Out of range float values are not JSON compliant: '%s'", word)
 		}
 	}
 	return p.number()
@@ -298,7 +298,7 @@ func (p *pyParser) string() (string, error) {
 		}
 		i := strings.IndexRune(`"\/bfnrt`, c)
 		if i < 0 {
-			return "", p.wrong("Invalid \\escape: ", p.at-2)
+			return "", p.wrong("Invalid \\escape", p.at-2)
 		}
 		out = append(out, "\"\\/\b\f\n\r\t"[i])
 	}
