@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -24,17 +25,21 @@ func (l *Live) plainTick(k *tally.Tick) {
 		}
 		b.WriteString(head + "\n")
 	}
-	if l.totals.Onset != nil && !l.onset {
-		l.onset = true
-		fmt.Fprintf(&b, "%8s  %s\n", figAt(l.totals.Onset.At), onsetNow(l.totals.Onset))
+	tellOnset := func(before time.Duration) {
+		if o := l.totals.Onset; o != nil && !l.onset && o.At <= before {
+			l.onset = true
+			fmt.Fprintf(&b, "%8s  %s\n", figAt(o.At), onsetNow(o))
+		}
 	}
 	for _, e := range k.Events {
+		tellOnset(e.At)
 		// The onset has its own line, and samples are for the report.
-		if e.Kind == "throttle-start" && l.onset || e.Kind == "sample" || e.Text == "" {
+		if e.Kind == "throttle-start" || e.Kind == "sample" || e.Text == "" {
 			continue
 		}
 		fmt.Fprintf(&b, "%8s  %s\n", figAt(e.At), clean(e.Text))
 	}
+	tellOnset(math.MaxInt64)
 	if end := k.Start + k.Length; end >= l.next {
 		for l.next <= end {
 			l.next += l.o.Interval

@@ -137,9 +137,12 @@ func delayWords(s *Summary) string {
 	if r == nil || v == nil || !apart(r, v) {
 		return ""
 	}
+	cause := "the rest passed before it was sent, opening connections or waiting for earlier answers"
+	if w := s.Offered.WakeLag; w != nil && w.P99 > (r.P99-v.P99)/2 {
+		cause = "the rest is mostly the lateness of this machine, which was busy"
+	}
 	return fmt.Sprintf("That is the response time, from the moment each request was due. From the moment it was sent "+
-		"(service time) it took %s (p50) to %s (p99): the rest was spent waiting to be sent, because earlier answers were late.",
-		figMS(v.P50), figMS(v.P99))
+		"(service time) it took %s (p50) to %s (p99): %s.", figMS(v.P50), figMS(v.P99), cause)
 }
 
 // apart says whether waiting before the send is a visible part of the latency:

@@ -25,6 +25,7 @@ var testMeta = Meta{
 
 var testEnd = End{
 	Ended: time.Date(2026, 11, 21, 10, 1, 0, 0, time.UTC), Reason: "the plan was done", Unfinished: 2, Verdict: "failed", ExitCode: 1, Notes: []string{"n"},
+	Statements: []tally.Statement{{Source: "PostgreSQL", ID: "-7", Text: "select ?", Calls: 3, Time: 5 * time.Millisecond, Rows: 9}},
 	Checks: []threshold.Check{
 		{Expr: "failed.count > 0", Verdict: threshold.Fail, Value: "3", At: 21 * time.Second},
 		{Expr: "admitted.p95 > 1s", Verdict: threshold.NoData, Value: "there were no admitted hits"},

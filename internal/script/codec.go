@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash"
 	"strings"
+	"unicode/utf8"
 
 	sjson "go.starlark.net/lib/json"
 	"go.starlark.net/starlark"
@@ -48,7 +49,8 @@ func encode64(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwar
 	return starlark.String(enc.EncodeToString([]byte(s))), nil
 }
 
-// decode64 takes both alphabets, with padding or without.
+// decode64 takes both alphabets, with padding or without. What is no UTF-8 text
+// comes as bytes, because Starlark's texts would lose it.
 func decode64(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	s, err := content(b, args, kwargs, "s")
 	if err != nil {
@@ -57,6 +59,9 @@ func decode64(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwar
 	out, err := anyBase64(s)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %v", b.Name(), err)
+	}
+	if !utf8.ValidString(out) {
+		return starlark.Bytes(out), nil
 	}
 	return starlark.String(out), nil
 }

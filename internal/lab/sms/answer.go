@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
 )
 
 // refusal is an answer that ends a request early: an APIException of the
@@ -205,4 +204,3 @@ func throttled(after string) *refusal {
 	f.after = after
 	return f
 }
-
