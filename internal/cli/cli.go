@@ -108,6 +108,7 @@ func groups() []kong.Group {
 		{Key: "Budget", Title: "When to stop:"},
 		{Key: "Connection", Title: "Connections:"},
 		{Key: "Verdict", Title: "Outcomes and verdict:"},
+		{Key: "Watch", Title: "What is read beside the load:"},
 		{Key: "Output", Title: "What is written:"},
 		{Key: "Lab", Title: "The stand-in:"},
 	}

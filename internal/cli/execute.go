@@ -21,6 +21,7 @@ import (
 	"github.com/weir-dev/weir/internal/runfile"
 	"github.com/weir-dev/weir/internal/tally"
 	"github.com/weir-dev/weir/internal/threshold"
+	"github.com/weir-dev/weir/internal/watch"
 )
 
 // execution carries out one run: it drives the engine, records every tick,
@@ -33,6 +34,7 @@ type execution struct {
 	failIf     []*threshold.Expr
 	stopIf     []*threshold.Expr
 	maxSendLag time.Duration
+	watch      *watch.Watcher // nil: nothing is watched
 	out        outputFlags
 	path       string // of the run file
 	temporary  bool   // the run file is removed at the end
@@ -65,8 +67,13 @@ func (x *execution) run() error {
 	interrupted := x.onSignals(engine, cancel)
 
 	obs := x.observer(w, engine)
+	x.watch.Start()
 	result, err := engine.Run(hard, obs.take)
+	statements, complaints := x.watch.Stop()
 	obs.close()
+	for _, c := range complaints {
+		fmt.Fprintf(x.session.stderr, "weir: %s\n", c)
+	}
 	wasInterrupted := interrupted()
 	if err != nil {
 		return cannotRun("", "%v", err)
@@ -77,7 +84,7 @@ func (x *execution) run() error {
 	j := judge(&obs.totals, obs.checks(), obs.stopped, x.maxSendLag, wasInterrupted)
 	end := runfile.End{
 		Ended: result.Started.Add(result.Elapsed), Reason: result.Reason, Unfinished: result.Unfinished,
-		Checks: j.checks, Verdict: j.verdict, ExitCode: j.code, Notes: j.notes,
+		Checks: j.checks, Verdict: j.verdict, ExitCode: j.code, Notes: j.notes, Statements: statements,
 	}
 	if err := w.Finish(end); err != nil {
 		fmt.Fprintf(x.session.stderr, "weir: the run file is incomplete: %v\n", err)
@@ -271,6 +278,7 @@ func (o *observer) loop() {
 }
 
 func (o *observer) tick(k *tally.Tick) {
+	o.x.watch.Attach(k)
 	o.totals.Add(k)
 	if err := o.w.Append(k); err != nil && o.err == nil {
 		o.err = err

@@ -35,6 +35,13 @@ type labCmd struct {
 	RetryAfter bool    `help:"Send Retry-After with a refusal." group:"Lab"`
 	Seed       uint64  `default:"1" help:"Seed of everything random." group:"Lab"`
 
+	Database    string        `placeholder:"URL|FILE" help:"sms: a postgres:// URL or an SQLite file. Default: in memory." group:"Lab"`
+	Fixtures    string        `placeholder:"FILE" help:"sms: users, as JSON in the form of Django's dumpdata." group:"Lab"`
+	SNSEndpoint string        `name:"sns-endpoint" placeholder:"URL" help:"sms: where messages are published, such as LocalStack. Default: a stand-in inside." group:"Lab"`
+	Pool        int           `placeholder:"N" help:"sms: database connections. Default 20." group:"Lab"`
+	SlowQuery   time.Duration `placeholder:"DURATION" help:"sms: make the query of the history this much slower." group:"Lab"`
+	Lock        time.Duration `placeholder:"DURATION" help:"sms: every send locks one row for this long." group:"Lab"`
+
 	AccessLog string        `placeholder:"FILE" help:"Write one JSON line per request; - for standard error." group:"Lab"`
 	For       time.Duration `placeholder:"DURATION" help:"Stop by itself after this time. Default: run until interrupted." group:"Lab"`
 }
@@ -109,6 +116,9 @@ func (c *labCmd) config() (lab.Config, error) {
 	if err := o.Faults.Validate(); err != nil {
 		return cfg, usage("rates are between 0 and 1, and together at most 1", "%v", err)
 	}
+	if err := c.sms(o); err != nil {
+		return cfg, err
+	}
 	if c.Latency != "" {
 		l, err := stand.ParseLatency(c.Latency)
 		if err != nil {
@@ -134,4 +144,24 @@ func (c *labCmd) config() (lab.Config, error) {
 	}
 	o.Policy = &p
 	return cfg, nil
+}
+
+// sms fills in what only the SMS system has.
+func (c *labCmd) sms(o *lab.Options) error {
+	if c.Name != "sms" {
+		if c.Database != "" || c.Fixtures != "" || c.SNSEndpoint != "" || c.Pool != 0 || c.SlowQuery != 0 || c.Lock != 0 {
+			return usage("weir lab sms", "--database, --fixtures, --sns-endpoint, --pool, --slow-query and --lock are for the stand-in sms, not %s", c.Name)
+		}
+		return nil
+	}
+	o.SMS.Database, o.SMS.SNSEndpoint = c.Database, c.SNSEndpoint
+	o.SMS.Pool, o.SMS.SlowQuery, o.SMS.Lock = c.Pool, c.SlowQuery, c.Lock
+	if c.Fixtures != "" {
+		b, err := os.ReadFile(c.Fixtures)
+		if err != nil {
+			return usage("give a JSON file made by dumpdata", "--fixtures: %v", err)
+		}
+		o.SMS.Fixtures = b
+	}
+	return nil
 }

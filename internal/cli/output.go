@@ -128,7 +128,7 @@ func recorded(r *runfile.Run) report.Run {
 	if e := r.End; e != nil {
 		run.End = &report.End{
 			Ended: e.Ended, Reason: e.Reason, Unfinished: e.Unfinished, Verdict: e.Verdict,
-			ExitCode: e.ExitCode, Checks: e.Checks, Notes: e.Notes,
+			ExitCode: e.ExitCode, Checks: e.Checks, Notes: e.Notes, Statements: e.Statements,
 		}
 	}
 	return run

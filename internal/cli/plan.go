@@ -35,6 +35,7 @@ type planRecord struct {
 	OK           []string      `json:"ok,omitempty"`
 	MaxSendLag   time.Duration `json:"max_send_lag_ns"`
 	Seed         uint64        `json:"seed"`
+	Watch        []string      `json:"watch,omitempty"` // what is read beside the load, and where
 }
 
 func (r *planRecord) read(b json.RawMessage) error { return json.Unmarshal(b, r) }
@@ -56,6 +57,9 @@ func (r *planRecord) details() []report.Detail {
 	}
 	for _, rule := range r.OK {
 		d = append(d, report.Detail{Name: "Also admitted", Value: rule})
+	}
+	for _, where := range r.Watch {
+		d = append(d, report.Detail{Name: "Watched", Value: where})
 	}
 	return append(d, report.Detail{Name: "Seed", Value: fmt.Sprint(r.Seed)})
 }

@@ -23,6 +23,7 @@ type runCmd struct {
 	loadFlags
 	connectionFlags
 	outcomeFlags
+	watchFlags
 	outputFlags
 
 	DryRun bool `help:"Print the plan with the largest number of requests it can send, and send nothing." group:"Budget"`
@@ -106,6 +107,12 @@ func (c *runCmd) Run(s *session) error {
 			return cannotRun("", "nothing was sent: not confirmed")
 		}
 	}
+	watcher, watched, err := c.watchFlags.open(s.getenv)
+	if err != nil {
+		return err
+	}
+	defer watcher.Stop()
+	x.watch, x.record.Watch = watcher, watched
 	return x.run()
 }
 

@@ -52,6 +52,7 @@ var (
 	secretFlags = []string{"--basic-auth", "--proxy", "-x"}
 	bodyFlags   = []string{"--data", "-d", "--json-data"}
 	headerFlags = []string{"--header", "-H"}
+	urlFlags    = []string{"--watch"}
 )
 
 // maskArgs returns the command line as it may be stored: it shows what was
@@ -69,6 +70,8 @@ func maskArgs(args []string) []string {
 			return "(" + plural(len(value), "byte") + ")"
 		case slices.Contains(headerFlags, flag):
 			return maskHeader(value)
+		case slices.Contains(urlFlags, flag) && !strings.Contains(value, "://"):
+			return masked // wrong, and so it could be anything
 		}
 		if strings.Contains(value, "://") {
 			return maskURL(value)
@@ -91,7 +94,7 @@ func maskArgs(args []string) []string {
 			}
 			continue
 		}
-		known := slices.Contains(secretFlags, a) || slices.Contains(bodyFlags, a) || slices.Contains(headerFlags, a)
+		known := slices.Contains(secretFlags, a) || slices.Contains(bodyFlags, a) || slices.Contains(headerFlags, a) || slices.Contains(urlFlags, a)
 		if known && i+1 < len(out) {
 			out[i+1] = mask(a, out[i+1])
 			i++

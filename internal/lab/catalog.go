@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/weir-dev/weir/internal/lab/cognito"
 	"github.com/weir-dev/weir/internal/lab/plain"
+	"github.com/weir-dev/weir/internal/lab/sms"
+	"github.com/weir-dev/weir/internal/lab/sns"
 	"github.com/weir-dev/weir/internal/lab/stand"
 	"github.com/weir-dev/weir/limit"
 )
@@ -41,12 +44,20 @@ type Options struct {
 	Seed       uint64
 	RetryAfter bool
 
+	// SMS and SNS are the settings that these two stand-ins have of their own;
+	// the ones above win over the fields of the same meaning. For SMS the quota is
+	// on sending, for each user, and the latency is that of every answer; SNS is the
+	// stand-in inside as well.
+	SMS sms.Config
+	SNS sns.Config
+
 	// Clock is as in stand.Config.
 	Clock func() time.Time
 }
 
-// Service is a stand-in that has been built. It owns no goroutines, and can be
-// called as a handler without any socket.
+// Service is a stand-in that has been built. It can be called as a handler without
+// any socket. One that is an io.Closer has to be closed, after the last request; the
+// others own nothing.
 type Service interface {
 	http.Handler
 
@@ -70,6 +81,16 @@ func Catalogue() []Standin {
 			Name:    "plain",
 			Summary: "answers what the path asks for: /status/503, /delay/200ms, /bytes/1000",
 			New:     newPlain,
+		},
+		{
+			Name:    "sms",
+			Summary: "a system that sends text messages, as in Django REST Framework, 1000 an hour per user",
+			New:     newSMS,
+		},
+		{
+			Name:    "sns",
+			Summary: "Amazon SNS as far as it publishes text messages to phone numbers",
+			New:     newSNS,
 		},
 	}
 }
@@ -117,6 +138,39 @@ func newPlain(o Options) (Service, error) {
 		return nil, err
 	}
 	return plain.New(cfg)
+}
+
+func newSMS(o Options) (Service, error) {
+	cfg := o.SMS
+	cfg.SNS = o.SNS
+	cfg.Faults, cfg.Seed, cfg.Clock = o.Faults, o.Seed, o.Clock
+	if o.Latency != nil {
+		cfg.Latency = *o.Latency
+	}
+	quota, err := o.policy()
+	if err != nil {
+		return nil, err
+	}
+	if quota != nil {
+		cfg.SendLimit = quota
+	}
+	return sms.New(context.Background(), cfg)
+}
+
+func newSNS(o Options) (Service, error) {
+	cfg := o.SNS
+	cfg.Faults, cfg.Seed, cfg.Clock = o.Faults, o.Seed, o.Clock
+	if o.Latency != nil {
+		cfg.Latency = *o.Latency
+	}
+	quota, err := o.policy()
+	if err != nil {
+		return nil, err
+	}
+	if quota != nil {
+		cfg.Rate = quota
+	}
+	return sns.New(cfg)
 }
 
 // policy is the quota that was asked for, or nil for the default.

@@ -169,8 +169,8 @@ func (s *Server) Done() <-chan struct{} { return s.closed }
 
 // Close stops listening, gives requests in progress a second to finish, cuts the
 // rest, and returns when nothing is left running. It is idempotent. The error is
-// that of the accept loop or of the first access log line that could not be
-// written, if any.
+// that of the accept loop, of closing the stand-in, or of the first access log line
+// that could not be written, if any.
 func (s *Server) Close() error {
 	s.detach()
 	s.shut()
@@ -190,6 +190,9 @@ func (s *Server) shut() {
 		s.busy.Wait()
 		s.abort()
 		s.result = s.failed
+		if c, ok := s.service.(io.Closer); ok {
+			s.result = errors.Join(s.result, c.Close())
+		}
 		if s.access != nil {
 			s.result = errors.Join(s.result, s.access.err())
 		}

@@ -17,11 +17,11 @@ const (
 
 // user is an administrator who can log in.
 type user struct {
-	ID                 int64
-	Username, Email    string
-	EmployeeID, Name   string // of the profile; empty without one
-	password           string // encoded as Django does
-	active, hasProfile bool
+	ID               int64
+	Username, Email  string
+	EmployeeID, Name string // of the profile; empty without one
+	password         string // encoded as Django does
+	active           bool
 }
 
 // open takes a connection of the pool, once for a request.

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -132,9 +131,6 @@ func surrogate(s string) string {
 	return ""
 }
 
-// pySpace is what Python's str.strip removes.
-func pySpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
-
 // key reads a PrimaryKeyRelatedField. shown is how an error names it. When the
 // number is beyond 64 bits, id is one that does not exist.
 func (f *form) key(name string) (id int64, shown string, refused *refusal) {
@@ -182,48 +178,6 @@ func truncate(v float64) float64 {
 		return float64(int64(v))
 	}
 	return v
-}
-
-// pyAtoi is Python's int() of a text: spaces around it, a sign, digits of any
-// script with single underscores between them. It returns plain digits.
-func pyAtoi(s string) (string, bool) {
-	s = strings.TrimFunc(s, pySpace)
-	out := make([]byte, 0, len(s))
-	if s != "" && (s[0] == '-' || s[0] == '+') {
-		if s[0] == '-' {
-			out = append(out, '-')
-		}
-		s = s[1:]
-	}
-	digit := false // the character before is one
-	for _, r := range s {
-		switch {
-		case unicode.Is(unicode.Nd, r):
-			out = append(out, '0'+byte(digitValue(r)))
-			digit = true
-		case r == '_' && digit:
-			digit = false
-		default:
-			return "", false
-		}
-	}
-	return string(out), digit
-}
-
-// digitValue of a decimal digit. The digits of every script stand in blocks of
-// ten, which lie side by side in some places.
-func digitValue(r rune) rune {
-	first := r
-	for unicode.Is(unicode.Nd, first-1) {
-		first--
-	}
-	return (r - first) % 10
-}
-
-// clamp is a decimal number, or the nearest one that fits.
-func clamp(digits string) int64 {
-	n, _ := strconv.ParseInt(digits, 10, 64) // out of range gives the nearest
-	return n
 }
 
 // phoneError checks a number: international with a plus, or a Japanese mobile one

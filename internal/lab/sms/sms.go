@@ -20,9 +20,9 @@
 // testdata/record holds the same system written in Django REST Framework, and the
 // answers it gave to some 450 requests (testdata/django.json names the versions).
 // A test replays them here and compares status, headers, cookies and body. Where a
-// comment says "recorded", that is what it means. Known differences: a multipart
-// form's csrfmiddlewaretoken is not read, a charset other than UTF-8 is not
-// decoded, and net/http writes headers in its own order.
+// comment says "recorded", that is what it means. Known differences: a charset other
+// than UTF-8 is not decoded, a body of more than 1 MiB is refused with 413, and
+// net/http writes headers in its own order.
 //
 // # The limit
 //
@@ -66,8 +66,9 @@ type Config struct {
 	Database string
 
 	// Fixtures is JSON in the form of Django's dumpdata, with the models
-	// accounts.user and accounts.profile; nil means DefaultFixtures. See LoadFixtures
-	// in fixtures.go for what is understood.
+	// accounts.user and accounts.profile; nil means DefaultFixtures. A password can be
+	// a pbkdf2_sha256 hash or plain text; a user without the field gets
+	// DefaultPassword, because the example of seed 002 has none.
 	Fixtures []byte
 
 	// SendLimit is enforced on sending, for each user; nil means 1,000 an hour
