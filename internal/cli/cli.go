@@ -103,6 +103,7 @@ func (s *session) fail(verb string, err error) int {
 func groups() []kong.Group {
 	return []kong.Group{
 		{Key: "Request", Title: "The request:"},
+		{Key: "Scenario", Title: "A scenario file:"},
 		{Key: "Users", Title: "Load by users (closed model: each waits for its answer):"},
 		{Key: "Rate", Title: "Load by rate (open model: arrivals do not wait):"},
 		{Key: "Budget", Title: "When to stop:"},

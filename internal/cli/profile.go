@@ -60,11 +60,10 @@ func (f *loadFlags) profile(start time.Time) (*profile, error) {
 	if p.wait, err = parseWait(f.Wait); err != nil {
 		return nil, err
 	}
-	open := f.Rate != "" || f.Burst != "" || f.Schedule != "" || (f.Stages != "" && pace.IsRateStages(f.Stages))
-	if open {
-		err = f.open(p, start)
+	if f.open() {
+		err = f.openModel(p, start)
 	} else {
-		err = f.closed(p)
+		err = f.closedModel(p)
 	}
 	if err != nil {
 		return nil, err
@@ -82,6 +81,11 @@ func (f *loadFlags) profile(start time.Time) (*profile, error) {
 		p.words += fmt.Sprintf(", until %d were throttled", f.MaxThrottled)
 	}
 	return p, nil
+}
+
+// open reports whether the load is a rate of arrivals rather than a number of users.
+func (f *loadFlags) open() bool {
+	return f.Rate != "" || f.Burst != "" || f.Schedule != "" || (f.Stages != "" && pace.IsRateStages(f.Stages))
 }
 
 // oneModel refuses flags of two models, or of one that was not asked for.
@@ -127,7 +131,7 @@ func (f *loadFlags) oneModel() error {
 	return nil
 }
 
-func (f *loadFlags) closed(p *profile) error {
+func (f *loadFlags) closedModel(p *profile) error {
 	var level pace.Level
 	if f.Stages != "" {
 		var err error
@@ -178,7 +182,7 @@ func (f *loadFlags) closed(p *profile) error {
 	return nil
 }
 
-func (f *loadFlags) open(p *profile, start time.Time) error {
+func (f *loadFlags) openModel(p *profile, start time.Time) error {
 	d := p.runTime
 	if d == 0 && f.Requests == 0 {
 		d = defaultRunTime

@@ -23,6 +23,12 @@ type requestFlags struct {
 	Replay       bool     `help:"A POST, PATCH or LOCK may be sent again when a kept-open connection turns out to be closed, as GET always is." group:"Request"`
 }
 
+// given reports whether any of the flags was used.
+func (f *requestFlags) given() bool {
+	return f.Method != "" || len(f.Header) > 0 || f.Data != nil || f.JSON != nil || f.BasicAuth != "" ||
+		f.BasicAuthEnv != "" || f.BearerEnv != "" || f.Name != "" || f.Replay
+}
+
 // build makes the request for rawURL, reading files, standard input and the environment.
 func (f *requestFlags) build(rawURL string, stdin io.Reader, getenv func(string) string) (*hit.Request, error) {
 	u, err := parseTarget(rawURL)

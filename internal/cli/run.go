@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/weir-dev/weir/internal/hit"
@@ -17,9 +18,10 @@ import (
 
 // runCmd sends load to a URL.
 type runCmd struct {
-	URL string `arg:"" optional:"" help:"Where to send requests, http or https."`
+	URL string `arg:"" optional:"" name:"url" help:"Where to send requests, http or https, or a scenario file (.star)."`
 
 	requestFlags
+	scenarioFlags
 	loadFlags
 	connectionFlags
 	outcomeFlags
@@ -63,43 +65,41 @@ type outcomeFlags struct {
 
 // Run sends the load and returns the verdict.
 func (c *runCmd) Run(s *session) error {
-	x, err := c.prepare(s)
-	if err != nil {
-		return err
-	}
-	u, err := parseTarget(c.URL)
+	x, work, err := c.prepare(s)
 	if err != nil {
 		return err
 	}
 	if c.DryRun {
-		c.describe(s.stdout, x)
+		c.describe(s.stdout, x, work)
 		return nil
 	}
-	rules := x.plan.Rules
-	opts, err := c.connectionFlags.options(rules.NeedsBody, s.getenv)
+	opts, err := c.connectionFlags.options(work.keepBody, s.getenv)
 	if err != nil {
 		return err
 	}
+	opts.BodyLimit = work.bodyLimit
 	tgt, err := target.New(opts)
 	if err != nil {
 		return usage("", "%v", optionError(err))
 	}
 	defer tgt.Close()
-	x.plan.NewSender = func(user int) (load.Sender, error) { return tgt.NewSender(user) }
+	x.plan.NewSender = work.senders(tgt)
 	if err := enoughFiles(x, c.Connections); err != nil {
 		return err
 	}
-	if err := target.Check(context.Background(), tgt, c.URL); err != nil {
-		return cannotRun("", "nothing was sent: %v", err)
+	for _, u := range work.urls {
+		if err := target.Check(context.Background(), tgt, u); err != nil {
+			return cannotRun("", "nothing was sent: %v", err)
+		}
 	}
 	if x.record.Model == "open" {
 		w := wake.New()
 		defer w.Close()
 		x.plan.Sleep = w.SleepUntil
 	}
-	if !c.Yes && !local(u, c.UnixSocket) {
-		c.describe(s.stderr, x)
-		yes, err := confirm(s.stdin, s.stderr, "Send this to "+u.Host+"?")
+	if !c.Yes && !work.local(c.UnixSocket) {
+		c.describe(s.stderr, x, work)
+		yes, err := confirm(s.stdin, s.stderr, "Send this?")
 		if err != nil {
 			return err
 		}
@@ -117,35 +117,42 @@ func (c *runCmd) Run(s *session) error {
 }
 
 // prepare turns the flags into an execution; nothing is opened or sent yet.
-func (c *runCmd) prepare(s *session) (*execution, error) {
-	req, err := c.requestFlags.build(c.URL, s.stdin, s.getenv)
+func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
+	rules, err := hit.ParseRules(c.Throttled, c.OK)
 	if err != nil {
-		return nil, err
+		return nil, nil, usage("write 403, 4xx, 503+retry-after or '400:text'", "%v", err)
+	}
+	var work *workload
+	if isScenario(c.URL) {
+		work, err = c.fromScript(s)
+	} else {
+		work, err = c.fromURL(s, rules.NeedsBody)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	p, err := c.loadFlags.profile(time.Now())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	rules, err := hit.ParseRules(c.Throttled, c.OK)
-	if err != nil {
-		return nil, usage("write 403, 4xx, 503+retry-after or '400:text'", "%v", err)
+	if isScenario(c.URL) {
+		p.words = strings.Replace(p.words, ", no pause", "", 1)
 	}
 	x := &execution{session: s, out: c.outputFlags, maxSendLag: c.MaxSendLag}
 	if c.MaxSendLag <= 0 {
-		return nil, usage("give a time such as 100ms", "--max-send-lag must be above zero")
+		return nil, nil, usage("give a time such as 100ms", "--max-send-lag must be above zero")
 	}
 	if x.failIf, err = conditions("--fail-if", c.FailIf); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if x.stopIf, err = conditions("--stop-if", c.StopIf); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := c.outputFlags.check(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	x.plan = load.Plan{
-		Scenario: load.RepeatBetween(req, p.wait.from, p.wait.to),
-		Rules:    rules, CatchUp: p.catchUp, RunTime: p.runTime, StopTimeout: c.StopTimeout,
+		Scenario: work.scenario, Rules: rules, CatchUp: p.catchUp, RunTime: p.runTime, StopTimeout: c.StopTimeout,
 		MaxRequests: c.Requests, MaxThrottled: c.MaxThrottled, Seed: c.Seed,
 		Health: selfwatch.New().Sample,
 	}
@@ -163,8 +170,8 @@ func (c *runCmd) prepare(s *session) (*execution, error) {
 		x.plan.Arrivals, x.plan.MaxUsers = p.arrivals, p.maxUsers
 		x.record.Model, x.record.MaxUsers, x.record.CatchUp = "open", p.maxUsers, c.CatchUp
 	}
-	x.meta.Seed, x.meta.Target = c.Seed, req.Method+" "+maskURL(req.URL)
-	return x, nil
+	x.meta.Seed, x.meta.Target = c.Seed, work.target
+	return x, work, nil
 }
 
 // spareFiles are the descriptors left for everything but the users' connections.
@@ -185,8 +192,12 @@ func enoughFiles(x *execution, connections string) error {
 }
 
 // describe prints the plan with the most that it can send.
-func (c *runCmd) describe(w io.Writer, x *execution) {
-	fmt.Fprintf(w, "Request:  %s\n", x.meta.Target)
+func (c *runCmd) describe(w io.Writer, x *execution, work *workload) {
+	if work.details != "" {
+		fmt.Fprintf(w, "Scenario: %s\n\n%s\n\n", x.meta.Target, strings.TrimRight(work.details, "\n"))
+	} else {
+		fmt.Fprintf(w, "Request:  %s\n", x.meta.Target)
+	}
 	fmt.Fprintf(w, "Load:     %s\n", x.record.Words)
 	most := "as many requests as the users get answers for; bound them with --requests"
 	switch {

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	sjson "go.starlark.net/lib/json"
 	"go.starlark.net/starlark"
 )
 
@@ -180,7 +179,7 @@ func decodeJWT(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwa
 	if err != nil {
 		return nil, fmt.Errorf("jwt.%s: %v", b.Name(), err)
 	}
-	v, err := sjson.Module.Members["decode"].(*starlark.Builtin).CallInternal(t, starlark.Tuple{starlark.String(text)}, nil)
+	v, err := decodeJSON(t, starlark.String(text))
 	if err != nil {
 		return nil, fmt.Errorf("jwt.%s: the token holds no JSON", b.Name())
 	}

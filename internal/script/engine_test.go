@@ -1,10 +1,15 @@
 package script
 
 import (
+	"fmt"
 	"math"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/internal/pace"
@@ -126,19 +131,32 @@ def start(user):
 def a(user): user.get("/normal")
 def b(user): user.get("/heavy")
 NormalUser = HttpUser(weight = 8, tasks = [a], on_start = start)
-HeavyUser = HttpUser(weight = 2, tasks = [b])
+HeavyUser = HttpUser(weight = 2, tasks = [b], on_start = start)
 `)
 	rate, err := pace.ParseRate("10/s")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := run(t, sc, play{users: 5, runTime: 100 * time.Second, arrivals: pace.Constant(rate, 100*time.Second)})
-	got := map[string]int{}
+	var n atomic.Int64
+	o := run(t, sc, play{users: 5, runTime: 100 * time.Second, arrivals: pace.Constant(rate, 100*time.Second), handler: func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/login" {
+			http.SetCookie(w, &http.Cookie{Name: "id", Value: fmt.Sprint(n.Add(1))})
+		}
+	}})
+	got, whose := map[string]int{}, map[string]string{}
 	for _, s := range o.log {
 		got[s.URL.Path]++
+		if s.URL.Path == "/login" {
+			continue
+		}
+		k := s.Header.Get("Cookie")
+		if k == "" || whose[k] != "" && whose[k] != s.URL.Path {
+			t.Fatalf("%s was sent with the cookie %q of %q: every self has its own", s.URL.Path, k, whose[k])
+		}
+		whose[k] = s.URL.Path
 	}
-	if got["/normal"] != 800 || got["/heavy"] != 200 || got["/login"] < 1 || got["/login"] > 5 {
-		t.Errorf("1000 arrivals became %v, want 800 to 200 and at most 5 logins", got)
+	if got["/normal"] != 800 || got["/heavy"] != 200 || got["/login"] < 2 || got["/login"] > 10 {
+		t.Errorf("1000 arrivals became %v, want 800 to 200 and at most 10 logins", got)
 	}
 }
 
@@ -314,9 +332,9 @@ U = HttpUser(wait_time = constant(1), tasks = [flow])
 	}
 	// Random rows come from the seed.
 	sc := mustLoad(t, Options{}, src(`feed.csv("p.csv", order = "random")`, get), "p.csv", csv)
-	one := run(t, sc, play{users: 1, runTime: 2 * time.Minute, seed: 5}).paths()
-	two := run(t, sc, play{users: 1, runTime: 2 * time.Minute, seed: 5}).paths()
-	other := run(t, sc, play{users: 1, runTime: 2 * time.Minute, seed: 6}).paths()
+	one := run(t, sc, play{users: 1, runTime: 119500 * time.Millisecond, seed: 5}).paths()
+	two := run(t, sc, play{users: 1, runTime: 119500 * time.Millisecond, seed: 5}).paths()
+	other := run(t, sc, play{users: 1, runTime: 119500 * time.Millisecond, seed: 6}).paths()
 	if len(one) < 100 || strings.Join(one, " ") != strings.Join(two, " ") || strings.Join(one, " ") == strings.Join(other, " ") {
 		t.Errorf("random rows: the same seed gives the same rows (%d), another seed others", len(one))
 	}
@@ -354,7 +372,7 @@ U = HttpUser(wait_time = between(1, 3), tasks = [flow])
 `)
 	join := func(seed uint64) string {
 		var b strings.Builder
-		for _, s := range run(t, sc, play{users: 1, runTime: time.Minute, seed: seed}).log {
+		for _, s := range run(t, sc, play{users: 1, runTime: 59500 * time.Millisecond, seed: seed}).log {
 			b.WriteString(s.at.String() + s.URL.Path)
 		}
 		return b.String()
@@ -362,4 +380,34 @@ U = HttpUser(wait_time = between(1, 3), tasks = [flow])
 	if join(1) != join(1) || join(1) == join(2) {
 		t.Error("a run is the same for the same seed, and another for another")
 	}
+}
+
+// TestLottery holds that every cycle has exactly the weights, and that no class
+// is ever ahead of its share or behind it by as much as its neighbours' number.
+func TestLottery(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		weights := rapid.SliceOfN(rapid.Int64Range(1, 12), 1, 5).Draw(t, "weights")
+		var classes []*class
+		var total int64
+		for _, w := range weights {
+			classes = append(classes, &class{weight: w})
+			total += w
+		}
+		l := newLottery(classes, weights)
+		got := map[*class]int64{}
+		for n := range 2 * total {
+			got[l.class(n)]++
+			for _, c := range classes {
+				share := float64(n+1) * float64(c.weight) / float64(total)
+				if off := math.Abs(float64(got[c]) - share); off >= float64(len(classes)) {
+					t.Fatalf("after %d of %v a class has %d, its share is %.2f", n+1, weights, got[c], share)
+				}
+			}
+		}
+		for _, c := range classes {
+			if got[c] != 2*c.weight {
+				t.Fatalf("two cycles of %v gave a class of weight %d %d turns", weights, c.weight, got[c])
+			}
+		}
+	})
 }

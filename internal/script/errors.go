@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.starlark.net/resolve"
@@ -95,15 +96,18 @@ func explain(err error, maxSteps uint64) error {
 	if errors.Is(err, errOver) {
 		return errOver
 	}
-	var done *Error
-	if errors.As(err, &done) {
-		return done // a file that was loaded has said it all
-	}
 	var ee *starlark.EvalError
 	if !errors.As(err, &ee) {
 		return err
 	}
 	e := &Error{Msg: words(ee.Msg, maxSteps)}
+	var loaded *Error
+	if errors.As(err, &loaded) { // what is wrong is in a file that this one loads
+		*e = *loaded
+		if e.Trace = slices.Clone(e.Trace); e.Trace == nil {
+			e.Trace = []Frame{{e.File, e.Line, e.Col, topLevel}}
+		}
+	}
 	for i := range ee.CallStack {
 		f := ee.CallStack.At(i)
 		if f.Pos.Line == 0 { // a built-in function: its caller's position says more
@@ -185,6 +189,10 @@ func explainSource(err error, src []byte) error {
 func sourceError(pos syntax.Position, msg string, src []byte) error {
 	e := &Error{File: filepath.Base(pos.Filename()), Line: int(pos.Line), Col: int(pos.Col), Msg: msg}
 	lines := strings.Split(string(src), "\n")
+	if src != nil && e.Col == 1 && e.Line > 1 && e.Line <= len(lines)+1 && strings.HasPrefix(msg, "got newline") {
+		e.Line-- // the end of a line is where the error is, not the start of the next
+		e.Col = len(lines[e.Line-1]) + 1
+	}
 	if src == nil || e.Line < 1 || e.Line > len(lines) {
 		return e
 	}
@@ -201,7 +209,8 @@ func sourceError(pos syntax.Position, msg string, src []byte) error {
 // signal is an error that a script raises on purpose.
 type signal struct {
 	kind       signalKind
-	reschedule bool // interrupt: begin the next task at once
+	reschedule bool   // interrupt: begin the next task at once
+	at         string // interrupt: where it was called
 }
 
 type signalKind uint8

@@ -19,7 +19,7 @@ func TestLoadErrors(t *testing.T) {
 		{"x = 1", `there is no user class`},
 		{"def f(user): pass\nHttpUser(tasks = [f])", `no user class has a name at the top of sms.star`},
 		{"def f(user)\n  pass", `sms.star:1:12: got newline, want ':'`},
-		{"def f(user):\n    return f\"/a/{user.id}\"" + ok, `sms.star:2:13: got string literal, want newline: Starlark has no f-strings: write "/api/%s" % id`},
+		{"def f(user):\n    return f\"/a/{user.id}\"" + ok, `sms.star:2:27: got string literal, want newline: Starlark has no f-strings: write "/api/%s" % id`},
 		{"import random" + ok, `there is no import: random, json, time and others are there already`},
 		{"from locust import task" + ok, `there is no import`},
 		{"class A(HttpUser):\n  pass", `there are no classes: write NormalUser = HttpUser(`},
@@ -49,7 +49,7 @@ func TestLoadErrors(t *testing.T) {
 		{`load("nope.star", "x")` + ok, `there is no file nope.star`},
 		{`load("a.star", "x")` + ok, `the files load each other in a circle: a.star is still being loaded`},
 		{`load("c.star", "nope")` + ok, `load: name nope not found in module c.star (did you mean nop?)`},
-		{`load("d.star", "x")` + ok, `d.star:2:9 in g: division by zero; called at d.star:3:6; called at sms.star:1:1`},
+		{`load("d.star", "x")` + ok, `d.star:2:11 in g: floored division by zero; called at d.star:3:6; called at sms.star:1:1`},
 		{`feed.csv("nope.csv")` + ok, `there is no file nope.csv`},
 		{`feed.csv("empty.csv")` + ok, `empty.csv is empty`},
 		{`feed.csv("bad.csv")` + ok, `bad.csv: record on line 2: wrong number of fields`},
@@ -100,7 +100,7 @@ func TestBacktrace(t *testing.T) {
 	if !errors.As(err, &e) || e.File != "d.star" || e.Line != 2 || e.Col != 11 {
 		t.Fatalf("the error is %#v", err)
 	}
-	want := "Traceback (most recent call last):\n  d.star:3:6: in <toplevel>\n  d.star:2:11: in g\nError: floored division by zero"
+	want := "Traceback (most recent call last):\n  sms.star:1:1: in <toplevel>\n  d.star:3:6: in <toplevel>\n  d.star:2:11: in g\nError: floored division by zero"
 	if got := e.Backtrace(); got != want {
 		t.Errorf("Backtrace() =\n%s\nwant\n%s", got, want)
 	}
@@ -110,9 +110,11 @@ func TestBacktrace(t *testing.T) {
 // the same run must not notice.
 func TestTaskErrors(t *testing.T) {
 	cases := []struct{ task, want string }{
-		{`user.get("/json").json()["nope"]`, `sms.star:4:30 in flow: key "nope" not in dict (use .get(key) when it may be missing); the latest answer was 200 to GET /json`},
+		{`user.get("/json").json()["nope"]`, `sms.star:4:29 in flow: key "nope" not in dict (use .get(key) when it may be missing); the latest answer was 200 to GET /json`},
 		{`user.get("/403").json()["id"]`, `key "id" not in dict (use .get(key) when it may be missing); the latest answer was 403 to GET /403`},
 		{`user.get("/html").json()`, `in flow: the answer is not JSON (200 to GET /html, text/html): it begins with "<h1>It works</h1>"`},
+		{`user.get("/deep").json()`, `the JSON is nested more than 500 deep (200 to GET /deep)`},
+		{`user.get("/cut").json()`, `the answer cannot be read as JSON (200 to GET /cut): of its 5000 bytes the first 4 are kept`},
 		{`user.get("/empty").json()`, `the answer is not JSON: its body is empty (200 to GET /empty)`},
 		{`1 + "a"`, `sms.star:4:7 in flow: unknown binary op: int + string`},
 		{`user.get("/json", heders = {})`, `in flow: get has no argument heders (did you mean headers?)`},
@@ -144,12 +146,12 @@ func TestTaskErrors(t *testing.T) {
 		{`r = user.get("/json"); user.get("/json"); r.failure("late")`, `this answer is counted already: mark it before the user sends its next request or sleeps`},
 		{`r = user.get("/json"); time.sleep(1); check(r, False)`, `this answer is counted already`},
 		{`check(1, True)`, `check: the first argument is a int, want the answer`},
-		{`user.interrupt()`, `user.interrupt() leaves a TaskSet, and flow is none of its tasks`},
+		{`user.interrupt()`, `sms.star:4: user.interrupt() leaves a TaskSet, and flow is in none`},
 		{`time.sleep("x")`, `time.sleep: "x" is no number of seconds`},
 		{`jwt.decode("x.y")`, `a token has three parts with dots between them, this one has 2`},
 		{`html.input_value(user.get("/html"), "csrf")`, `the page has no input "csrf"; the answer was 200 to GET /html`},
 		{`fail("the stock is empty")`, `sms.star:4:9 in flow: fail: the stock is empty`},
-		{`helper(user)`, `sms.star:9:24 in helper: floored division by zero; called at sms.star:4:11 in flow`},
+		{`helper(user)`, `sms.star:9:25 in helper: floored division by zero; called at sms.star:4:11 in flow`},
 		{`random.choice([])`, `choice: the list is empty`},
 		{`user.cookies["secure"]`, `key "secure" not in the user's cookies`},
 		{`user.get("/secure"); user.cookies["s"]`, `the server set the cookie s, and a browser would not keep it: it is Secure, and it came over http`},
@@ -164,6 +166,12 @@ func TestTaskErrors(t *testing.T) {
 		case "/html":
 			w.Header().Set("Content-Type", "text/html")
 			fmt.Fprint(w, "<h1>It works</h1>")
+		case "/cut":
+			w.Header().Set("Content-Length", "5000")
+			w.Header()["Content-Type"] = nil
+			fmt.Fprint(w, `{"a"`)
+		case "/deep":
+			fmt.Fprint(w, strings.Repeat("[", 1_000_000))
 		case "/secure":
 			http.SetCookie(w, &http.Cookie{Name: "s", Value: "1", Secure: true})
 		}
@@ -234,7 +242,7 @@ U = HttpUser(tasks = [flow], wait_time = constant(1), on_start = start)
 `
 	n := 0
 	o := run(t, mustLoad(t, Options{}, src), play{users: 1, runTime: 10 * time.Second, handler: func(http.ResponseWriter, *http.Request) {}})
-	if o.err == nil || !strings.Contains(o.err.Error(), "no user could start: sms.star:3:59 in start: the answer is not JSON") {
+	if o.err == nil || !strings.Contains(o.err.Error(), "no user could start: sms.star:3:54 in start: the answer is not JSON") {
 		t.Errorf("Run: %v, want that no user could start", o.err)
 	}
 	sc := mustLoad(t, Options{}, strings.Replace(src, "def start(user):", "def start(user):\n    if user.id == 0 and user.get(\"/first\").json()[\"n\"] < 2: fail(\"not yet\")\n   ", 1))

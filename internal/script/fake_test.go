@@ -18,7 +18,7 @@ import (
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/internal/load"
 	"github.com/weir-dev/weir/internal/pace"
-	"github.com/weir-dev/weir/internal/script/cookie"
+	"github.com/weir-dev/weir/internal/cookie"
 	"github.com/weir-dev/weir/internal/tally"
 )
 

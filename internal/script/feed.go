@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	sjson "go.starlark.net/lib/json"
 	"go.starlark.net/starlark"
 )
 
@@ -189,8 +188,7 @@ func csvRows(name string, data []byte, delimiter string) ([]starlark.Value, erro
 
 // jsonRows reads a JSON list, or one JSON value per line.
 func jsonRows(t *starlark.Thread, name string, data []byte) ([]starlark.Value, error) {
-	decode := sjson.Module.Members["decode"].(*starlark.Builtin)
-	v, err := decode.CallInternal(t, starlark.Tuple{starlark.String(data)}, nil)
+	v, err := decodeJSON(t, starlark.String(data))
 	if list, ok := v.(*starlark.List); err == nil && ok {
 		var rows []starlark.Value
 		for e := range list.Elements() {
@@ -212,7 +210,7 @@ func jsonRows(t *starlark.Thread, name string, data []byte) ([]starlark.Value, e
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		v, err := decode.CallInternal(t, starlark.Tuple{starlark.String(line)}, nil)
+		v, err := decodeJSON(t, starlark.String(line))
 		if err != nil {
 			if n == 1 {
 				err = whole

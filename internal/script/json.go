@@ -7,10 +7,42 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	sjson "go.starlark.net/lib/json"
 	"go.starlark.net/starlark"
 )
 
 const maxJSONDepth = 500
+
+// decodeJSON turns JSON into dicts, lists and so on.
+func decodeJSON(t *starlark.Thread, text starlark.String) (starlark.Value, error) {
+	if len(text) > maxJSONDepth && tooDeep(string(text)) {
+		return nil, errDeep
+	}
+	return sjson.Module.Members["decode"].(*starlark.Builtin).CallInternal(t, starlark.Tuple{text}, nil)
+}
+
+var errDeep = fmt.Errorf("the JSON is nested more than %d deep", maxJSONDepth)
+
+// tooDeep looks at the brackets before the decoder, which calls itself for each.
+func tooDeep(text string) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			if depth++; depth > maxJSONDepth {
+				return true
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return false
+}
 
 // appendJSON appends v as JSON without spaces, keys in the order of the dict.
 func appendJSON(b []byte, v starlark.Value, depth int) ([]byte, error) {

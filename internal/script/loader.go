@@ -37,7 +37,7 @@ type module struct {
 
 // The keys of what a thread knows.
 const (
-	userKey   = "user"   // *user: the thread runs a task
+	userKey   = "user"   // *seat: the thread runs a task
 	loaderKey = "loader" // *loader: the thread runs the top of a file
 	fileKey   = "file"   // string: which one
 )
@@ -159,16 +159,16 @@ func loading(t *starlark.Thread, what string) (*loader, error) {
 
 // running returns the user whose task t runs.
 func running(t *starlark.Thread, what string) (*user, error) {
-	if u, ok := t.Local(userKey).(*user); ok {
-		return u, nil
+	if c, ok := t.Local(userKey).(*seat); ok {
+		return c.user, nil
 	}
 	return nil, fmt.Errorf("%s belongs into a task: while the file is loaded there is no user yet", what)
 }
 
 // sourceOf returns the random numbers that t draws from.
 func sourceOf(t *starlark.Thread) *rand.Rand {
-	if u, ok := t.Local(userKey).(*user); ok {
-		return u.rand()
+	if c, ok := t.Local(userKey).(*seat); ok {
+		return c.user.rand()
 	}
 	return t.Local(loaderKey).(*loader).random
 }

@@ -15,7 +15,7 @@ type builtinFunc = func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []s
 // predeclared are the names that every file knows, beside Starlark's own.
 func (s *Script) predeclared() starlark.StringDict {
 	names := starlark.StringDict{
-		"json":   sjson.Module,
+		"json":   jsonModule(),
 		"math":   smath.Module,
 		"random": newModule("random", randomFuncs()),
 		"base64": newModule("base64", base64Funcs()),
@@ -46,6 +46,22 @@ func newModule(name string, funcs map[string]builtinFunc) *starlarkstruct.Module
 	for n, fn := range funcs {
 		m.Members[n] = starlark.NewBuiltin(n, fn)
 	}
+	return m
+}
+
+// jsonModule is Starlark's own module, with a decoder that bounds the nesting.
+func jsonModule() *starlarkstruct.Module {
+	m := &starlarkstruct.Module{Name: "json", Members: starlark.StringDict{}}
+	for name, v := range sjson.Module.Members {
+		m.Members[name] = v
+	}
+	m.Members["decode"] = starlark.NewBuiltin("decode", func(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+		s, err := content(b, args, kwargs, "x")
+		if err != nil {
+			return nil, err
+		}
+		return decodeJSON(t, starlark.String(s))
+	})
 	return m
 }
 

@@ -11,7 +11,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/weir-dev/weir/internal/hit"
-	"github.com/weir-dev/weir/internal/script/cookie"
+	"github.com/weir-dev/weir/internal/cookie"
 )
 
 const (

@@ -3,10 +3,10 @@ package script
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
-	sjson "go.starlark.net/lib/json"
 	"go.starlark.net/starlark"
 
 	"github.com/weir-dev/weir/internal/hit"
@@ -220,10 +220,13 @@ func (r *response) json(t *starlark.Thread) (starlark.Value, error) {
 		return nil, fmt.Errorf("there is no JSON, because there is no answer: %s", hit.Reason(r.failure, r.status, r.why))
 	}
 	text := r.asText()
-	v, err := sjson.Module.Members["decode"].(*starlark.Builtin).CallInternal(t, starlark.Tuple{text}, nil)
+	v, err := decodeJSON(t, text)
 	if err == nil {
 		r.decoded = v
 		return v, nil
+	}
+	if err == errDeep {
+		return nil, fmt.Errorf("%w (%s)", err, r.summary())
 	}
 	if strings.TrimSpace(string(text)) == "" {
 		return nil, fmt.Errorf("the answer is not JSON: its body is empty (%s)", r.summary())
@@ -231,6 +234,9 @@ func (r *response) json(t *starlark.Thread) (starlark.Value, error) {
 	kind := r.header().Get("Content-Type")
 	if kind != "" {
 		kind = ", " + kind
+	}
+	if n, e := strconv.Atoi(r.header().Get("Content-Length")); e == nil && n > len(text) && !r.header().Has("Content-Encoding") {
+		return nil, fmt.Errorf("the answer cannot be read as JSON (%s%s): of its %d bytes the first %d are kept", r.summary(), kind, n, len(text))
 	}
 	return nil, fmt.Errorf("the answer is not JSON (%s%s): it begins with %s", r.summary(), kind, limit(oneLine(starlark.String(limit(string(text), 80)).String()), 120))
 }

@@ -32,7 +32,7 @@ const (
 	// second of computing, which no think time or request counts into.
 	DefaultMaxSteps = 10_000_000
 	// loadSteps is the same for the top of the files.
-	loadSteps = 200_000_000
+	loadSteps = 50_000_000
 	// maxClasses and maxFiles bound what a file may declare or load.
 	maxClasses = 1000
 	maxFiles   = 200
@@ -71,6 +71,7 @@ type Script struct {
 
 	arrivals atomic.Int64 // drawn by order in the open model
 	wires    sync.Map     // user number → *wire, between NewSender and NewUser
+	seats    sync.Pool    // of *seat
 }
 
 var _ load.Scenario = (*Script)(nil)
@@ -90,6 +91,7 @@ func Load(path string, o Options) (*Script, error) {
 	}
 	s := &Script{name: filepath.Base(path), opts: o, secrets: &secrets{}}
 	s.logger = newLogger(o.Log, s.secrets)
+	s.seats.New = s.newSeat
 	l := newLoader(s, filepath.Dir(path))
 	globals, err := l.run(s.name)
 	if err == nil {

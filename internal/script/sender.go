@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/weir-dev/weir/internal/load"
-	"github.com/weir-dev/weir/internal/script/cookie"
+	"github.com/weir-dev/weir/internal/cookie"
 )
 
 // Sender is a load.Sender that can do for single requests what scripts ask for.

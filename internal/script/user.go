@@ -23,7 +23,6 @@ type user struct {
 	wire  *wire
 	class *class
 
-	thread *starlark.Thread
 	self   starlark.Tuple // the arguments of every task
 	state  []attribute    // user.name = value
 	places []place        // the task sets it is in, innermost last
@@ -79,17 +78,22 @@ func (s *Script) NewUser(id int, ses *load.Session) (load.User, error) {
 func (s *Script) newUser(c *class, ses *load.Session, w *wire) *user {
 	u := &user{sc: s, s: ses, wire: w, class: c}
 	u.self = starlark.Tuple{u}
-	u.newThread()
 	return u
 }
 
-func (u *user) newThread() {
-	u.thread = &starlark.Thread{Print: u.print}
-	u.thread.SetLocal(userKey, u)
-	u.thread.SetMaxExecutionSteps(u.sc.opts.MaxSteps)
+// seat is a Starlark thread with the user it works for. Users take one for the
+// time of a task, so that idle ones have none.
+type seat struct {
+	thread *starlark.Thread
+	user   *user
 }
 
-func (u *user) print(_ *starlark.Thread, text string) { u.sc.logger.line(text) }
+func (s *Script) newSeat() any {
+	c := &seat{thread: &starlark.Thread{Print: func(_ *starlark.Thread, text string) { s.logger.line(text) }}}
+	c.thread.SetLocal(userKey, c)
+	c.thread.SetMaxExecutionSteps(s.opts.MaxSteps)
+	return c
+}
 
 func (u *user) rand() *rand.Rand { return u.s.Rand() }
 
@@ -170,7 +174,7 @@ func (u *user) work() (atOnce bool, err error) {
 			return false, err
 		}
 		if len(u.places) < 2 {
-			return false, fmt.Errorf("%s: user.interrupt() leaves a TaskSet, and %s is none of its tasks; return ends the task", u.class.name, t.name())
+			return false, fmt.Errorf("%s: user.interrupt() leaves a TaskSet, and %s is in none; return ends the task", sig.at, t.name())
 		}
 		set := u.places[len(u.places)-1].set
 		u.places = u.places[:len(u.places)-1]
@@ -201,16 +205,18 @@ func (u *user) wait() *wait {
 
 // call runs a function of the script with the user as its argument.
 func (u *user) call(fn starlark.Callable) (starlark.Value, error) {
-	if u.thread.CallStackDepth() > 0 {
-		u.newThread() // a panic went through the old one
-	}
-	u.thread.Steps = 0
-	v, err := starlark.Call(u.thread, fn, u.self, nil)
+	c := u.sc.seats.Get().(*seat)
+	c.user = u
+	v, err := starlark.Call(c.thread, fn, u.self, nil)
+	// Subtle: a seat that a panic went through does not come back.
+	c.user = nil
+	c.thread.Steps = 0
 	if err != nil {
-		u.thread.Uncancel()
-		return nil, u.explain(err)
+		c.thread.Uncancel()
+		err = u.explain(err)
 	}
-	return v, nil
+	u.sc.seats.Put(c)
+	return v, err
 }
 
 // explain adds to an error about missing data what the service answered: that
@@ -249,6 +255,11 @@ func (u *user) settle() {
 
 // leave runs on_stop of the sets the user is in and of its class.
 func (u *user) leave() {
+	defer func() {
+		if r := recover(); r != nil {
+			u.sc.logger.line(fmt.Sprintf("on_stop: panic: %v", r))
+		}
+	}()
 	if u.s.Context().Err() != nil {
 		return
 	}

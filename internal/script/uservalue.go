@@ -115,12 +115,12 @@ func setHint(name string) string {
 }
 
 // interrupt is user.interrupt(reschedule = True).
-func interrupt(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+func interrupt(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	again := true
 	if err := starlark.UnpackArgs("interrupt", args, kwargs, "reschedule?", &again); err != nil {
 		return nil, err
 	}
-	return nil, &signal{kind: interruptSet, reschedule: again}
+	return nil, &signal{kind: interruptSet, reschedule: again, at: position(t)}
 }
 
 // stop is user.stop().

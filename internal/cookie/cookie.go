@@ -284,7 +284,7 @@ func isPublic(domain string) bool {
 // domainMatch tells whether host is domain or below it, RFC 6265bis §5.1.3.
 func domainMatch(host, domain string) bool {
 	n := len(host) - len(domain)
-	return n == 0 && host == domain || n > 0 && host[n-1] == '.' && host[n:] == domain && !isIP(host)
+	return n == 0 && host == domain || n > 0 && host[n-1] == '.' && host[n:] == domain
 }
 
 // pathMatch, RFC 6265bis §5.1.4.

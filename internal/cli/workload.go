@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/weir-dev/weir/internal/load"
+	"github.com/weir-dev/weir/internal/script"
+	"github.com/weir-dev/weir/internal/target"
+)
+
+// scenarioFlags are for scenario files.
+type scenarioFlags struct {
+	Host        string   `placeholder:"URL" help:"Where the scenario's users send, instead of its own host." group:"Scenario"`
+	Tags        []string `short:"T" placeholder:"TAG" help:"Only tasks with one of these tags." group:"Scenario"`
+	ExcludeTags []string `short:"E" placeholder:"TAG" help:"No tasks with one of these tags." group:"Scenario"`
+	Class       []string `placeholder:"NAME" help:"Only these user classes." group:"Scenario"`
+}
+
+func (f *scenarioFlags) given() bool {
+	return f.Host != "" || len(f.Tags)+len(f.ExcludeTags)+len(f.Class) > 0
+}
+
+// workload is what is sent: one request over and over, or a scenario file.
+type workload struct {
+	scenario load.Scenario
+	target   string   // in one line, for people
+	urls     []string // to which the way is tried before the start
+	details  string   // of a scenario: its classes and tasks
+	senders  func(*target.Target) func(user int) (load.Sender, error)
+
+	keepBody  func(status int) bool
+	bodyLimit int // 0: the sender's default
+}
+
+// scenarioBody is how much of an answer's body a scenario can look at.
+const scenarioBody = 1 << 20
+
+// isScenario reports whether the argument of run names a scenario file.
+func isScenario(arg string) bool {
+	return strings.HasSuffix(arg, ".star") && !strings.Contains(arg, "://")
+}
+
+// fromURL makes the workload of one request.
+func (c *runCmd) fromURL(s *session, keepBody func(int) bool) (*workload, error) {
+	if c.scenarioFlags.given() {
+		return nil, usage("give a .star file, or leave them out", "--host, --tags, --exclude-tags and --class are for scenario files")
+	}
+	req, err := c.requestFlags.build(c.URL, s.stdin, s.getenv)
+	if err != nil {
+		return nil, err
+	}
+	wait, err := parseWait(c.Wait)
+	if err != nil {
+		return nil, err
+	}
+	return &workload{
+		scenario: load.RepeatBetween(req, wait.from, wait.to),
+		target:   req.Method + " " + maskURL(req.URL),
+		urls:     []string{req.URL},
+		keepBody: keepBody,
+		senders: func(t *target.Target) func(int) (load.Sender, error) {
+			return func(user int) (load.Sender, error) { return t.NewSender(user) }
+		},
+	}, nil
+}
+
+// fromScript loads a scenario file. What its profile() says holds for the load
+// flags that were not given.
+func (c *runCmd) fromScript(s *session) (*workload, error) {
+	if c.requestFlags.given() {
+		return nil, usage("say it in the file", "--request, --header, --data and their like describe a single request, not a scenario")
+	}
+	if c.Wait != "" {
+		return nil, usage("say it in the file: wait_time = between(2, 5)", "--wait is for a single request, not a scenario")
+	}
+	o := script.Options{
+		Host: c.Host, Tags: c.Tags, ExcludeTags: c.ExcludeTags, Classes: c.Class, Seed: c.Seed,
+		Log: func(line string) { fmt.Fprintln(s.stderr, line) },
+	}
+	sc, err := script.Load(c.URL, o)
+	if err != nil {
+		return nil, scriptError(err)
+	}
+	c.loadFlags.fill(sc.Profile())
+	if c.loadFlags.open() {
+		o.Arrivals = true
+		if sc, err = script.Load(c.URL, o); err != nil {
+			return nil, scriptError(err)
+		}
+	}
+	w := &workload{
+		scenario: sc, target: filepath.Base(c.URL), urls: sc.Hosts(), details: sc.Describe(),
+		keepBody: func(int) bool { return true }, bodyLimit: scenarioBody,
+		senders: func(t *target.Target) func(int) (load.Sender, error) {
+			return sc.Senders(func(user int) (script.Sender, error) { return t.NewSender(user) })
+		},
+	}
+	for _, h := range w.urls {
+		if _, err := parseTarget(h); err != nil {
+			return nil, err
+		}
+	}
+	if len(w.urls) > 0 {
+		w.target += " on " + maskURL(strings.Join(w.urls, ", "))
+	}
+	return w, nil
+}
+
+// local reports whether everything goes to this machine. A scenario without a
+// host sends to addresses that only it knows.
+func (w *workload) local(unixSocket string) bool {
+	for _, raw := range w.urls {
+		if u, err := url.Parse(raw); err != nil || !local(u, unixSocket) {
+			return false
+		}
+	}
+	return len(w.urls) > 0
+}
+
+// scriptError shows where in the user's files it went wrong.
+func scriptError(err error) error {
+	text := err.Error()
+	var se *script.Error
+	if errors.As(err, &se) {
+		if trace := strings.TrimSpace(se.Backtrace()); strings.Contains(trace, "\n") {
+			text += "\n" + trace
+		}
+	}
+	return usage("docs/scenarios.md shows what a scenario looks like", "%s", text)
+}
+
+// fill takes from a scenario's profile what the command line did not say. A
+// flag that gives the load in another way replaces the profile's load whole.
+func (f *loadFlags) fill(p *script.Profile) {
+	if p == nil {
+		return
+	}
+	if f.Users == 0 && f.SpawnRate == "" && f.Rate == "" && f.Stages == "" && f.Burst == "" && f.Schedule == "" {
+		f.Users, f.SpawnRate, f.Stages, f.Rate = p.Users, p.SpawnRate, p.Stages, p.Rate
+	} else if f.Users > 0 && f.SpawnRate == "" {
+		f.SpawnRate = p.SpawnRate
+	}
+	if f.RunTime == "" {
+		f.RunTime = p.RunTime
+	}
+}
