@@ -81,6 +81,19 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return s.fail(" "+ctx.Selected().Name, err)
 }
 
+// parseRun reads the arguments of "weir run", for a verb that runs something of its own.
+func parseRun(args []string) (*runCmd, error) {
+	var c runCmd
+	parser, err := kong.New(&c, durations(), kong.ExplicitGroups(groups()), kong.Exit(func(int) {}))
+	if err != nil {
+		return nil, err
+	}
+	if _, err = parser.Parse(args); err != nil {
+		return nil, usage("", "%v", err)
+	}
+	return &c, nil
+}
+
 // verdict is the error that a verb returns when it did its work and the
 // exit code is part of the result: everything has been said already.
 type verdict int

@@ -13,12 +13,14 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/weir-dev/weir/internal/load"
 	"github.com/weir-dev/weir/internal/report"
 	"github.com/weir-dev/weir/internal/runfile"
+	"github.com/weir-dev/weir/internal/selfwatch"
 	"github.com/weir-dev/weir/internal/tally"
 	"github.com/weir-dev/weir/internal/threshold"
 	"github.com/weir-dev/weir/internal/watch"
@@ -52,19 +54,20 @@ func (x *execution) run() error {
 	if err != nil {
 		return cannotRun("choose another place with --out, or none with --out none", "%v", err)
 	}
-	defer func() {
-		w.Close()
-		if x.temporary {
-			os.Remove(x.path)
-		}
-	}()
+	defer w.Close()
+	if x.temporary {
+		defer os.RemoveAll(filepath.Dir(x.path))
+	}
+	self := selfwatch.New()
+	x.plan.Health = self.Sample
 	engine, err := load.New(x.plan)
 	if err != nil {
 		return usage("", "%v", err)
 	}
 	hard, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	interrupted := x.onSignals(engine, cancel)
+	interrupted, release := x.onSignals(engine, cancel)
+	defer release()
 
 	obs := x.observer(w, engine)
 	x.watch.Start()
@@ -74,14 +77,13 @@ func (x *execution) run() error {
 	for _, c := range complaints {
 		fmt.Fprintf(x.session.stderr, "weir: %s\n", c)
 	}
-	wasInterrupted := interrupted()
 	if err != nil {
 		return cannotRun("", "%v", err)
 	}
 	if obs.err != nil {
 		fmt.Fprintf(x.session.stderr, "weir: the run file is incomplete: %v\n", obs.err)
 	}
-	j := judge(&obs.totals, obs.checks(), obs.stopped, x.maxSendLag, wasInterrupted)
+	j := judge(&obs.totals, obs.checks(), generator{bound: x.maxSendLag, starved: self.Waiting(0.99)}, obs.stopped, interrupted())
 	end := runfile.End{
 		Ended: result.Started.Add(result.Elapsed), Reason: result.Reason, Unfinished: result.Unfinished,
 		Checks: j.checks, Verdict: j.verdict, ExitCode: j.code, Notes: j.notes, Statements: statements,
@@ -178,33 +180,36 @@ func (x *execution) prepare() error {
 }
 
 // onSignals makes the first interrupt stop the run gracefully and the second
-// one at once. The func it returns ends that and tells whether there was one.
-func (x *execution) onSignals(engine *load.Engine, hard context.CancelFunc) func() bool {
+// one at once; a third, while reports are being written, only says so, and the
+// next one ends the program. The first func it returns tells whether there was
+// an interrupt so far, the second one gives the signals back.
+func (x *execution) onSignals(engine *load.Engine, hard context.CancelFunc) (interrupted func() bool, release func()) {
 	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	quit, done := make(chan struct{}), make(chan int, 1)
+	quit := make(chan struct{})
+	var count atomic.Int32
 	go func() {
-		n := 0
 		for {
 			select {
 			case <-signals:
-				n++
-				if n == 1 {
-					engine.Stop("interrupted")
-					fmt.Fprintln(x.session.stderr, "\nstopping: requests under way may finish (interrupt again to stop at once)")
-				} else {
-					hard()
-				}
 			case <-quit:
-				done <- n
 				return
+			}
+			switch count.Add(1) {
+			case 1:
+				engine.Stop("interrupted")
+				fmt.Fprintln(x.session.stderr, "\nstopping: requests under way may finish (interrupt again to stop at once)")
+			case 2:
+				hard()
+			default:
+				fmt.Fprintln(x.session.stderr, "\nthe reports are being written (interrupt again to leave without them)")
+				signal.Stop(signals)
 			}
 		}
 	}()
-	return func() bool {
+	return func() bool { return count.Load() > 0 }, func() {
 		signal.Stop(signals)
 		close(quit)
-		return <-done > 0
 	}
 }
 

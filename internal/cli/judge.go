@@ -18,13 +18,22 @@ type judgement struct {
 	notes   []string
 }
 
+// generator is what is known of the generator's own lateness.
+type generator struct {
+	bound   time.Duration // of one request in a hundred
+	starved time.Duration // one in a hundred of its goroutines waited this long, or longer, for a processor
+}
+
+// offeredShare is the share of the planned arrivals below which a report says so.
+const offeredShare = 0.95
+
 // lagSamples is how many lateness samples a run needs before one in a hundred means anything.
 const lagSamples = 100
 
 // judge decides. A run that a person interrupted is not judged by its
 // conditions, one whose generator was the limit says nothing, and one that
 // sent nothing, or was never answered, fails whatever its conditions say.
-func judge(t *tally.Totals, checks []threshold.Check, stopped bool, maxLag time.Duration, interrupted bool) judgement {
+func judge(t *tally.Totals, checks []threshold.Check, g generator, stopped, interrupted bool) judgement {
 	j := judgement{verdict: report.Passed, code: exitPassed, checks: checks}
 	answered := t.Outcome(hit.Admitted).Count + t.Outcome(hit.Throttled).Count
 	for _, c := range t.Codes() {
@@ -45,11 +54,19 @@ func judge(t *tally.Totals, checks []threshold.Check, stopped bool, maxLag time.
 	if failed {
 		j.verdict, j.code = report.Failed, exitFailed
 	}
-	if lag := t.WakeLag; lag.Count() >= lagSamples && lag.Quantile(0.99) > maxLag {
+	if lag := t.WakeLag; lag.Count() >= lagSamples && lag.Quantile(0.99) > g.bound {
 		j.verdict, j.code = report.Invalid, exitInvalid
 		j.notes = append(j.notes, fmt.Sprintf(
 			"The generator was late: one request in a hundred left %v or more after its time (bound %v), through no fault of the service. Use a quieter or larger machine, less load, or raise --max-send-lag.",
-			lag.Quantile(0.99).Round(time.Millisecond), maxLag))
+			lag.Quantile(0.99).Round(time.Millisecond), g.bound))
+	} else if t.Sent >= lagSamples && g.starved > g.bound {
+		j.verdict, j.code = report.Invalid, exitInvalid
+		j.notes = append(j.notes, fmt.Sprintf(
+			"The generator had too little CPU: one in a hundred of its steps waited %v or more for a processor (bound %v), so answers look slower than they were. Use a quieter or larger machine, less load, or raise --max-send-lag.",
+			g.starved.Round(time.Millisecond), g.bound))
+	}
+	if planned := t.Due; planned > 0 && float64(t.Sent) < offeredShare*float64(planned) && !stopped && !interrupted {
+		j.notes = append(j.notes, fmt.Sprintf("Only %.0f %% of the planned requests were sent: the load was less than asked for.", 100*float64(t.Sent)/float64(planned)))
 	}
 	h := t.Health
 	if h.Lost > 0 {

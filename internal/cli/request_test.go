@@ -25,6 +25,11 @@ func TestMaskArgs(t *testing.T) {
 		{[]string{"https://me:" + secret + "@api.example/p"}, []string{"https://me:***@api.example/p"}},
 		{[]string{"https://api.example/p?api_key=" + secret + "&page=2"}, []string{"https://api.example/p?api_key=***&page=2"}},
 		{[]string{"--proxy", "http://u:" + secret + "@proxy:3128"}, []string{"--proxy", "***"}},
+		{[]string{"--watch", "postgres://me:" + secret + "@db/x?sslpassword=" + secret}, []string{"--watch", "postgres://me:***@db/x?sslpassword=***"}},
+		{[]string{"--watch=prometheus+http://me:" + secret + "@mon:9090"}, []string{"--watch=prometheus+http://me:***@mon:9090"}},
+		{[]string{"--watch", "host=db password=" + secret}, []string{"--watch", "***"}},
+		{[]string{"--watch", "postgres://me:" + secret + "@a:5432,b:5433/x"}, []string{"--watch", "postgres://me:***@a:5432,b:5433/x"}},
+		{[]string{"--watch-query", "CPU=sum(a)"}, []string{"--watch-query", "CPU=sum(a)"}},
 		{[]string{"-u", "300", "-t", "1m"}, []string{"-u", "300", "-t", "1m"}},
 	}
 	for _, c := range cases {

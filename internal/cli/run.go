@@ -97,6 +97,12 @@ func (c *runCmd) Run(s *session) error {
 		defer w.Close()
 		x.plan.Sleep = w.SleepUntil
 	}
+	watcher, watched, err := c.watchFlags.open(s.getenv)
+	if err != nil {
+		return err
+	}
+	defer watcher.Stop()
+	x.watch, x.record.Watch = watcher, watched
 	if !c.Yes && !work.local(c.UnixSocket) {
 		c.describe(s.stderr, x, work)
 		yes, err := confirm(s.stdin, s.stderr, "Send this?")
@@ -107,12 +113,6 @@ func (c *runCmd) Run(s *session) error {
 			return cannotRun("", "nothing was sent: not confirmed")
 		}
 	}
-	watcher, watched, err := c.watchFlags.open(s.getenv)
-	if err != nil {
-		return err
-	}
-	defer watcher.Stop()
-	x.watch, x.record.Watch = watcher, watched
 	return x.run()
 }
 
@@ -154,7 +154,6 @@ func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
 	x.plan = load.Plan{
 		Scenario: work.scenario, Rules: rules, CatchUp: p.catchUp, RunTime: p.runTime, StopTimeout: c.StopTimeout,
 		MaxRequests: c.Requests, MaxThrottled: c.MaxThrottled, Seed: c.Seed,
-		Health: selfwatch.New().Sample,
 	}
 	x.record = planRecord{
 		Model: "closed", Words: p.words, Length: p.length, Planned: p.planned,

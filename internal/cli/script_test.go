@@ -46,6 +46,7 @@ func TestScript(t *testing.T) {
 			for name, cfg := range map[string]lab.Config{
 				"COGNITO": {Standin: "cognito", Options: lab.Options{Quota: 20}},
 				"PLAIN":   {Standin: "plain"},
+				"SMS":     {Standin: "sms"},
 			} {
 				s, err := lab.Start(t.Context(), cfg)
 				if err != nil {

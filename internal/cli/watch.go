@@ -116,7 +116,7 @@ func (f *watchFlags) urls(getenv func(string) string) ([]watched, error) {
 			t.where, err = postgres.Where(u)
 		}
 		if err != nil {
-			return nil, usage("docs/run.md lists what can be watched", "--watch: %v", err)
+			return nil, usage("watched can be postgres://user@host/database and prometheus+http://host:9090", "--watch: %v", err)
 		}
 		kinds[t.name]++
 		list = append(list, t)

@@ -68,20 +68,22 @@ func (c *closed) set(n int, at time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := int(c.want.Swap(int64(n)))
-	for id := n; id < old; id++ {
+	// Subtle: there are fewer members than were wanted when a step of the level
+	// comes after the end of the run.
+	for id := n; id < min(old, len(c.members)); id++ {
 		c.members[id].alert()
 	}
 	for id := old; id < n; id++ {
-		if id == len(c.members) {
-			c.members = append(c.members, &member{c: c, id: id, call: make(chan struct{}, 1)})
-		}
-		m := c.members[id]
-		if m.running {
+		if id < len(c.members) && c.members[id].running {
 			continue // it had not left yet, and now it will not
 		}
 		if !c.e.crew.join() {
 			return
 		}
+		if id == len(c.members) {
+			c.members = append(c.members, &member{c: c, id: id, call: make(chan struct{}, 1)})
+		}
+		m := c.members[id]
 		m.running = true
 		go m.run(at)
 	}
@@ -139,6 +141,7 @@ func (m *member) serve(wake time.Duration, first bool) {
 	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	_, repeats := u.(*repeater)
 	due := e.since()
 	handed := due
 	for m.wanted() {
@@ -153,6 +156,9 @@ func (m *member) serve(wake time.Duration, first bool) {
 		}
 		if wait <= 0 {
 			due, wake = s.hit.done, -1
+			if !repeats { // any other scenario may do something after its last answer
+				due = e.since()
+			}
 			handed = due
 			continue
 		}

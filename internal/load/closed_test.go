@@ -240,6 +240,45 @@ func TestDone(t *testing.T) {
 	}
 }
 
+// A hard stop may come between a look at the clock and a step of the level.
+func TestStepAfterTheEnd(t *testing.T) {
+	e := engine(t, Plan{Scenario: Repeat(get, 0), Users: pace.Users(10, pace.Rate{})})
+	e.crew = newCrew(10)
+	c := &closed{e: e}
+	c.halt()
+	c.set(10, 0)
+	c.set(0, 0)
+	if alive, _, peak := e.crew.count(); alive != 0 || peak != 0 {
+		t.Errorf("%d users alive, %d at most, want none after the end", alive, peak)
+	}
+}
+
+// What a scenario does after its last answer, such as thinking, is no delay of
+// the next iteration.
+func TestWorkAfterTheLastAnswer(t *testing.T) {
+	ways := map[string]func(s *Session){
+		"pauses":   func(s *Session) { s.Pause(time.Second) },
+		"computes": func(*Session) { time.Sleep(time.Second) },
+	}
+	for name, think := range ways {
+		s := scenario(func(s *Session) (time.Duration, error) {
+			s.Send(get)
+			think(s)
+			return 0, nil
+		})
+		r := play(t, Plan{Scenario: s, Users: one, RunTime: 9500 * time.Millisecond, StopTimeout: time.Second}, after(10*time.Millisecond), nil)
+		if n := len(r.sent); n != 10 {
+			t.Errorf("%s: %d sent, want 10", name, n)
+		}
+		if got := r.totals.Outcome(hit.Admitted).Response.Max(); got > 20*time.Millisecond {
+			t.Errorf("%s: response time %v, the answer took 10ms", name, got)
+		}
+		if got := r.totals.SendLag.Max(); got != 0 {
+			t.Errorf("%s: send lag %v, want none", name, got)
+		}
+	}
+}
+
 // A slow consumer of ticks delays neither requests nor what the ticks say.
 func TestSlowOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -302,7 +341,7 @@ func TestScenarioErrorsAndPanics(t *testing.T) {
 			return 0, errors.New("no token\nin the page")
 		default:
 			var m map[string]int
-			m["x"] = 1
+			m["x"] = 1 //lint:ignore SA5000 the panic is what the test is about
 			return 0, nil
 		}
 	})

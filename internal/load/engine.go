@@ -209,7 +209,15 @@ func (e *Engine) result(ctx context.Context, c *collector) (Result, error) {
 // way have Plan.StopTimeout. reason is a few words for Result. Only the first
 // reason to end counts. Stop returns at once, may be called from any goroutine,
 // again, and before Run, which then sends nothing.
-func (e *Engine) Stop(reason string) { e.end(reason, true) }
+func (e *Engine) Stop(reason string) {
+	e.end(reason, true)
+	e.mu.Lock()
+	model := e.model
+	e.mu.Unlock()
+	if model != nil {
+		model.halt() // the plan may have ended before, with arrivals that were still to leave
+	}
+}
 
 // end ends the run. Without arm, iterations under way may take as long as they want.
 func (e *Engine) end(reason string, arm bool) {
@@ -284,10 +292,12 @@ func (e *Engine) admit() (refusal string) {
 	}
 	n := e.taken.Add(1)
 	if n == most {
-		e.end(fmt.Sprintf("the budget of %d requests was used up", most), false)
+		e.end(usedUp(most), false)
 	}
 	if n > most {
 		return "the request budget is used up"
 	}
 	return ""
 }
+
+func usedUp(most int64) string { return fmt.Sprintf("the budget of %d requests was used up", most) }

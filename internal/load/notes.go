@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -44,7 +45,7 @@ func (l *eventLog) add(ev tally.Event) {
 func (l *eventLog) take(before time.Duration) []tally.Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	slices.SortStableFunc(l.events, func(a, b tally.Event) int { return int(a.At - b.At) })
+	slices.SortStableFunc(l.events, func(a, b tally.Event) int { return cmp.Compare(a.At, b.At) })
 	n := 0
 	for n < len(l.events) && l.events[n].At < before {
 		n++
@@ -133,7 +134,7 @@ func (e *Engine) noteThrottled(s *Session) {
 		e.log.sample(s, "throttle-start", "First throttled answer")
 	}
 	if most := e.plan.MaxThrottled; most > 0 && e.throttled.Add(1) == most {
-		e.end(fmt.Sprintf("%d answers were throttled", most), true)
+		e.Stop(fmt.Sprintf("%d answers were throttled", most))
 	}
 }
 

@@ -103,11 +103,13 @@ func (o *open) run(ctx context.Context) {
 		}
 		o.advance(n)
 	}
-	if p := &e.plan; p.MaxRequests > 0 && n >= p.MaxRequests {
-		o.finish()
-		return
-	}
 	end, reason := o.end(last)
+	if p := &e.plan; p.MaxRequests > 0 && n >= p.MaxRequests {
+		o.finish() // ends the run when the last one has left
+		if p.RunTime == 0 {
+			end = forever
+		}
+	}
 	if !e.sleepUntil(ctx, end) {
 		o.halt()
 		return
@@ -115,6 +117,10 @@ func (o *open) run(ctx context.Context) {
 	e.end(reason, true)
 	o.finish()
 }
+
+// forever is an instant that no run lives to see. There are about two centuries
+// to the largest duration, because package time adds instants up.
+const forever = 100 * 365 * 24 * time.Hour
 
 // advance makes the arrivals below n due.
 func (o *open) advance(n int64) {
@@ -246,6 +252,8 @@ func (o *open) dispatch() {
 		}
 	}
 	if o.ended {
+		// The end of the plan has been told, unless it is the budget's.
+		o.e.end(usedUp(o.e.plan.MaxRequests), false)
 		o.close()
 	}
 }

@@ -396,6 +396,57 @@ func TestStopWithALateClock(t *testing.T) {
 	}
 }
 
+// A budget of requests that missed arrivals have eaten into ends the run all the
+// same, and says why.
+func TestBudgetWithMissedArrivals(t *testing.T) {
+	r := play(t, Plan{
+		Arrivals: pace.Constant(mustRate(t, "100/s"), time.Minute), MaxUsers: 1, MaxRequests: 20, CatchUp: Skip,
+	}, after(100*time.Millisecond), nil)
+	if len(r.sent) >= 20 || r.totals.Missed == 0 || r.conserved() != "" {
+		t.Errorf("sent %d, missed %d: %s", len(r.sent), r.totals.Missed, r.conserved())
+	}
+	if r.Reason == "" || r.Loaded == 0 {
+		t.Errorf("the reason to end is %q after %v", r.Reason, r.Loaded)
+	}
+}
+
+// While late arrivals leave after the end of the schedule, the run time and
+// Stop end the run as they do before it.
+func TestBacklogOfABudgetEnds(t *testing.T) {
+	plan := func() Plan {
+		return Plan{Arrivals: pace.Constant(mustRate(t, "100/s"), time.Minute), MaxUsers: 1, MaxRequests: 100, StopTimeout: 5 * time.Second}
+	}
+	r := play(t, plan(), after(time.Second), func(e *Engine, _ func()) {
+		time.Sleep(9500 * time.Millisecond)
+		e.Stop("enough")
+	})
+	if len(r.sent) != 10 || r.totals.Missed != 90 || r.conserved() != "" {
+		t.Errorf("stopped: sent %d, missed %d, want 10 and 90: %s", len(r.sent), r.totals.Missed, r.conserved())
+	}
+	if r.Reason != "enough" || r.Elapsed != 10*time.Second {
+		t.Errorf("stopped: %+v", r.Result)
+	}
+	p := plan()
+	p.RunTime = 9500 * time.Millisecond
+	r = play(t, p, after(time.Second), nil)
+	if r.Reason != "the run time was reached" || r.Loaded != p.RunTime || r.conserved() != "" {
+		t.Errorf("run time: %+v %s", r.Result, r.conserved())
+	}
+}
+
+// Stop also ends the late arrivals that leave after the plan has ended.
+func TestStopDuringTheBacklog(t *testing.T) {
+	r := play(t, Plan{
+		Arrivals: pace.Constant(mustRate(t, "100/s"), time.Second), MaxUsers: 1, StopTimeout: time.Hour,
+	}, after(time.Second), func(e *Engine, _ func()) {
+		time.Sleep(9500 * time.Millisecond)
+		e.Stop("enough")
+	})
+	if len(r.sent) != 10 || r.totals.Missed != 90 || r.Elapsed != 10*time.Second || r.conserved() != "" {
+		t.Errorf("sent %d, missed %d, want 10 and 90: %+v %s", len(r.sent), r.totals.Missed, r.Result, r.conserved())
+	}
+}
+
 // An idle user who worked last works next.
 func TestPoolIsLIFO(t *testing.T) {
 	r := play(t, Plan{

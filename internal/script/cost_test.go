@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weir-dev/weir/internal/cookie"
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/internal/load"
 	"github.com/weir-dev/weir/internal/pace"
-	"github.com/weir-dev/weir/internal/cookie"
 	"github.com/weir-dev/weir/internal/tally"
 )
 

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
 
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/internal/pace"
@@ -113,7 +112,7 @@ Admin = HttpUser(wait_time = constant(10), fixed_count = 3, tasks = [c])
 	for from := 0; from < 50; from++ {
 		n := 0
 		for i := from; i < from+10; i++ {
-			if sc.order.class(int64(i)).name == "HeavyUser" {
+			if sc.arrivalClass(int64(i)).name == "HeavyUser" {
 				n++
 			}
 		}
@@ -380,34 +379,4 @@ U = HttpUser(wait_time = between(1, 3), tasks = [flow])
 	if join(1) != join(1) || join(1) == join(2) {
 		t.Error("a run is the same for the same seed, and another for another")
 	}
-}
-
-// TestLottery holds that every cycle has exactly the weights, and that no class
-// is ever ahead of its share or behind it by as much as its neighbours' number.
-func TestLottery(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		weights := rapid.SliceOfN(rapid.Int64Range(1, 12), 1, 5).Draw(t, "weights")
-		var classes []*class
-		var total int64
-		for _, w := range weights {
-			classes = append(classes, &class{weight: w})
-			total += w
-		}
-		l := newLottery(classes, weights)
-		got := map[*class]int64{}
-		for n := range 2 * total {
-			got[l.class(n)]++
-			for _, c := range classes {
-				share := float64(n+1) * float64(c.weight) / float64(total)
-				if off := math.Abs(float64(got[c]) - share); off >= float64(len(classes)) {
-					t.Fatalf("after %d of %v a class has %d, its share is %.2f", n+1, weights, got[c], share)
-				}
-			}
-		}
-		for _, c := range classes {
-			if got[c] != 2*c.weight {
-				t.Fatalf("two cycles of %v gave a class of weight %d %d turns", weights, c.weight, got[c])
-			}
-		}
-	})
 }

@@ -15,10 +15,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/weir-dev/weir/internal/cookie"
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/internal/load"
 	"github.com/weir-dev/weir/internal/pace"
-	"github.com/weir-dev/weir/internal/cookie"
 	"github.com/weir-dev/weir/internal/tally"
 )
 

@@ -10,8 +10,8 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/internal/cookie"
+	"github.com/weir-dev/weir/internal/hit"
 )
 
 const (

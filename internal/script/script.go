@@ -24,6 +24,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/weir-dev/weir/internal/crowd"
 	"github.com/weir-dev/weir/internal/load"
 )
 
@@ -62,14 +63,13 @@ type Options struct {
 type Script struct {
 	name    string
 	opts    Options
-	classes []*class // of the run, in the order of their declaration
-	order   *lottery // class of a user, or of an arrival
-	fixed   []*class // one entry for each user of a fixed_count class
+	classes []*class     // of the run, in the order of their declaration
+	staff   *crowd.Staff // which of classes a user or an arrival is of
 	profile *Profile
 	secrets *secrets
 	logger  *logger
 
-	arrivals atomic.Int64 // drawn by order in the open model
+	arrivals atomic.Int64 // numbered in the open model
 	wires    sync.Map     // user number → *wire, between NewSender and NewUser
 	seats    sync.Pool    // of *seat
 }
@@ -168,7 +168,7 @@ func (s *Script) declare(l *loader, globals starlark.StringDict) error {
 		return err
 	}
 	s.classes = found
-	return s.staff(l)
+	return s.settleStaff(l)
 }
 
 // choose keeps the classes that Options.Classes names.
@@ -222,51 +222,24 @@ func (s *Script) filter(l *loader, all []*class) ([]*class, error) {
 	return kept, nil
 }
 
-// staff decides which users are of which class.
-func (s *Script) staff(l *loader) error {
-	var weights []int64
-	var weighted []*class
+// settleStaff decides which users are of which class.
+func (s *Script) settleStaff(l *loader) error {
+	var shares []crowd.Share
 	for _, c := range s.classes {
-		if c.fixed > 0 {
-			if s.opts.Arrivals {
-				return l.wrong("%s has a fixed_count, which counts users; with an arrival rate give it a weight", c.name)
-			}
-			continue
+		if c.fixed > 0 && s.opts.Arrivals {
+			return l.wrong("%s has a fixed_count, which counts users; with an arrival rate give it a weight", c.name)
 		}
-		weighted = append(weighted, c)
-		weights = append(weights, c.weight)
+		shares = append(shares, crowd.Share{Weight: c.weight, Fixed: c.fixed})
 	}
-	// Users of fixed classes come first, in turn, as Locust starts them.
-	for n := int64(0); ; n++ {
-		more := false
-		for _, c := range s.classes {
-			if n < c.fixed {
-				s.fixed = append(s.fixed, c)
-				more = true
-			}
-		}
-		if !more {
-			break
-		}
-	}
-	if len(weighted) == 0 {
-		// Only fixed classes: further users are shared out evenly, rather than idle.
-		weighted = s.classes
-		for range weighted {
-			weights = append(weights, 1)
-		}
-	}
-	s.order = newLottery(weighted, weights)
+	s.staff = crowd.New(shares)
 	return nil
 }
 
 // classOf returns the class of a user of the closed model.
-func (s *Script) classOf(id int) *class {
-	if id < len(s.fixed) {
-		return s.fixed[id]
-	}
-	return s.order.class(int64(id - len(s.fixed)))
-}
+func (s *Script) classOf(id int) *class { return s.classes[s.staff.User(id)] }
+
+// arrivalClass returns the class of an arrival.
+func (s *Script) arrivalClass(n int64) *class { return s.classes[s.staff.Arrival(n)] }
 
 // wrong makes an error of the whole file.
 func (l *loader) wrong(format string, args ...any) error {

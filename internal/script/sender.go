@@ -4,8 +4,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/weir-dev/weir/internal/load"
 	"github.com/weir-dev/weir/internal/cookie"
+	"github.com/weir-dev/weir/internal/load"
 )
 
 // Sender is a load.Sender that can do for single requests what scripts ask for.

@@ -11,6 +11,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/weir-dev/weir/internal/crowd"
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/internal/load"
 )
@@ -26,7 +27,7 @@ type user struct {
 	self   starlark.Tuple // the arguments of every task
 	state  []attribute    // user.name = value
 	places []place        // the task sets it is in, innermost last
-	paced  time.Time      // when the task under way was to begin, with a paced wait
+	paced  crowd.Row      // the tasks so far, with a paced wait
 	headed *headers       // user.headers; nil until used
 	auth   string         // of user.auth: a value of Authorization
 	authed starlark.Value // as it was set
@@ -65,7 +66,7 @@ func (s *Script) NewUser(id int, ses *load.Session) (load.User, error) {
 	}
 	w := v.(*wire)
 	if s.opts.Arrivals && len(s.classes) > 1 {
-		return &crowd{sc: s, s: ses, wire: w}, nil
+		return &mixture{sc: s, s: ses, wire: w}, nil
 	}
 	u := s.newUser(s.classOf(id), ses, w)
 	w.leave = func() { u.leave() }
@@ -113,7 +114,7 @@ func (u *user) start() error {
 // Iterate runs one task.
 func (u *user) Iterate(context.Context) (time.Duration, error) {
 	var begun time.Time
-	if u.paced.IsZero() {
+	if !u.paced.Begun() {
 		begun = time.Now()
 	}
 	u.sent = 0

@@ -132,7 +132,7 @@ func (w *wait) pause(u *user, begun time.Time) (time.Duration, error) {
 		}
 		return w.low, nil
 	case waitPaced:
-		return u.pace(w.low, begun), nil
+		return u.paced.Next(w.low, begun, time.Now()), nil
 	case waitOwn:
 		v, err := u.call(w.fn)
 		if err != nil {
@@ -141,22 +141,4 @@ func (w *wait) pause(u *user, begun time.Time) (time.Duration, error) {
 		return seconds(w.text, v)
 	}
 	return w.low, nil
-}
-
-// pace returns the wait until the next task of a row of tasks that begin every
-// period. Subtle: it counts from when the task was to begin, not from when it
-// did, so that late wake-ups do not add up. A task that took longer than the
-// period is followed by the next at once, and the row begins anew.
-func (u *user) pace(period time.Duration, begun time.Time) time.Duration {
-	if u.paced.IsZero() {
-		u.paced = begun
-	}
-	now := time.Now()
-	next := u.paced.Add(period)
-	if !next.After(now) {
-		u.paced = now
-		return 0
-	}
-	u.paced = next
-	return next.Sub(now)
 }

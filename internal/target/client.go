@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/weir-dev/weir/internal/cookie"
 	"github.com/weir-dev/weir/internal/hit"
 )
 
@@ -25,6 +26,14 @@ type Client struct {
 	url    string
 	at     *slot
 	target string
+
+	// See cookies.go.
+	jar        *cookie.Jar
+	baked      []byte        // the Cookie field of the hop under way
+	tuned      tuning        // of the next Send
+	limit      time.Duration // the time-out of this one
+	from       *origin       // of the latest answer
+	fromTarget string
 }
 
 // slot is what a user has for one origin.
@@ -67,6 +76,7 @@ func (c *Client) Send(ctx context.Context, req *hit.Request, ans *hit.Answer) {
 }
 
 func (c *Client) follow(ctx context.Context, req *hit.Request, ans *hit.Answer, st *sending) *fault {
+	tuned := c.take()
 	if f := c.locate(req.URL); f != nil {
 		return f
 	}
@@ -78,10 +88,12 @@ func (c *Client) follow(ctx context.Context, req *hit.Request, ans *hit.Answer, 
 	}
 	replay := !req.Once && (req.Replay || hit.Idempotent(h.method))
 	for {
+		c.bake(&h)
 		if f := c.exchange(ctx, &h, replay, ans, st); f != nil {
 			return f
 		}
-		if ans.Status < 300 || ans.Status > 399 || c.t.opts.MaxRedirects < 0 {
+		c.taste(&h, ans)
+		if ans.Status < 300 || ans.Status > 399 || tuned.still {
 			return nil
 		}
 		again, f := c.redirect(&h, ans)

@@ -6,7 +6,7 @@ import (
 	"github.com/weir-dev/weir/internal/hit"
 )
 
-// wrote is how a body's writer ended.
+// wrote is how far a request was written, and what ended that.
 type wrote struct {
 	n   int
 	err error
@@ -14,21 +14,21 @@ type wrote struct {
 
 // converse sends a request whose body does not go out with its header block:
 // because it is large, or because the caller asked to wait for "100 Continue".
-func (c *Client) converse(k *conn, h *hop, g given, head []byte, ans *hit.Answer, st *sending) (written int, werr error, persist bool, f *fault) {
+func (c *Client) converse(k *conn, h *hop, g given, head []byte, ans *hit.Answer, st *sending) (w wrote, persist bool, f *fault) {
 	k.arm(k.due) // two goroutines are about to use the connection, so it must be the true one
 	if g.expect {
-		if written, werr = k.write(head); werr != nil {
+		if w.n, w.err = k.write(head); w.err != nil {
 			persist, f = c.receive(k, h.method, ans)
-			return written, werr, persist, f
+			return w, persist, f
 		}
 		refused, f := c.awaitContinue(k, st)
 		if f != nil {
 			ans.BytesIn += k.in
-			return written, nil, false, f
+			return w, false, f
 		}
 		if refused {
 			_, f = c.receive(k, h.method, ans)
-			return written, nil, false, f
+			return w, false, f
 		}
 		head = nil
 	}
@@ -44,14 +44,14 @@ func (c *Client) converse(k *conn, h *hop, g given, head []byte, ans *hit.Answer
 	defer timer.Stop()
 	select {
 	case end := <-done:
-		return written + end.n, end.err, persist, f
+		return wrote{w.n + end.n, end.err}, persist, f
 	case <-timer.C:
 	}
 	// Nobody will read the rest of the body. What the writer says after this is
 	// about our closing, not about the server.
 	_ = k.base.Close()
 	end := <-done
-	return written + end.n, nil, false, f
+	return wrote{n: w.n + end.n}, false, f
 }
 
 // writeBody writes to the connection itself: deadlines are the reader's business.

@@ -82,7 +82,7 @@ func (st *sending) begin(now time.Time, timeout time.Duration) {
 
 // acquire finds a connection to send on: an idle one, unless fresh is set, or a new one.
 func (c *Client) acquire(ctx context.Context, s *slot, fresh bool, ans *hit.Answer, st *sending) (*conn, *fault) {
-	st.begin(time.Now(), c.t.opts.Timeout)
+	st.begin(time.Now(), c.limit)
 	s.used = st.now
 	if !fresh {
 		k, f := c.takeIdle(ctx, s, st)
@@ -95,6 +95,10 @@ func (c *Client) acquire(ctx context.Context, s *slot, fresh bool, ans *hit.Answ
 			}
 			k.watch(ctx)
 			return k, nil
+		}
+	} else if s.o.shared != nil {
+		if f := s.o.shared.enter(ctx, st); f != nil { // the first attempt has given its turn back
+			return nil, f
 		}
 	}
 	begun := time.Now()
@@ -128,8 +132,7 @@ func (c *Client) takeIdle(ctx context.Context, s *slot, st *sending) (*conn, *fa
 		}
 		return k, nil
 	case Shared:
-		k, f := s.o.shared.take(ctx, st, c.t.opts.IdleTimeout)
-		return k, f
+		return s.o.shared.take(ctx, st, c.t.opts.IdleTimeout)
 	}
 	return nil, nil
 }
@@ -159,22 +162,21 @@ func (c *Client) discard(s *slot, k *conn, polite bool) {
 // attempt sends the rendered request on k and reads the answer. again asks for
 // another attempt; the connection is dealt with in any case.
 func (c *Client) attempt(ctx context.Context, k *conn, h *hop, g given, out []byte, big, replay bool, ans *hit.Answer, st *sending) (f *fault, again bool) {
-	k.begin(st.now, st.due, c.t.opts.Timeout)
+	k.begin(st.now, st.due, c.limit)
 	c.markSent(ans, st)
 	var (
-		written int
-		werr    error
+		w       wrote
 		persist bool
 	)
 	if big {
-		written, werr, persist, f = c.converse(k, h, g, out, ans, st)
+		w, persist, f = c.converse(k, h, g, out, ans, st)
 	} else {
-		written, werr = k.write(out)
+		w.n, w.err = k.write(out)
 		persist, f = c.receive(k, h.method, ans)
 	}
-	ans.BytesOut += int64(written)
+	ans.BytesOut += int64(w.n)
 	if f == nil {
-		if persist && werr == nil {
+		if persist && w.err == nil && !g.close {
 			c.release(h.at, k, ans.Done)
 		} else {
 			c.discard(h.at, k, true)
@@ -186,16 +188,16 @@ func (c *Client) attempt(ctx context.Context, k *conn, h *hop, g given, out []by
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(), false
-	case f.why != hit.ClosedEarly && (werr == nil || isTimeout(werr) || f.why == hit.TLSFailed):
+	case f.why != hit.ClosedEarly && (w.err == nil || isTimeout(w.err) || f.why == hit.TLSFailed):
 		return f, false
-	case none && used && written == 0:
+	case none && used && w.n == 0:
 		return nil, true
 	case none && used && replay:
 		return nil, true
 	case none && used:
 		return faultf(hit.ClosedEarly, "the server closed a kept-alive connection as the %s was sent on it; it may have been done, so it was not sent again", h.method), false
-	case none && werr != nil:
-		return faultf(hit.SendFailed, "the connection broke while the request was being sent: %s", bare(werr)), false
+	case none && w.err != nil:
+		return faultf(hit.SendFailed, "the connection broke while the request was being sent: %s", bare(w.err)), false
 	}
 	return f, false
 }

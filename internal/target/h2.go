@@ -116,7 +116,7 @@ func (t *Target) mayH2(o *origin) *fault {
 // says that it refused the stream (RFC 9113 §8.7), else when the connection had
 // answered before and replay allows it.
 func (c *Client) exchangeH2(ctx context.Context, h *hop, ready *conn, replay bool, ans *hit.Answer, st *sending) *fault {
-	st.begin(time.Now(), c.t.opts.Timeout)
+	st.begin(time.Now(), c.limit)
 	if f := c.t.mayH2(h.at.o); f != nil {
 		return f
 	}
@@ -332,6 +332,9 @@ func (c *Client) requestH2(h *hop) *http.Request {
 			header[name] = []string{""} // net/http would put its own name there
 		}
 	}
+	if len(h.cookie) > 0 && !given["Cookie"] {
+		header["Cookie"] = []string{string(h.cookie)}
+	}
 	if len(h.body) > 0 {
 		req.Body = io.NopCloser(bytes.NewReader(h.body))
 		req.ContentLength = int64(len(h.body))
@@ -359,7 +362,7 @@ func (c *Client) h2Fault(err error) *fault {
 	case errors.As(err, &done):
 		return done
 	case isTimeout(err):
-		return faultf(hit.AnswerTimeout, "no complete answer within %v", c.t.opts.Timeout)
+		return faultf(hit.AnswerTimeout, "no complete answer within %v", c.limit)
 	case strings.Contains(text, "GOAWAY"):
 		return &fault{why: hit.ClosedEarly, text: "the server is closing the connection (GOAWAY)"}
 	case strings.Contains(text, "REFUSED_STREAM"):

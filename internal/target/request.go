@@ -14,15 +14,18 @@ type hop struct {
 	target  string // what stands in the request line for a direct connection
 	header  []hit.Field
 	body    []byte
-	crossed bool // redirected to another origin: the caller's credentials and Host stay behind
-	bare    bool // redirected to a GET: the body and the fields about it are gone
+	cookie  []byte // of the user's jar; a Cookie field of the caller goes instead
+	crossed bool   // redirected to another origin: the caller's credentials and Host stay behind
+	bare    bool   // redirected to a GET: the body and the fields about it are gone
 }
 
 // given says which fields the caller set. Subtle: such a field replaces ours
 // even when its value is empty; then neither is sent, except for fields that we
 // would not send ourselves, which go out as they are.
 type given struct {
-	host, agent, accept, encoding, auth, length, connection, expect, chunked bool
+	host, agent, accept, encoding, auth, length, connection, expect, chunked, cookie bool
+
+	close bool // "Connection: close": nothing may be sent after it, RFC 9112 §9.6
 }
 
 // skip tells whether a field of the caller is left out of this hop.
@@ -68,7 +71,7 @@ func isAboutBody(name string) bool {
 // look checks the caller's fields, notes which of ours they replace, and
 // estimates the size of the request, without a body that goes out by itself.
 func (h *hop) look() (g given, size int, err *fault) {
-	size = 256 + len(h.target)
+	size = 256 + len(h.target) + len(h.cookie)
 	if len(h.body) <= inlineBody {
 		size += len(h.body)
 	}
@@ -89,10 +92,14 @@ func (h *hop) look() (g given, size int, err *fault) {
 			g.host = g.host || equalFold(f.Name, "host")
 		case 6:
 			g.accept = g.accept || equalFold(f.Name, "accept")
+			g.cookie = g.cookie || equalFold(f.Name, "cookie")
 			g.expect = g.expect || equalFold(f.Name, "expect") && strings.EqualFold(f.Value, "100-continue")
 		case 10:
 			g.agent = g.agent || equalFold(f.Name, "user-agent")
-			g.connection = g.connection || equalFold(f.Name, "connection")
+			if equalFold(f.Name, "connection") {
+				g.connection = true
+				g.close = g.close || asksToClose(f.Value)
+			}
 		case 13:
 			g.auth = g.auth || equalFold(f.Name, "authorization")
 		case 14:
@@ -104,6 +111,16 @@ func (h *hop) look() (g given, size int, err *fault) {
 		}
 	}
 	return g, size, nil
+}
+
+// asksToClose tells whether a Connection field has the option "close".
+func asksToClose(value string) bool {
+	for option := range strings.SplitSeq(value, ",") {
+		if strings.EqualFold(strings.TrimSpace(option), "close") {
+			return true
+		}
+	}
+	return false
 }
 
 // emptyDefault tells whether an empty field is only there to silence a default.
@@ -162,6 +179,11 @@ func (t *Target) appendHead(b []byte, h *hop, g given) []byte {
 			continue
 		}
 		b = appendField(b, f.Name, f.Value)
+	}
+	if len(h.cookie) > 0 && !g.cookie {
+		b = append(b, "Cookie: "...)
+		b = append(b, h.cookie...)
+		b = append(b, "\r\n"...)
 	}
 	if !g.length && !g.chunked && (len(h.body) > 0 || anticipatesBody(h.method)) {
 		b = append(b, "Content-Length: "...)

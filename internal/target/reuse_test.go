@@ -110,6 +110,73 @@ func TestFreshConnectionIsNotRetried(t *testing.T) {
 	})
 }
 
+// TestRetryKeepsItsTurn: a request that is sent again is still one of the
+// MaxShared in use.
+func TestRetryKeepsItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stale := func(s *server) { // reads the second request, and closes
+			s.request()
+			s.say(okAnswer)
+			s.request()
+		}
+		c, p := newClient(t, Options{Connections: Shared, MaxShared: 1, Timeout: time.Minute}, stale, stale, func(s *server) {
+			for s.request() != nil {
+				s.say(okAnswer)
+			}
+		})
+		for i := range 5 {
+			a := get(c, pipeURL)
+			if a.Failure != hit.NoFailure || a.Retried != (i == 1 || i == 2) {
+				t.Fatalf("request %d: %v %q, retried %v", i, a.Failure, a.Err, a.Retried)
+			}
+			if n := len(c.slots[0].o.shared.turns); n != 0 {
+				t.Errorf("request %d: %d turns are held afterwards, want 0", i, n)
+			}
+			synctest.Wait()
+		}
+		if n := p.opened.Load(); n != 3 {
+			t.Errorf("%d connections, want 3", n)
+		}
+	})
+}
+
+// TestCallerCloses: whoever has sent "Connection: close" sends nothing more on
+// that connection, whatever the server answers: RFC 9112 §9.6.
+func TestCallerCloses(t *testing.T) {
+	tests := []struct {
+		value  string
+		opened int32
+	}{
+		{"close", 3},
+		{"Upgrade, CLOSE", 3},
+		{"keep-alive", 1},
+		{"close-ish", 1},
+		{"", 1},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			serve := func(s *server) {
+				for r := s.request(); r != nil; r = s.request() {
+					s.say(okAnswer)
+					if r.Close {
+						return
+					}
+				}
+			}
+			c, p := newClient(t, Options{}, serve, serve, serve)
+			for i := range 3 {
+				a := send(c, &hit.Request{Method: "POST", URL: pipeURL, Header: []hit.Field{{Name: "connection", Value: tt.value}}})
+				if a.Failure != hit.NoFailure || a.Retried {
+					t.Errorf("%q, request %d: %v %q, retried %v", tt.value, i, a.Failure, a.Err, a.Retried)
+				}
+			}
+			if n := p.opened.Load(); n != tt.opened {
+				t.Errorf("%q: %d connections, want %d", tt.value, n, tt.opened)
+			}
+		})
+	}
+}
+
 func TestRetryHappensOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := newClient(t, Options{}, reply(okAnswer), func(s *server) { s.request() }, reply(okAnswer))

@@ -5,17 +5,21 @@ package wake
 
 import (
 	"context"
+	"runtime"
 	"time"
 )
 
 // spin is how long before the instant a Waker wakes up and watches the clock:
-// about what waking up takes.
+// about what waking up takes. It sleeps right up to an instant that is nearer
+// than that, so that a dense schedule does not keep a processor busy with
+// waiting: it is then late by what waking up takes.
 const spin = 30 * time.Microsecond
 
 // Waker sleeps for one goroutine at a time. On Linux it has a file descriptor
 // until Close; elsewhere, and when none could be had, it is an ordinary timer.
 type Waker struct {
 	clock   alarm
+	spin    time.Duration // 0 where watching the clock would keep everybody else waiting
 	timer   *time.Timer
 	watched <-chan struct{}
 	unwatch func() bool
@@ -31,7 +35,13 @@ type alarm interface {
 }
 
 // New makes a Waker. It always succeeds.
-func New() *Waker { return &Waker{clock: newAlarm()} }
+func New() *Waker {
+	w := &Waker{clock: newAlarm()}
+	if runtime.GOMAXPROCS(0) > 1 {
+		w.spin = spin
+	}
+	return w
+}
 
 // SleepUntil returns at the instant t, or soon after ctx is done. An instant
 // that has passed returns at once. After a ctx is done the Waker is for no
@@ -41,11 +51,13 @@ func (w *Waker) SleepUntil(ctx context.Context, t time.Time) {
 	if d <= 0 || ctx.Err() != nil {
 		return
 	}
-	if d > spin {
-		if w.clock == nil || !w.sleep(ctx, d-spin) {
-			w.wait(ctx, d)
-			return
-		}
+	nap := d
+	if d > w.spin {
+		nap -= w.spin
+	}
+	if w.clock == nil || !w.sleep(ctx, nap) {
+		w.wait(ctx, d)
+		return
 	}
 	for time.Now().Before(t) && ctx.Err() == nil {
 	}

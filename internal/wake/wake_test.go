@@ -37,6 +37,26 @@ func TestNeverEarly(t *testing.T) {
 	}
 }
 
+// alarms counts the sleeps.
+type alarms int
+
+func (a *alarms) sleep(d time.Duration) bool { *a++; time.Sleep(d); return true }
+func (*alarms) interrupt()                   {}
+func (*alarms) close()                       {}
+
+// TestNearInstants: whoever asks for instants that follow each other closely
+// must not have the processor to itself: others have work to do at them.
+func TestNearInstants(t *testing.T) {
+	var a alarms
+	w := &Waker{clock: &a, spin: spin}
+	for range 100 { // on a busy machine some of them have passed by the time of the call
+		w.SleepUntil(t.Context(), time.Now().Add(spin))
+	}
+	if a == 0 {
+		t.Error("100 instants were waited for without ever sleeping")
+	}
+}
+
 func TestPast(t *testing.T) {
 	for _, w := range wakers(t) {
 		w.SleepUntil(t.Context(), time.Now().Add(-time.Hour))

@@ -8,10 +8,10 @@ import (
 	"github.com/weir-dev/weir/internal/load"
 )
 
-// crowd is a user of the open model when there are several classes: it has one
+// mixture is a user of the open model when there are several classes: it has one
 // self in each of them, with cookies and data of its own, and each arrival is
 // taken by the self whose turn it is in the mixture of all arrivals.
-type crowd struct {
+type mixture struct {
 	sc    *Script
 	s     *load.Session
 	wire  *wire
@@ -19,8 +19,8 @@ type crowd struct {
 }
 
 // Iterate runs one task of the class whose turn it is.
-func (c *crowd) Iterate(ctx context.Context) (time.Duration, error) {
-	k := c.sc.order.class(c.sc.arrivals.Add(1) - 1)
+func (c *mixture) Iterate(ctx context.Context) (time.Duration, error) {
+	k := c.sc.arrivalClass(c.sc.arrivals.Add(1) - 1)
 	u := c.selfs[k]
 	if u == nil {
 		u = c.sc.newUser(k, c.s, newWire(c.wire.Sender))
@@ -42,7 +42,7 @@ func (c *crowd) Iterate(ctx context.Context) (time.Duration, error) {
 	return 0, err
 }
 
-func (c *crowd) leave() {
+func (c *mixture) leave() {
 	for _, k := range c.sc.classes {
 		if u := c.selfs[k]; u != nil {
 			u.wire.use()
