@@ -241,24 +241,61 @@ func TestNoMutableGlobals(t *testing.T) {
 		if f.test {
 			continue
 		}
-		ast.Inspect(f.ast, func(n ast.Node) bool {
-			a, ok := n.(*ast.AssignStmt)
-			if !ok || a.Tok == token.DEFINE {
-				return true
+		for _, d := range f.ast.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Body == nil {
+				continue
 			}
-			for _, l := range a.Lhs {
-				// Obj is resolved per file: a nil Obj or one declared at top level is a global.
-				if id, ok := l.(*ast.Ident); ok && globals[f.dir][id.Name] && (id.Obj == nil || topLevel(f.ast, id.Obj)) {
-					t.Errorf("%s: package variable %s is assigned: make it a field", fset.Position(id.Pos()), id.Name)
+			local := declaredIn(fn)
+			ast.Inspect(fn, func(n ast.Node) bool {
+				a, ok := n.(*ast.AssignStmt)
+				if !ok || a.Tok == token.DEFINE {
+					return true
 				}
-			}
-			return true
-		})
+				for _, l := range a.Lhs {
+					if id, ok := l.(*ast.Ident); ok && globals[f.dir][id.Name] && !local[id.Name] {
+						t.Errorf("%s: package variable %s is assigned: make it a field", fset.Position(id.Pos()), id.Name)
+					}
+				}
+				return true
+			})
+		}
 	}
 }
 
-func topLevel(f *ast.File, o *ast.Object) bool {
-	return f.Scope.Lookup(o.Name) == o
+// declaredIn returns the names that a function declares itself: those are not
+// the package's variables, even where they are called alike.
+func declaredIn(fn *ast.FuncDecl) map[string]bool {
+	names := map[string]bool{}
+	add := func(es ...ast.Expr) {
+		for _, e := range es {
+			if id, ok := e.(*ast.Ident); ok {
+				names[id.Name] = true
+			}
+		}
+	}
+	ast.Inspect(fn, func(n ast.Node) bool {
+		switch x := n.(type) {
+		case *ast.Field:
+			for _, id := range x.Names {
+				names[id.Name] = true
+			}
+		case *ast.AssignStmt:
+			if x.Tok == token.DEFINE {
+				add(x.Lhs...)
+			}
+		case *ast.RangeStmt:
+			if x.Tok == token.DEFINE {
+				add(x.Key, x.Value)
+			}
+		case *ast.ValueSpec:
+			for _, id := range x.Names {
+				names[id.Name] = true
+			}
+		}
+		return true
+	})
+	return names
 }
 
 func TestFileSizes(t *testing.T) {

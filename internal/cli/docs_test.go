@@ -80,9 +80,9 @@ func consoleBlocks(text string) []consoleBlock {
 			flush()
 			blocks = append(blocks, *cur)
 			cur = nil
-		case continued || strings.HasPrefix(l, "$ "):
+		case continued || l == "$" || strings.HasPrefix(l, "$ "):
 			flush()
-			l = strings.TrimPrefix(l, "$ ")
+			l = strings.TrimPrefix(strings.TrimPrefix(l, "$"), " ")
 			cur.script += l + "\n"
 			continued = strings.HasSuffix(l, `\`)
 		case strings.TrimSpace(l) == "..." || strings.TrimSpace(l) == "":

@@ -21,6 +21,13 @@ type runCmd struct {
 	URL string `arg:"" optional:"" name:"url" help:"Where to send requests, http or https, or a scenario file (.star)."`
 
 	requestFlags
+	runFlags
+
+	program *Program // a scenario written in Go, instead of URL; nil: none
+}
+
+// runFlags are what a single request, a scenario file and a Go program have in common.
+type runFlags struct {
 	scenarioFlags
 	loadFlags
 	connectionFlags
@@ -123,9 +130,12 @@ func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
 		return nil, nil, usage("write 403, 4xx, 503+retry-after or '400:text'", "%v", err)
 	}
 	var work *workload
-	if isScenario(c.URL) {
+	switch {
+	case c.program != nil:
+		work, err = c.fromProgram(s)
+	case isScenario(c.URL):
 		work, err = c.fromScript(s)
-	} else {
+	default:
 		work, err = c.fromURL(s, rules.NeedsBody)
 	}
 	if err != nil {
@@ -135,7 +145,7 @@ func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if isScenario(c.URL) {
+	if work.details != "" {
 		p.words = strings.Replace(p.words, ", no pause", "", 1)
 	}
 	x := &execution{session: s, out: c.outputFlags, maxSendLag: c.MaxSendLag}

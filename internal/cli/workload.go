@@ -79,7 +79,7 @@ func (c *runCmd) fromScript(s *session) (*workload, error) {
 	}
 	o := script.Options{
 		Host: c.Host, Tags: c.Tags, ExcludeTags: c.ExcludeTags, Classes: c.Class, Seed: c.Seed,
-		Log: func(line string) { fmt.Fprintln(s.stderr, line) },
+		Log: s.log,
 	}
 	sc, err := script.Load(c.URL, o)
 	if err != nil {
@@ -99,16 +99,24 @@ func (c *runCmd) fromScript(s *session) (*workload, error) {
 			return sc.Senders(func(user int) (script.Sender, error) { return t.NewSender(user) })
 		},
 	}
+	return w, w.name()
+}
+
+// name adds to the name of a scenario where it sends.
+func (w *workload) name() error {
 	for _, h := range w.urls {
 		if _, err := parseTarget(h); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if len(w.urls) > 0 {
 		w.target += " on " + maskURL(strings.Join(w.urls, ", "))
 	}
-	return w, nil
+	return nil
 }
+
+// log writes a line of a scenario.
+func (s *session) log(line string) { fmt.Fprintln(s.stderr, line) }
 
 // local reports whether everything goes to this machine. A scenario without a
 // host sends to addresses that only it knows.

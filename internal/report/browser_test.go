@@ -108,7 +108,7 @@ func TestPageInABrowser(t *testing.T) {
 	}
 	c := &console{}
 	c.listen(ctx)
-	charts := map[string]int{"ramp": 5, "stall": 5, "hostile": 5, "empty": 0, "missed": 2, "partial": 5, "free": 5}
+	charts := map[string]int{"ramp": 5, "stall": 5, "hostile": 6, "watched": 11, "empty": 0, "missed": 2, "partial": 5, "free": 5}
 	pages := 0
 	for name, want := range charts {
 		pages++
@@ -145,8 +145,8 @@ func TestPageInABrowser(t *testing.T) {
 			}
 		}
 	}
-	if pages != 7 {
-		t.Fatalf("%d pages, want 7", pages)
+	if pages != 8 {
+		t.Fatalf("%d pages, want 8", pages)
 	}
 }
 

@@ -88,6 +88,9 @@ func assemble(run Run, t *tally.Totals) *Summary {
 		Events:      []Event{},
 		MoreEvents:  t.EventsDropped(),
 		Spread:      spread(&t.Outcome(hit.Admitted).Response, &t.Outcome(hit.Throttled).Response, &t.Outcome(hit.Failed).Response),
+		Watched:     watchedOf(t),
+		MoreWatched: t.WatchedDropped(),
+		Statements:  statementsOf(run.End),
 		length:      t.Length,
 	}
 	for _, e := range t.Throttling {

@@ -75,9 +75,7 @@ func clipMiddle(s string, n int) string {
 	return head + string(runes[from:])
 }
 
-// padRight and padLeft fill s up to n cells.
-func padRight(s string, n int) string { return s + spaces(n-cells(s)) }
-
+// padLeft fills s up to n cells.
 func padLeft(s string, n int) string { return spaces(n-cells(s)) + s }
 
 func spaces(n int) string {

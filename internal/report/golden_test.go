@@ -93,7 +93,7 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 9*3 + 2*6; len(entries) != want || len(got) != want {
+	if want := 10*3 + 2*6; len(entries) != want || len(got) != want {
 		t.Fatalf("%d golden files and %d outputs, want %d", len(entries), len(got), want)
 	}
 	names := make([]string, 0, len(got))

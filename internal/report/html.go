@@ -29,9 +29,10 @@ var uplotCSS string
 // Bounds on what the target decides; what is left out is said, and stands in
 // the JSON.
 const (
-	htmlNames  = 300
-	htmlErrors = 100
-	htmlEvents = 200
+	htmlNames   = 300
+	htmlErrors  = 100
+	htmlEvents  = 200
+	htmlWatched = 200
 )
 
 // WriteHTML writes one page that holds everything it needs: it asks for nothing
@@ -67,6 +68,9 @@ type page struct {
 	JS        template.JS
 	Policy    string
 	Data      chartData
+
+	quiet      []string
+	moreCharts int
 }
 
 type tile struct {
@@ -115,6 +119,7 @@ func newPage(s *Summary) *page {
 	p.Generator = generatorDetails(s)
 	p.About = aboutDetails(s)
 	p.Notes, p.Aria = chartWords(s)
+	p.Data.Watched, p.quiet, p.moreCharts = watchCharts(s)
 	return p
 }
 
@@ -294,23 +299,25 @@ func aboutDetails(s *Summary) []Detail {
 }
 
 var htmlFuncs = template.FuncMap{
-	"count":  figCount,
-	"rate":   figRate,
-	"share":  figShare,
-	"ms":     figMS,
-	"at":     func(s float64) string { return figAt(secDuration(s)) },
-	"clean":  clean,
-	"title":  title,
-	"names":  func(n []Name) []Name { return n[:min(len(n), htmlNames)] },
-	"errors": func(n []Failure) []Failure { return n[:min(len(n), htmlErrors)] },
-	"events": func(n []Event) []Event { return n[:min(len(n), htmlEvents)] },
-	"over":   func(have, most int) int { return max(0, have-most) },
+	"count":   figCount,
+	"rate":    figRate,
+	"share":   figShare,
+	"ms":      figMS,
+	"at":      func(s float64) string { return figAt(secDuration(s)) },
+	"clean":   clean,
+	"title":   title,
+	"names":   func(n []Name) []Name { return n[:min(len(n), htmlNames)] },
+	"errors":  func(n []Failure) []Failure { return n[:min(len(n), htmlErrors)] },
+	"watched": func(n []Watched) []Watched { return n[:min(len(n), htmlWatched)] },
+	"events":  func(n []Event) []Event { return n[:min(len(n), htmlEvents)] },
+	"over":    func(have, most int) int { return max(0, have-most) },
 	"most": func(kind string) int {
-		return map[string]int{"names": htmlNames, "errors": htmlErrors, "events": htmlEvents}[kind]
+		return map[string]int{"names": htmlNames, "errors": htmlErrors, "events": htmlEvents, "watched": htmlWatched}[kind]
 	},
 	"i64":   func(n int) int64 { return int64(n) },
 	"clock": func(s float64) string { return figClock(secDuration(s)) },
 	"shell": shellLine,
+	"join":  func(list []string) string { return strings.Join(list, "; ") },
 }
 
 // shellLine writes arguments as they would be typed.

@@ -115,8 +115,8 @@ func TestPageStructure(t *testing.T) {
 			t.Errorf("%s: %d bytes", name, len(src))
 		}
 	}
-	if pages != 9 {
-		t.Fatalf("%d pages, want 9", pages)
+	if pages != 10 {
+		t.Fatalf("%d pages, want 10", pages)
 	}
 }
 

@@ -20,6 +20,7 @@ type chartData struct {
 	Onset    *chartMark   `json:"onset"`
 	Plateau  *chartLevel  `json:"plateau"`
 	Episodes [][2]float64 `json:"episodes"`
+	Watched  []watchChart `json:"watched"`
 }
 
 // chartRates leaves a line out by a nil when it would only lie on zero.
@@ -269,7 +270,7 @@ func (p *page) Charts() []chartBlock {
 		}
 		out = append(out, chartBlock{c.id, c.title, p.Notes[c.id], p.Aria[c.id], tables[c.id]})
 	}
-	return out
+	return append(out, p.watchBlocks()...)
 }
 
 // Spread is the chart of the latency distribution, nil when there was no answer.

@@ -262,8 +262,8 @@ func TestTextHasColorOnlyWhenAsked(t *testing.T) {
 			}
 		}
 	}
-	if n != 27 {
-		t.Fatalf("%d texts, want 27", n)
+	if n != 30 {
+		t.Fatalf("%d texts, want 30", n)
 	}
 }
 

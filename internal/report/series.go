@@ -31,6 +31,7 @@ type track struct {
 	step   int // ticks per full point
 	points []point
 	filled int // ticks in the last point
+	watch  watchColumns
 }
 
 type point struct {
@@ -43,6 +44,7 @@ type point struct {
 	admitted        hist.Hist // response times
 	service         hist.Hist // service times of admitted requests
 	throttled       hist.Hist // response times
+	watched         []reading // by the place of the figure
 }
 
 func (tr *track) add(k *tally.Tick) {
@@ -50,6 +52,7 @@ func (tr *track) add(k *tally.Tick) {
 		tr.step = 1
 	}
 	p := pointOf(k)
+	p.watched = tr.watch.readings(k)
 	if k.Length < shortTick && len(tr.points) > 0 {
 		tr.points[len(tr.points)-1].join(&p)
 		return
@@ -130,6 +133,11 @@ func (p *point) join(o *point) {
 	p.admitted.Merge(&o.admitted)
 	p.service.Merge(&o.service)
 	p.throttled.Merge(&o.throttled)
+	for place, r := range o.watched {
+		if !math.IsNaN(r.value) {
+			p.watched = joinReadings(p.watched, place, r)
+		}
+	}
 }
 
 func sends(k *tally.Tick) int64 {
@@ -154,7 +162,7 @@ func (tr *track) series(codes []tally.Code) Series {
 		Admitted: []float64{}, Throttled: []float64{}, ThrottledPeak: []float64{}, Failed: []float64{},
 		FailedPeak: []float64{}, Missed: []float64{}, MissedPeak: []float64{}, Users: []int{}, InFlight: []int{},
 		P50: []*float64{}, P95: []*float64{}, P99: []*float64{}, ServiceP95: []*float64{}, ThrottledP50: []*float64{},
-		Codes: []CodeSeries{},
+		Codes: []CodeSeries{}, Watched: tr.watchedSeries(),
 	}
 	for i := range tr.points {
 		p := &tr.points[i]

@@ -30,7 +30,6 @@ type simulation struct {
 	missing func(t float64) float64 // part of what is due that is missed
 	open    bool                    // count what is due
 	failure func(i int) (hit.Failure, int, string)
-	started time.Time
 }
 
 func (s simulation) ticks() []*tally.Tick {
@@ -257,8 +256,52 @@ func stories() map[string]Run {
 	free := Run{Meta: testMeta(), End: &End{Ended: testStart.Add(20 * time.Second), Reason: "The planned time was over.", Verdict: Passed}, Ticks: each1(calm.ticks())}
 	return map[string]Run{
 		"ramp": ramp, "stall": stallRun(), "partial": partial, "interrupted": interrupted, "invalid": invalid,
-		"empty": empty, "missed": missed, "free": free, "hostile": hostileRun(),
+		"empty": empty, "missed": missed, "free": free, "hostile": hostileRun(), "watched": watchedRun(),
 	}
+}
+
+// watchedRun is a run whose database has no connection left from 31 s on.
+func watchedRun() Run {
+	s := simulation{seconds: 60, rate: func(t float64) float64 { return min(2*t, 80) }, users: func(t float64) int { return int(min(2*t, 80)) }}
+	ticks := s.ticks()
+	for i, k := range ticks {
+		at := k.Start + 400*time.Millisecond
+		put := func(source, group, name, unit string, value, limit float64, refused bool) {
+			w := tally.Watched{At: at, Source: source, Group: group, Name: name, Unit: unit, Value: value, Limit: limit, Refused: refused}
+			if limit > 0 && source == "PostgreSQL" {
+				w.LimitName = "max_connections 100 less 3 reserved"
+			}
+			k.Watched = append(k.Watched, w)
+		}
+		if i%5 == 0 {
+			put("Prometheus", "CPU", "instance=web-1", "%", min(4*float64(i), 88), 100, false)
+			put("Prometheus", "CPU", "instance=web-2", "%", min(3*float64(i), 60), 100, false)
+			put("Prometheus", "free memory", "free memory", "bytes", 2e9-1e7*float64(i), 0, false)
+		}
+		switch {
+		case i >= 40 && i < 43: // could not be read
+		case i >= 52 && i < 55:
+			put("PostgreSQL", "connections", "connections", "", 97, 97, true)
+		default:
+			n := min(5+3*float64(i), 97)
+			put("PostgreSQL", "connections", "connections", "", n, 97, false)
+			put("PostgreSQL", "connections", "active", "", math.Floor(n*0.3), 0, false)
+			put("PostgreSQL", "connections", "idle", "", math.Floor(n*0.6), 0, false)
+			put("PostgreSQL", "locks", "deadlocks since the start", "", math.Floor(float64(i)/25), 0, false)
+			put("PostgreSQL", "longest", "transaction", "s", n/40, 0, false)
+			put("PostgreSQL", "temporary files", "written", "bytes/s", 0, 0, false)
+			put("PostgreSQL", "transactions", "committed", "/s", n*11, 0, false)
+		}
+		tally.SortWatched(k.Watched)
+	}
+	ticks[40].Events = []tally.Event{{At: 40*time.Second + 5*time.Millisecond, Kind: "watch", Text: "PostgreSQL could not be read: it did not answer in time"}}
+	return Run{Meta: testMeta(), Ticks: each1(ticks), End: &End{
+		Ended: testStart.Add(time.Minute), Reason: "The planned time was over.", Verdict: Passed,
+		Statements: []tally.Statement{
+			{Source: "PostgreSQL", ID: "-7012883", Text: "SELECT * FROM sms_history WHERE customer_id = $1 ORDER BY sent_at DESC", Calls: 812, Time: 97 * time.Second, Rows: 40600},
+			{Source: "PostgreSQL", ID: "55", Text: "UPDATE account SET balance = balance - $1 WHERE id = $2", Calls: 812, Time: 3 * time.Second, Rows: 812},
+		},
+	}}
 }
 
 const attack = `</script><img src=x onerror=alert(1)>"'&<b>|` + "`" + `@all` + "\x1b[31m\r\n\u202e"
@@ -275,12 +318,14 @@ func hostileRun() Run {
 	}
 	ticks := s.ticks()
 	ticks[2].Events = []tally.Event{{At: 2 * time.Second, Kind: "warning", Text: attack}, {At: 2 * time.Second, Kind: "sample", Text: attack, Data: attack}}
+	ticks[3].Watched = []tally.Watched{{At: 3 * time.Second, Source: attack, Group: attack, Name: attack, Unit: attack, Value: 7, Limit: 7, LimitName: attack}}
 	m := testMeta()
 	m.ID, m.Target, m.Plan, m.Version, m.Host, m.OS = attack, attack, attack, attack, attack, attack
 	m.Args = []string{"weir", attack}
 	m.Details = []Detail{{attack, attack}}
 	return Run{Meta: m, Ticks: each1(ticks), End: &End{
 		Ended: testStart.Add(8 * time.Second), Reason: attack, Verdict: Failed, ExitCode: 1, Notes: []string{attack},
-		Checks: []threshold.Check{{Expr: attack, Verdict: threshold.Fail, Value: attack}},
+		Statements: []tally.Statement{{Source: attack, ID: attack, Text: attack, Calls: 1, Time: 1}},
+		Checks:     []threshold.Check{{Expr: attack, Verdict: threshold.Fail, Value: attack}},
 	}}
 }

@@ -55,6 +55,7 @@ type End struct {
 	ExitCode   int
 	Checks     []threshold.Check // --fail-if and --stop-if, in the order given
 	Notes      []string          // warnings for people; for an invalid run why it is invalid
+	Statements []tally.Statement // what watched databases were busy with, slowest first
 }
 
 // What a run can be: State and Verdict.Result of a Summary.
@@ -94,25 +95,28 @@ type Check struct {
 // _per_second, _bytes; a ratio is between 0 and 1), a list is never null, and
 // times for which there was nothing to measure are absent, not zero.
 type Summary struct {
-	Format      string    `json:"format"`
-	State       string    `json:"state"`
-	StateReason string    `json:"state_reason"`
-	Answer      []string  `json:"answer"` // the result in plain sentences
-	Verdict     Verdict   `json:"verdict"`
-	Run         RunInfo   `json:"run"`
-	Outcomes    Outcomes  `json:"outcomes"`
-	Offered     Offered   `json:"offered"`
-	Onset       *Onset    `json:"onset,omitempty"`
-	Throttling  []Episode `json:"throttling"`
-	Names       []Name    `json:"names"`
-	StatusCodes []Status  `json:"status_codes"`
-	Errors      []Failure `json:"errors"`
-	Connections Connected `json:"connections"`
-	Generator   Generator `json:"generator"`
-	Events      []Event   `json:"events"`
-	MoreEvents  int64     `json:"events_not_listed"`
-	Series      Series    `json:"series"`
-	Spread      []Band    `json:"latency_distribution"`
+	Format      string      `json:"format"`
+	State       string      `json:"state"`
+	StateReason string      `json:"state_reason"`
+	Answer      []string    `json:"answer"` // the result in plain sentences
+	Verdict     Verdict     `json:"verdict"`
+	Run         RunInfo     `json:"run"`
+	Outcomes    Outcomes    `json:"outcomes"`
+	Offered     Offered     `json:"offered"`
+	Onset       *Onset      `json:"onset,omitempty"`
+	Throttling  []Episode   `json:"throttling"`
+	Names       []Name      `json:"names"`
+	StatusCodes []Status    `json:"status_codes"`
+	Errors      []Failure   `json:"errors"`
+	Connections Connected   `json:"connections"`
+	Generator   Generator   `json:"generator"`
+	Events      []Event     `json:"events"`
+	MoreEvents  int64       `json:"events_not_listed"`
+	Series      Series      `json:"series"`
+	Spread      []Band      `json:"latency_distribution"`
+	Watched     []Watched   `json:"watched"` // figures of the system under test
+	MoreWatched int64       `json:"watched_readings_not_listed"`
+	Statements  []Statement `json:"slowest_statements"` // of watched databases
 
 	length time.Duration
 	rows   Series // Series again, in the few rows that a table for people has
@@ -284,26 +288,27 @@ type Event struct {
 // thinned by joining neighbours, never by leaving any out. A null is a time in
 // which there was nothing to measure.
 type Series struct {
-	Step          int          `json:"step_seconds"`
-	At            []float64    `json:"at_seconds"` // start of the point
-	Length        []float64    `json:"length_seconds"`
-	Planned       []float64    `json:"planned_per_second"` // all zero in the closed model
-	Sent          []float64    `json:"sent_per_second"`
-	Admitted      []float64    `json:"admitted_per_second"`
-	Throttled     []float64    `json:"throttled_per_second"`
-	ThrottledPeak []float64    `json:"throttled_worst_per_second"` // worst second in the point
-	Failed        []float64    `json:"failed_per_second"`
-	FailedPeak    []float64    `json:"failed_worst_per_second"`
-	Missed        []float64    `json:"missed_per_second"`
-	MissedPeak    []float64    `json:"missed_worst_per_second"`
-	Users         []int        `json:"users"`
-	InFlight      []int        `json:"in_flight"`
-	P50           []*float64   `json:"admitted_p50_ms"` // response time
-	P95           []*float64   `json:"admitted_p95_ms"`
-	P99           []*float64   `json:"admitted_p99_ms"`
-	ServiceP95    []*float64   `json:"admitted_service_p95_ms"`
-	ThrottledP50  []*float64   `json:"throttled_p50_ms"`
-	Codes         []CodeSeries `json:"status_codes"`
+	Step          int             `json:"step_seconds"`
+	At            []float64       `json:"at_seconds"` // start of the point
+	Length        []float64       `json:"length_seconds"`
+	Planned       []float64       `json:"planned_per_second"` // all zero in the closed model
+	Sent          []float64       `json:"sent_per_second"`
+	Admitted      []float64       `json:"admitted_per_second"`
+	Throttled     []float64       `json:"throttled_per_second"`
+	ThrottledPeak []float64       `json:"throttled_worst_per_second"` // worst second in the point
+	Failed        []float64       `json:"failed_per_second"`
+	FailedPeak    []float64       `json:"failed_worst_per_second"`
+	Missed        []float64       `json:"missed_per_second"`
+	MissedPeak    []float64       `json:"missed_worst_per_second"`
+	Users         []int           `json:"users"`
+	InFlight      []int           `json:"in_flight"`
+	P50           []*float64      `json:"admitted_p50_ms"` // response time
+	P95           []*float64      `json:"admitted_p95_ms"`
+	P99           []*float64      `json:"admitted_p99_ms"`
+	ServiceP95    []*float64      `json:"admitted_service_p95_ms"`
+	ThrottledP50  []*float64      `json:"throttled_p50_ms"`
+	Codes         []CodeSeries    `json:"status_codes"`
+	Watched       []WatchedSeries `json:"watched"`
 }
 
 // CodeSeries is the rate of one status over time. Label is the status, "no

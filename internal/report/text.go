@@ -16,9 +16,10 @@ type TextOptions struct {
 
 // Bounds on tables whose length the target decides: what is left out is said.
 const (
-	textNames  = 20
-	textErrors = 10
-	textEvents = 10
+	textNames      = 20
+	textErrors     = 10
+	textEvents     = 10
+	textStatements = 5
 )
 
 // WriteText writes the final summary for a terminal or a log.
@@ -35,6 +36,7 @@ func (s *Summary) WriteText(w io.Writer, o TextOptions) error {
 	t.names(s)
 	t.codes(s)
 	t.errors(s)
+	t.watched(s)
 	t.checks(s)
 	t.events(s)
 	t.about(s)
@@ -256,6 +258,23 @@ func (t *textPage) errors(s *Summary) {
 	}
 	t.section("Failures", g)
 	t.more(len(s.Errors), textErrors, "reason", "reasons")
+}
+
+// watched lists what has a limit; the other figures are in the page and the JSON.
+func (t *textPage) watched(s *Summary) {
+	g := &grid{left: 1, head: []string{"watched", "mean", "highest", "limit", "at the limit from"}}
+	for _, w := range s.limitedFigures() {
+		g.row(cell(clean(w.Title())), cell(figUnitOr(w.Mean, w.Unit)), cell(figUnitOr(w.Max, w.Unit)), cell(figUnitOr(w.Limit, w.Unit)), cell(w.From()))
+	}
+	t.section("System beside the load", g)
+	g = &grid{left: 1, head: []string{"statement", "calls", "mean", "in all"}}
+	for i, x := range s.Statements {
+		if i == textStatements {
+			break
+		}
+		g.row(cell(clean(x.Text)), cell(figCount(x.Calls)), cell(figMS(x.Mean)), cell(figMS(x.Total)))
+	}
+	t.section("Slowest statements of the database", g)
 }
 
 func (t *textPage) checks(s *Summary) {

@@ -27,7 +27,7 @@ func answer(s *Summary) []string {
 	}
 	if s.answered() == 0 {
 		add(nothing(s))
-		return out
+		return append(append(out, bottleneckWords(s)...), countedWords(s)...)
 	}
 	add(limitWords(s))
 	add(endOfThrottling(s))
@@ -35,6 +35,7 @@ func answer(s *Summary) []string {
 	add(delayWords(s))
 	add(failedWords(s))
 	add(missedWords(s))
+	out = append(append(out, bottleneckWords(s)...), countedWords(s)...)
 	if n := s.Run.Unfinished; n > 0 {
 		add(plural(n, "request was", "requests were") + " still under way at the end and " +
 			pick(n, "is", "are") + " in no figure but sent.")

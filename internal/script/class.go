@@ -158,7 +158,7 @@ func takesUser(v starlark.Callable) error {
 		required--
 	}
 	if f.NumParams() == 0 || required > 1 {
-		return fmt.Errorf("%s is called with one argument, the user: write def %s(user):", f.Name(), f.Name())
+		return fmt.Errorf("%s is called with one argument, the user: write it as def %s(user)", f.Name(), f.Name())
 	}
 	return nil
 }

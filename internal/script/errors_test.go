@@ -32,7 +32,7 @@ func TestLoadErrors(t *testing.T) {
 		{"def f(user): retrun_it(1)\nU = HttpUser(tasks=[f])", `undefined: retrun_it`},
 		{"def f(user): pass\nU = HttpUser(task = [f])", `sms.star:2:13: HttpUser: unexpected keyword argument "task" (did you mean tasks?)`},
 		{"def f(user): pass\nU = HttpUser(tasks = [f()])", `function f missing 1 argument (user)`},
-		{"def f(): pass\nU = HttpUser(tasks = [f])", `f is called with one argument, the user: write def f(user):`},
+		{"def f(): pass\nU = HttpUser(tasks = [f])", `f is called with one argument, the user: write it as def f(user)`},
 		{"def f(user, x): pass\nU = HttpUser(tasks = [f])", `f is called with one argument`},
 		{"U = HttpUser()", `HttpUser has no tasks`},
 		{"U = HttpUser(tasks = [])", `tasks is empty`},

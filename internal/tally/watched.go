@@ -87,7 +87,8 @@ const (
 	NearLimit    = 0.95
 	ClearOfLimit = 0.90
 	// SaturatedFor is how many readings in a row must be saturated before it
-	// counts, unless the run ends before.
+	// counts, unless the run ends before, and how many in a row must not be
+	// before it is over.
 	SaturatedFor = 3
 	// MaxWatched is how many watched figures Totals keeps.
 	MaxWatched = 500
@@ -100,8 +101,8 @@ type Saturation struct {
 	From, To time.Duration // the first and the last reading that was saturated
 	Peak     float64       // highest value
 	Limit    float64       // beside it; 0 = not known
-	Readings int64
-	Refused  int64 // of them, how often the source was too full to be asked
+	Readings int64         // those that were saturated
+	Refused  int64         // of them, how often the source was too full to be asked
 }
 
 // WatchedTotals is what became of one figure over the run.
@@ -120,6 +121,8 @@ type WatchedTotals struct {
 	kept    []Saturation
 	ended   int64      // stretches that are over
 	current Saturation // Readings 0: not saturated now
+	begun   bool       // current has lasted long enough to count
+	clear   int        // readings since it began that were not saturated, in a row
 }
 
 // Mean returns the mean of the readings, 0 when there are none.
@@ -213,14 +216,18 @@ func (w *WatchedTotals) add(n *Watched) {
 	s := &w.current
 	full := n.Refused || limited && (share >= NearLimit || s.Readings > 0 && share >= ClearOfLimit)
 	if !full {
-		w.endStretch()
+		if w.clear++; !w.begun || w.clear >= SaturatedFor {
+			w.endStretch()
+		}
 		return
 	}
+	w.clear = 0
 	if s.Readings == 0 {
 		s.From = n.At
 	}
 	s.To = n.At
 	s.Readings++
+	w.begun = w.begun || s.Readings >= SaturatedFor
 	if n.Refused {
 		s.Refused++
 	}
@@ -234,11 +241,11 @@ func (w *WatchedTotals) add(n *Watched) {
 
 // endStretch keeps the stretch that is over, if it was one.
 func (w *WatchedTotals) endStretch() {
-	if w.current.Readings >= SaturatedFor {
+	if w.begun {
 		w.ended++
 		if len(w.kept) < MaxSaturations {
 			w.kept = append(w.kept, w.current)
 		}
 	}
-	w.current = Saturation{}
+	w.current, w.begun, w.clear = Saturation{}, false, 0
 }

@@ -3,7 +3,9 @@ package tally
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,36 +15,44 @@ import (
 
 func genWatched(t *rapid.T, at time.Duration) Watched {
 	return Watched{
-		At: at, Source: rapid.SampledFrom([]string{"PostgreSQL", "Prometheus"}).Draw(t, "source"),
-		Group: "connections", Name: rapid.SampledFrom([]string{"active", "idle"}).Draw(t, "figure"),
+		At: at, Source: rapid.SampledFrom([]string{"PostgreSQL", "PostgreSQL", "PostgreSQL", "Prometheus"}).Draw(t, "source"),
+		Group: "connections", Name: rapid.SampledFrom([]string{"active", "active", "active", "idle"}).Draw(t, "figure"),
 		// Around 90 and 95 of 100 is where it matters.
-		Value:   rapid.SampledFrom([]float64{0, 50, 89.9, 90, 94.9, 95, 97, 100, 130, math.NaN(), math.Inf(1)}).Draw(t, "value"),
-		Limit:   rapid.SampledFrom([]float64{0, 100, 100, 100, 200, math.NaN(), -1}).Draw(t, "limit"),
-		Refused: rapid.IntRange(0, 9).Draw(t, "refused") == 0,
+		Value:   rapid.SampledFrom([]float64{0, 89.9, 90, 94.9, 95, 97, 97, 100, 130, math.NaN(), math.Inf(1)}).Draw(t, "value"),
+		Limit:   rapid.SampledFrom([]float64{0, 100, 100, 100, 100, 100, 100, 200, math.NaN(), -1}).Draw(t, "limit"),
+		Refused: rapid.IntRange(0, 9).Draw(t, "refused") == 9,
 	}
 }
 
-// slowStretches walks over all readings of a figure and looks at each pair anew.
+// stretch is the rule as a pattern of readings at the limit (H), near it (M)
+// and below (L).
+var stretch = regexp.MustCompile(`H[HM]{2}(L{0,2}[HM])*|H[HM]?$`)
+
+// slowStretches writes all readings of a figure as letters, and looks for the rule.
 func slowStretches(all []Watched) []Saturation {
-	full := make([]bool, len(all))
-	for i, w := range all {
+	var letters strings.Builder
+	for _, w := range all {
 		share := 0.0
 		if w.Limit > 0 {
 			share = w.Value / w.Limit
 		}
-		full[i] = w.Refused || share >= 0.95 || i > 0 && full[i-1] && share >= 0.9
+		switch {
+		case w.Refused || share >= 0.95:
+			letters.WriteByte('H')
+		case share >= 0.9:
+			letters.WriteByte('M')
+		default:
+			letters.WriteByte('L')
+		}
 	}
 	var out []Saturation
-	for from := 0; from < len(all); from++ {
-		if !full[from] {
-			continue
-		}
-		to := from
-		for to+1 < len(all) && full[to+1] {
-			to++
-		}
-		s := Saturation{From: all[from].At, To: all[to].At, Readings: int64(to - from + 1)}
-		for _, w := range all[from : to+1] {
+	for _, m := range stretch.FindAllStringIndex(letters.String(), -1) {
+		s := Saturation{From: all[m[0]].At, To: all[m[1]-1].At}
+		for i, w := range all[m[0]:m[1]] {
+			if letters.String()[m[0]+i] == 'L' {
+				continue
+			}
+			s.Readings++
 			if w.Refused {
 				s.Refused++
 			}
@@ -53,10 +63,7 @@ func slowStretches(all []Watched) []Saturation {
 				}
 			}
 		}
-		if s.Readings >= SaturatedFor || to == len(all)-1 {
-			out = append(out, s)
-		}
-		from = to
+		out = append(out, s)
 	}
 	return out
 }
@@ -66,7 +73,7 @@ func TestWatchedTotalsAreThoseOfTheReadings(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var totals Totals
 		all := map[watchedKey][]Watched{}
-		for i := range rapid.IntRange(1, 30).Draw(t, "ticks") {
+		for i := range rapid.IntRange(10, 40).Draw(t, "ticks") {
 			k := &Tick{Index: i, Start: time.Duration(i) * time.Second, Length: time.Second}
 			for range rapid.IntRange(0, 2).Draw(t, "readings") {
 				k.Watched = append(k.Watched, genWatched(t, k.Start))
@@ -134,6 +141,7 @@ func TestSaturationBegan(t *testing.T) {
 		{"two moments are not it", []float64{97, 97, 50}, none},
 		{"goes on though it dips", []float64{10, 97, 91, 97, 92, 91, 90}, time.Second},
 		{"a missed reading does not end it", []float64{97, math.NaN(), 97, 97, 10}, 0},
+		{"a short break does not end it", []float64{97, 97, 97, 10, 10, 97}, 0},
 		{"at the very end", []float64{10, 10, 97}, 2 * time.Second},
 		{"over, and again", []float64{97, 97, 97, 10, 97, 97, 97}, 0},
 	}
@@ -164,9 +172,9 @@ func TestWatchedIsBounded(t *testing.T) {
 		t.Errorf("%d figures and %d dropped, want %d and 10", n, totals.WatchedDropped(), MaxWatched)
 	}
 	var busy Totals
-	for i := range 4 * (MaxSaturations + 5) {
+	for i := range 6 * (MaxSaturations + 5) {
 		v := 100.0
-		if i%4 == 3 {
+		if i%6 >= 3 {
 			v = 0
 		}
 		busy.Add(&Tick{Index: i, Watched: []Watched{{Value: v, Limit: 100}}})

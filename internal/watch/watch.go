@@ -23,6 +23,9 @@ const (
 	// MinEvery is the least time between two questions to a source: more often
 	// would be a load of its own.
 	MinEvery = 100 * time.Millisecond
+	// LookWithin is how long one look may take. It is longer than the time between
+	// two: of a system in trouble a late reading says more than none.
+	LookWithin = 5 * time.Second
 	// leaveWithin is how long Stop waits for all sources together.
 	leaveWithin = 5 * time.Second
 	// maxWaiting is how many readings, and how many events, wait for a tick. It
@@ -55,10 +58,9 @@ type Sample struct {
 }
 
 // Watcher asks sources and keeps what they said until a tick takes it. New
-// makes one. Its methods are safe for concurrent use.
+// makes one; nil watches nothing. Its methods are safe for concurrent use.
 type Watcher struct {
 	every   time.Duration
-	timeout time.Duration
 	sources []Source
 
 	stop context.CancelFunc
@@ -73,20 +75,22 @@ type Watcher struct {
 }
 
 // New makes a Watcher of sources, which it closes in Stop. Every 0 is
-// DefaultEvery; it is at least MinEvery. A look may take as long as the time
-// between two, within 1 s and 5 s.
+// DefaultEvery; it is at least MinEvery.
 func New(every time.Duration, sources ...Source) *Watcher {
 	if every <= 0 {
 		every = DefaultEvery
 	}
 	every = max(every, MinEvery)
 	ctx, stop := context.WithCancel(context.Background())
-	return &Watcher{every: every, timeout: min(max(every, time.Second), 5*time.Second), sources: sources, ctx: ctx, stop: stop}
+	return &Watcher{every: every, sources: sources, ctx: ctx, stop: stop}
 }
 
 // Start begins to ask. Now is the start of the run, from which ticks count.
 // Only the first call does anything.
 func (w *Watcher) Start() {
+	if w == nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.started {
@@ -111,7 +115,7 @@ func (w *Watcher) loop(s Source, origin time.Time) {
 			return
 		case <-timer.C:
 		}
-		ctx, cancel := context.WithTimeout(w.ctx, w.timeout)
+		ctx, cancel := context.WithTimeout(w.ctx, LookWithin)
 		sample, err := s.Sample(ctx)
 		cancel()
 		if w.ctx.Err() == nil {
@@ -161,6 +165,9 @@ func (w *Watcher) keep(source string, s Sample, err error, out *outage) {
 // Attach adds to a tick what was read up to its end and is in no tick yet.
 // Ticks come in the order of their index, each after its end.
 func (w *Watcher) Attach(k *tally.Tick) {
+	if w == nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	end := k.Start + k.Length
@@ -186,7 +193,7 @@ func (w *Watcher) Attach(k *tally.Tick) {
 // answer is left behind. The errors are sentences for people. A second call
 // returns nothing.
 func (w *Watcher) Stop() (statements []tally.Statement, errs []string) {
-	if w.ctx.Err() != nil {
+	if w == nil || w.ctx.Err() != nil {
 		return nil, nil
 	}
 	w.stop()

@@ -145,6 +145,14 @@
     return best;
   }
 
+  // A name as far as there is room for it beside a chart; the legend has all of it.
+  function fitted(ctx, px, name) {
+    ctx.font = (12 * px) + "px " + bodyFont;
+    if (ctx.measureText(name).width <= 94 * px) return name;
+    while (name && ctx.measureText(name + "…").width > 94 * px) name = name.slice(0, -1);
+    return name.trim() + "…";
+  }
+
   // Names at the ends of the lines, pushed apart where they would overlap.
   function nameLines(spec) {
     return function (u) {
@@ -167,7 +175,7 @@
           marks[i].y = Math.min(marks[i].y, floor - (marks.length - 1 - i) * gap);
         }
         marks.forEach(function (m) {
-          label(ctx, px, m.s.name, box.left + box.width + 8 * px, m.y, colour[m.s.colour], "left");
+          label(ctx, px, fitted(ctx, px, m.s.name), box.left + box.width + 8 * px, m.y, colour[m.s.colour], "left");
         });
       });
     };
@@ -277,7 +285,7 @@
         })
       ],
       series: [{}].concat(spec.series.map(function (s, i) {
-        return {
+        var line = {
           label: s.name, width: s.width || 1.75, dash: s.dash, spanGaps: false,
           stroke: function () { return colour[s.colour]; },
           fill: s.fill ? function () { return colour[s.colour] + "1f"; } : undefined,
@@ -288,6 +296,11 @@
             size: 4, stroke: function () { return colour[s.colour]; }, fill: function () { return colour[s.colour]; }
           }
         };
+        // What is read seldom leaves points without a reading, which are no break.
+        if (spec.widest) line.gaps = function (u, si, from, to, gaps) {
+          return gaps.filter(function (g) { return u.posToVal(g[1], "x", true) - u.posToVal(g[0], "x", true) > spec.widest; });
+        };
+        return line;
       })),
       hooks: {
         drawAxes: spec.onset ? [shadeEpisodes] : [],
@@ -400,7 +413,36 @@
       })
     }));
 
+    (data.watched || []).forEach(drawWatched);
     drawSpread();
+  }
+
+  // Figures of the system under test, on the same time axis. Colours say nothing
+  // of outcomes here, so those of outcomes are not used, but for the limit.
+  var lines = [["extra"], ["missed", [5, 3]], ["ink", [2, 4]], ["offered", [7, 3]], ["extra", [2, 2]], ["missed", [8, 3, 2, 3]],
+    ["ink", [7, 3]], ["offered", [2, 3]], ["extra", [7, 3]], ["missed"], ["ink"], ["offered"]];
+  var units = {
+    "": num, "s": function (v) { return v == null ? "–" : span(v * 1000); }, "bytes": bytes,
+    "bytes/s": function (v) { return v == null ? "–" : bytes(v) + "/s"; },
+    "/s": function (v) { return v == null ? "–" : num(v) + "/s"; }, "%": percent
+  };
+  function bytes(v) {
+    if (v == null) return "–";
+    var u = ["B", "kB", "MB", "GB", "TB", "PB"], i = 0;
+    while (Math.abs(v) >= 999.5 && i < u.length - 1) { v /= 1000; i++; }
+    return (i ? sig(v) : String(Math.round(v))) + " " + u[i];
+  }
+  function drawWatched(w) {
+    var n = 0;
+    var say = Object.prototype.hasOwnProperty.call(units, w.unit) ? units[w.unit] : function (v) { return v == null ? "–" : num(v) + " " + w.unit; };
+    draw("chart-" + w.id, overTime({
+      height: w.lines.length > 4 ? 240 : 200, value: say, tick: w.unit === "s" || w.unit.indexOf("bytes") === 0 ? say : num, widest: w.every * 1.7,
+      series: w.lines.map(function (l) {
+        if (l.limit) return { name: l.name, colour: "failed", dash: [10, 4], width: 1.5, data: l.data };
+        var s = lines[n++ % lines.length];
+        return { name: l.name, colour: s[0], dash: s[1], width: n === 1 ? 2.25 : 1.75, data: l.data };
+      })
+    }));
   }
 
   function drawSpread() {
