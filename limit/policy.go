@@ -105,7 +105,8 @@ const (
 	FixedWindow
 
 	// SlidingLog admits at most Limit in any span of Window, by remembering when
-	// each was admitted. Its memory grows to Limit entries of 16 bytes.
+	// each was admitted. Its memory grows to Limit entries of
+	// 16 bytes, rounded up to a power of two.
 	SlidingLog
 
 	// SlidingWindow estimates the sliding count from two clock-aligned windows:

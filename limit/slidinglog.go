@@ -15,7 +15,9 @@ type entry struct {
 //
 // Every entry has a cost of at least one and the ring forgets what cannot
 // matter, so it never holds more than limit entries; several units taken at one
-// instant share one. It starts small, doubles when full, and keeps its size.
+// instant share one. The ring starts small, doubles when full, and keeps its
+// size. Entries are numbered as they come, and the ring is a power of two long,
+// so that a mask finds the place of a number.
 type slidingLog struct {
 	clock
 	width       int64
@@ -23,18 +25,18 @@ type slidingLog struct {
 	keep        uint64 // forget what has this much behind it: the largest limit that judges the log
 	sum         uint64 // cost of all entries; below keep + MaxInt64
 	ring        []entry
-	first, n    int
+	first, end  uint64 // numbers of the oldest entry and of the next to come
 	warnBelow   int64
 	countDenied bool
 }
 
-// firstRing is the number of entries made room for in advance.
+// firstRing is the number of entries made room for in advance; a power of two.
 const firstRing = 4
 
 func newSlidingLog(p Policy, origin time.Time) *slidingLog {
 	return &slidingLog{
 		clock: newClock(origin), width: int64(p.Window), limit: p.Limit, keep: uint64(p.Limit),
-		ring:      make([]entry, min(p.Limit, firstRing)),
+		ring:      make([]entry, firstRing),
 		warnBelow: warnBelow(p.WarnAt, p.Limit), countDenied: p.CountDenied,
 	}
 }
@@ -63,29 +65,29 @@ func (l *slidingLog) judge(d *Decision, at time.Time, cost int64, commit bool) {
 	if used := l.sum; used < uint64(l.limit) {
 		d.Remaining = l.limit - int64(used)
 	}
-	if l.n > 0 {
-		d.ResetAfter = after(lag, l.left(l.n-1))
+	if l.first != l.end {
+		d.ResetAfter = after(lag, l.left(l.end-1))
 	}
 	d.Warn = d.Remaining < l.warnBelow
 }
 
 // expire forgets the entries that are a whole window old.
 func (l *slidingLog) expire() {
-	for l.n > 0 && l.now-l.ring[l.first].at >= l.width {
+	for l.first != l.end && l.now-l.entry(l.first).at >= l.width {
 		l.drop()
 	}
 }
 
-// left returns the nanoseconds until the i-th oldest entry expires.
-func (l *slidingLog) left(i int) int64 {
-	return l.width - (l.now - l.ring[l.index(i)].at)
+// left returns the nanoseconds until entry i expires.
+func (l *slidingLog) left(i uint64) int64 {
+	return l.width - (l.now - l.entry(i).at)
 }
 
 // wait returns the nanoseconds until no more than target units are left.
 func (l *slidingLog) wait(target uint64) int64 {
 	sum := l.sum
-	for i := range l.n {
-		sum -= uint64(l.ring[l.index(i)].cost)
+	for i := l.first; i != l.end; i++ {
+		sum -= uint64(l.entry(i).cost)
 		if sum <= target {
 			return l.left(i)
 		}
@@ -99,8 +101,8 @@ func (l *slidingLog) add(cost int64) {
 		cost = int64(l.keep)
 	}
 	l.sum += uint64(cost)
-	if l.n > 0 {
-		if last := &l.ring[l.index(l.n-1)]; last.at == l.now {
+	if l.first != l.end {
+		if last := l.entry(l.end - 1); last.at == l.now {
 			total := uint64(last.cost) + uint64(cost)
 			if total > l.keep {
 				l.sum -= total - l.keep
@@ -112,43 +114,38 @@ func (l *slidingLog) add(cost int64) {
 		}
 	}
 	l.trim(0)
-	if l.n == len(l.ring) {
+	if l.end-l.first == uint64(len(l.ring)) {
 		l.grow()
 	}
-	l.ring[l.index(l.n)] = entry{at: l.now, cost: cost}
-	l.n++
+	*l.entry(l.end) = entry{at: l.now, cost: cost}
+	l.end++
 }
 
 // trim forgets the oldest entries, except for the newest few, while the rest
 // alone refuse every request: only counted refusals make any such.
-func (l *slidingLog) trim(few int) {
-	for l.n > few && l.sum-uint64(l.ring[l.first].cost) >= l.keep {
+func (l *slidingLog) trim(few uint64) {
+	for l.end-l.first > few && l.sum-uint64(l.entry(l.first).cost) >= l.keep {
 		l.drop()
 	}
 }
 
 func (l *slidingLog) drop() {
-	l.sum -= uint64(l.ring[l.first].cost)
-	if l.first++; l.first == len(l.ring) {
-		l.first = 0
-	}
-	l.n--
+	l.sum -= uint64(l.entry(l.first).cost)
+	l.first++
 }
 
-// index returns the place in the ring of the i-th oldest entry.
-func (l *slidingLog) index(i int) int {
-	if i += l.first; i >= len(l.ring) {
-		i -= len(l.ring)
-	}
-	return i
+// entry returns the place of entry number i.
+func (l *slidingLog) entry(i uint64) *entry {
+	return &l.ring[i&uint64(len(l.ring)-1)]
 }
 
-// grow doubles the ring, with the oldest entry in front.
+// grow doubles the ring.
 func (l *slidingLog) grow() {
-	ring := make([]entry, min(2*uint64(len(l.ring)), l.keep))
-	n := copy(ring, l.ring[l.first:])
-	copy(ring[n:], l.ring[:l.first])
-	l.ring, l.first = ring, 0
+	ring := make([]entry, 2*len(l.ring))
+	for i := l.first; i != l.end; i++ {
+		ring[i&uint64(len(ring)-1)] = *l.entry(i)
+	}
+	l.ring = ring
 }
 
 func (l *slidingLog) refused(at time.Time, cost int64) {
