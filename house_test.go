@@ -52,6 +52,7 @@ var floors = map[string]float64{
 	"internal/watch/prometheus": 2.1,
 	"internal/report":           2,
 	"internal/script":           2,
+	"internal/convert":          2,
 	"internal/cli":              3,
 	"cmd/weir":                  4,
 }
@@ -350,7 +351,7 @@ func TestEveryVerbHasAHome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verbs := []string{"run", "lab", "report", "demo"}
+	verbs := []string{"run", "lab", "report", "demo", "convert"}
 	for _, v := range verbs {
 		if _, err := os.Stat("internal/cli/" + v + ".go"); err != nil {
 			t.Errorf("verb %s: %v", v, err)

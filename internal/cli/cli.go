@@ -21,6 +21,7 @@ import (
 type verbs struct {
 	Run     runCmd     `cmd:"" help:"Send load to a URL and say what came back: admitted, throttled, failed, missed."`
 	Lab     labCmd     `cmd:"" help:"Start a local stand-in for a rate-limited service."`
+	Convert convertCmd `cmd:"" help:"Make a scenario from a curl command line, HAR, OpenAPI or Postman."`
 	Report  reportCmd  `cmd:"" help:"Show a recorded run again, in any format."`
 	Demo    demoCmd    `cmd:"" help:"Start a stand-in and drive it into its limit: the main job in half a minute."`
 	Version versionCmd `cmd:"" help:"Print the version."`
