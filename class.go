@@ -164,9 +164,9 @@ func (c Class[T]) compile(fns *[]func(*T) error) (*class, error) {
 	}
 	switch {
 	case c.Weight < 0 || c.Weight > most || c.FixedCount < 0 || c.FixedCount > most:
-		return nil, fmt.Errorf("Weight %d, FixedCount %d: want numbers from 0 to %d", c.Weight, c.FixedCount, most)
+		return nil, fmt.Errorf("its Weight is %d and its FixedCount %d: want numbers from 0 to %d", c.Weight, c.FixedCount, most)
 	case c.Weight > 0 && c.FixedCount > 0:
-		return nil, errors.New("Weight and FixedCount are both given: a fixed number of users is not shared out by weight")
+		return nil, errors.New("it has both a Weight and a FixedCount: a fixed number of users is not shared out by weight")
 	case k.weight == 0:
 		k.weight = 1
 	}

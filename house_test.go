@@ -37,6 +37,8 @@ var floors = map[string]float64{
 	"limit/limittest":           1,
 	"internal/load":             1,
 	"internal/cookie":           1,
+	"internal/enforce":          1,
+	"internal/enforce/redis":    2,
 	"internal/wake":             2,
 	"internal/selfwatch":        2,
 	"internal/target":           2,

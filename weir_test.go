@@ -221,7 +221,7 @@ func TestMisuse(t *testing.T) {
 		{func(u *User) error { u.SetCookie("a b", "x"); return nil }, `SetCookie "a b"`},
 		{func(u *User) error { return errors.New("my own") }, "my own"},
 		{func(u *User) error { return ErrInterrupt }, "it is in none"},
-		{func(u *User) error { var m map[string]int; m["a"] = 1; return nil }, "panic: assignment to entry in nil map at weir_test.go"},
+		{func(u *User) error { return []error{}[u.ID()+9] }, "panic: runtime error: index out of range [9] with length 0 at weir_test.go"},
 	}
 	for _, c := range cases {
 		r := once(t, host, Options{}, func(u *User) error { u.Get("/before"); return c.do(u) })
@@ -252,8 +252,8 @@ func TestClassesAreChecked(t *testing.T) {
 		{Class[User]{Name: "A", Host: "ftp://127.0.0.1", Tasks: one}, Options{}, "the host is not of the form"},
 		{Class[User]{Name: "A", Host: "http://example.com", Tasks: one}, Options{}, "example.com is not this machine"},
 		{Class[User]{Name: "A", Host: host, Tasks: one}, Options{Host: "http://example.com"}, "example.com is not this machine"},
-		{Class[User]{Name: "A", Host: host, Weight: -1, Tasks: one}, Options{}, "Weight -1"},
-		{Class[User]{Name: "A", Host: host, Weight: 1, FixedCount: 1, Tasks: one}, Options{}, "both given"},
+		{Class[User]{Name: "A", Host: host, Weight: -1, Tasks: one}, Options{}, "its Weight is -1"},
+		{Class[User]{Name: "A", Host: host, Weight: 1, FixedCount: 1, Tasks: one}, Options{}, "both a Weight and a FixedCount"},
 		{Class[User]{Name: "A", Host: host, FixedCount: 1, Tasks: one}, Options{Rate: "1/s"}, "with an arrival rate give it a Weight"},
 		{Class[User]{Name: "A", Host: host, Wait: Between(2, 1), Tasks: one}, Options{}, "weir.Between(2ns, 1ns)"},
 		{Class[User]{Name: "A", Host: host, Wait: Constant(-1), Tasks: one}, Options{}, "weir.Constant(-1ns)"},

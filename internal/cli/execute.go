@@ -80,29 +80,55 @@ func (x *execution) run() error {
 	if err != nil {
 		return cannotRun("", "%v", err)
 	}
-	if obs.err != nil {
-		fmt.Fprintf(x.session.stderr, "weir: the run file is incomplete: %v\n", obs.err)
-	}
 	j := judge(&obs.totals, obs.checks(), generator{bound: x.maxSendLag, starved: self.Waiting(0.99)}, obs.stopped, interrupted())
+	if obs.err != nil {
+		j.notes = append(j.notes, "The run file is incomplete, and so are reports made from it later.")
+		if j.code == exitPassed {
+			j.code = exitCannotRun // the run passed, but there is no record of it
+		}
+	}
 	end := runfile.End{
 		Ended: result.Started.Add(result.Elapsed), Reason: result.Reason, Unfinished: result.Unfinished,
 		Checks: j.checks, Verdict: j.verdict, ExitCode: j.code, Notes: j.notes, Statements: statements,
 	}
-	if err := w.Finish(end); err != nil {
+	if err := w.Finish(end); err != nil && obs.err == nil {
 		fmt.Fprintf(x.session.stderr, "weir: the run file is incomplete: %v\n", err)
+		if j.code == exitPassed {
+			j.code = exitCannotRun
+		}
 	}
-	return x.finish(j.code)
+	return x.finish(end, j.code, obs.unstored)
 }
 
-// finish renders the reports from the run file, as "weir report" would.
-func (x *execution) finish(code int) error {
+// finish renders the reports from the run file, as "weir report" would, and
+// from the ticks that could not be stored in it.
+func (x *execution) finish(end runfile.End, code int, unstored []*tally.Tick) error {
 	s := x.session
+	run := report.Run{Meta: describeRun(x.meta), Ticks: func(yield func(*tally.Tick, error) bool) {}}
 	rec, err := runfile.Open(x.path)
-	if err != nil {
+	switch {
+	case err == nil:
+		defer rec.Close()
+		run = recorded(rec)
+	case len(unstored) == 0:
 		return cannotRun("", "%v", err)
 	}
-	defer rec.Close()
-	run := recorded(rec)
+	if len(unstored) > 0 {
+		stored := run.Ticks
+		run.End = describeEnd(&end)
+		run.Ticks = func(yield func(*tally.Tick, error) bool) {
+			for k, err := range stored {
+				if !yield(k, err) {
+					return
+				}
+			}
+			for _, k := range unstored {
+				if !yield(k, nil) {
+					return
+				}
+			}
+		}
+	}
 	sum, err := report.Build(run)
 	if err != nil {
 		return cannotRun("", "%v", err)
@@ -224,8 +250,10 @@ type observer struct {
 	stopOn  []*threshold.Watch
 	stopped bool  // a stop rule held
 	err     error // the first error of the run file
-	ticks   chan *tally.Tick
-	done    chan struct{}
+	// unstored are the ticks from that error on, for the reports of this run.
+	unstored []*tally.Tick
+	ticks    chan *tally.Tick
+	done     chan struct{}
 }
 
 func (x *execution) observer(w *runfile.Writer, engine *load.Engine) *observer {
@@ -285,9 +313,12 @@ func (o *observer) loop() {
 func (o *observer) tick(k *tally.Tick) {
 	o.x.watch.Attach(k)
 	o.totals.Add(k)
-	if err := o.w.Append(k); err != nil && o.err == nil {
+	if err := o.w.Append(k); err != nil && o.err == nil { // told once; the writer counts the others
 		o.err = err
 		fmt.Fprintf(o.x.session.stderr, "weir: the run goes on, but cannot be recorded: %v\n", err)
+	}
+	if o.err != nil {
+		o.unstored = append(o.unstored, k)
 	}
 	for _, w := range o.fail {
 		w.Tick(k, &o.totals)

@@ -44,7 +44,7 @@ func judge(t *tally.Totals, checks []threshold.Check, g generator, stopped, inte
 	switch {
 	case t.Sent == 0:
 		j.checks = append(j.checks, threshold.Check{Expr: "something was sent", Verdict: threshold.Fail, Value: "no request was sent"})
-	case answered == 0 && t.Outcome(hit.Failed).Count > 0:
+	case answered == 0:
 		j.checks = append(j.checks, threshold.Check{Expr: "something was answered", Verdict: threshold.Fail, Value: fmt.Sprintf("none of %d requests was answered", t.Sent)})
 	}
 	failed := stopped

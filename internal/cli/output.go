@@ -114,7 +114,14 @@ func writeFile(path string, to func(io.Writer) error) (err error) {
 
 // recorded presents a run file to the reports.
 func recorded(r *runfile.Run) report.Run {
-	m := r.Meta
+	run := report.Run{Meta: describeRun(r.Meta), Ticks: r.Ticks()}
+	if r.End != nil {
+		run.End = describeEnd(r.End)
+	}
+	return run
+}
+
+func describeRun(m runfile.Meta) report.Meta {
 	meta := report.Meta{
 		ID: m.ID, Started: m.Started, Target: m.Target, Version: m.Weir, Args: m.Args,
 		Host: m.Host, OS: fmt.Sprintf("%s, %s", m.OS, plural(m.CPUs, "CPU")),
@@ -124,14 +131,14 @@ func recorded(r *runfile.Run) report.Run {
 		meta.Model, meta.Plan, meta.Length, meta.Planned = p.Model, p.Words, p.Length, p.Planned
 		meta.Details = p.details()
 	}
-	run := report.Run{Meta: meta, Ticks: r.Ticks()}
-	if e := r.End; e != nil {
-		run.End = &report.End{
-			Ended: e.Ended, Reason: e.Reason, Unfinished: e.Unfinished, Verdict: e.Verdict,
-			ExitCode: e.ExitCode, Checks: e.Checks, Notes: e.Notes, Statements: e.Statements,
-		}
+	return meta
+}
+
+func describeEnd(e *runfile.End) *report.End {
+	return &report.End{
+		Ended: e.Ended, Reason: e.Reason, Unfinished: e.Unfinished, Verdict: e.Verdict,
+		ExitCode: e.ExitCode, Checks: e.Checks, Notes: e.Notes, Statements: e.Statements,
 	}
-	return run
 }
 
 // isTerminal reports whether w is a terminal, and a func for its size.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/weir-dev/weir/internal/load"
 	"github.com/weir-dev/weir/internal/pace"
-	"github.com/weir-dev/weir/internal/selfwatch"
 )
 
 // profile is how much load, in which model, for how long.
@@ -268,8 +267,8 @@ func (f *loadFlags) openModel(p *profile, start time.Time) error {
 	p.maxUsers = f.MaxUsers
 	if p.maxUsers == 0 {
 		p.maxUsers = int(math.Min(mostMaxUsers, math.Max(leastMaxUsers, math.Ceil(p.peakRate*secondsOfUsers))))
-		if _, limit := selfwatch.Files(); limit > 2*spareFiles {
-			p.maxUsers = min(p.maxUsers, limit-spareFiles)
+		if room := room(); room > 0 {
+			p.maxUsers = min(p.maxUsers, room)
 		}
 	}
 	p.words += fmt.Sprintf(", by at most %d users", p.maxUsers)

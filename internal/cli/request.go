@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/weir-dev/weir/internal/hit"
@@ -151,6 +152,9 @@ func parseTarget(raw string) (*url.URL, error) {
 		if ue, ok := err.(*url.Error); ok {
 			err = ue.Err
 		}
+		if !strings.Contains(raw, "://") {
+			return nil, usage("write http:// or https:// in front", "%q has no http or https scheme", maskURL(raw))
+		}
 		return nil, usage("an URL looks like https://api.example.com/path?query", "%q is not a valid URL: %v", maskURL(raw), err)
 	}
 	switch {
@@ -162,6 +166,11 @@ func parseTarget(raw string) (*url.URL, error) {
 		return nil, usage(hint, "%q has no http or https scheme", maskURL(raw))
 	case u.Hostname() == "":
 		return nil, usage("an URL looks like https://api.example.com/path", "%q has no host", maskURL(raw))
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return nil, usage("a port is between 1 and 65535", "%q has no port %s", maskURL(raw), port)
+		}
 	}
 	return u, nil
 }

@@ -82,6 +82,9 @@ func TestRequestBuild(t *testing.T) {
 		{"other scheme", requestFlags{}, "ftp://h/x", nil, "no http or https scheme"},
 		{"no host", requestFlags{}, "http:///x", nil, "no host"},
 		{"bad port keeps the password", requestFlags{}, "http://u:hidden@h:port/", nil, "not a valid URL"},
+		{"address without scheme", requestFlags{}, "127.0.0.1:8080/x", nil, "no http or https scheme"},
+		{"port zero", requestFlags{}, "http://h:0/", nil, "no port 0"},
+		{"port too high", requestFlags{}, "http://h:99999/", nil, "no port 99999"},
 		{"empty", requestFlags{}, "", nil, "no URL"},
 	}
 	ran := 0

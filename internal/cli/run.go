@@ -186,18 +186,24 @@ func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
 // spareFiles are the descriptors left for everything but the users' connections.
 const spareFiles = 50
 
+// room is how many users can have a connection each, 0 when that is not known.
+func room() int {
+	_, limit := selfwatch.Files()
+	return limit - min(spareFiles, limit/2)
+}
+
 // enoughFiles finds out before the start whether every user can have a connection.
 func enoughFiles(x *execution, connections string) error {
-	users := x.plan.MaxUsers
+	users, flag := x.plan.MaxUsers, "--max-users"
 	if x.record.Model == "closed" {
-		users = x.plan.Users.Max()
+		users, flag = x.plan.Users.Max(), "--users"
 	}
-	_, limit := selfwatch.Files()
-	if limit == 0 || connections == "shared" || users+spareFiles <= limit {
+	room := room()
+	if room == 0 || connections == "shared" || users <= room {
 		return nil
 	}
-	return cannotRun(fmt.Sprintf("raise it (ulimit -n %d), use fewer users, or --connections shared", users+spareFiles),
-		"%d users need a connection each, and this process may open %d files", users, limit)
+	return cannotRun(fmt.Sprintf("raise the limit (ulimit -n %d), use fewer (%s %d), or --connections shared", users+spareFiles, flag, room),
+		"%d users need a connection each, and this process may open %d files", users, room+min(spareFiles, room))
 }
 
 // describe prints the plan with the most that it can send.

@@ -64,7 +64,22 @@ func Build(run Run) (*Summary, error) {
 	}
 	s.Verdict = s.judged(run.End)
 	s.Answer = answer(s)
+	if run.End != nil && run.End.Verdict != Invalid { // those of an invalid run say why it is
+		for _, note := range run.End.Notes {
+			s.Answer = append(s.Answer, sentence(clean(note)))
+		}
+	}
 	return s, nil
+}
+
+// unsent is how many requests failed before anything of them was written. What
+// was cut by the end had been written, and has no outcome.
+func unsent(run Run, t *tally.Totals) int64 {
+	cut := int64(0)
+	if run.End != nil {
+		cut = run.End.Unfinished
+	}
+	return max(0, t.Answers()-(t.Sent-cut))
 }
 
 func assemble(run Run, t *tally.Totals) *Summary {
@@ -73,7 +88,7 @@ func assemble(run Run, t *tally.Totals) *Summary {
 		Run:      runInfo(run, t),
 		Outcomes: outcomes(t.Outcome, t.Length, t.Missed),
 		Offered: Offered{
-			Planned: t.Due, Sent: t.Sent, Missed: t.Missed,
+			Planned: t.Due, Sent: t.Sent, Missed: t.Missed, Unsent: unsent(run, t),
 			Mean:   perSecond(rate(t.Sent, t.Length)),
 			Peak1s: peak(t, time.Second), Peak10s: peak(t, 10*time.Second), Peak60s: peak(t, time.Minute),
 			Users: t.PeakUsers, InFlight: t.PeakInFlight,

@@ -186,6 +186,7 @@ type Offered struct {
 	Planned  int64    `json:"planned"` // requests due so far in the open model; 0 in the closed model
 	Sent     int64    `json:"sent"`
 	Missed   int64    `json:"missed"`
+	Unsent   int64    `json:"failed_before_sending"` // no connection, mostly
 	Mean     float64  `json:"mean_per_second"`
 	Peak1s   int64    `json:"peak_in_any_1_s"`
 	Peak10s  int64    `json:"peak_in_any_10_s"`

@@ -167,6 +167,9 @@ func (t *textPage) offered(s *Summary) {
 	if o.Missed > 0 || o.Planned > 0 {
 		g.row(cell("missed"), cell(figCount(o.Missed)))
 	}
+	if o.Unsent > 0 {
+		g.row(cell("failed unsent"), cell(figCount(o.Unsent)))
+	}
 	g.row(cell("most in any 1 s"), cell(figCount(o.Peak1s)))
 	if s.length >= 10*time.Second {
 		g.row(cell("most in any 10 s"), cell(figCount(o.Peak10s)), cell(figRate(float64(o.Peak10s)/10)+"/s"))

@@ -64,6 +64,9 @@ func nothing(s *Summary) string {
 func limitWords(s *Summary) string {
 	o := s.Onset
 	adm, thr := s.Outcomes.Admitted, s.Outcomes.Throttled
+	if o == nil && adm.Count == 0 {
+		return fmt.Sprintf("No request was admitted, and none throttled; up to %s in one second were sent.", figCount(s.Offered.Peak1s))
+	}
 	if o == nil {
 		return fmt.Sprintf("No request was throttled: the service admitted %s/s on average, and up to %s in one second were sent.",
 			figRateShort(adm.Rate), figCount(s.Offered.Peak1s))

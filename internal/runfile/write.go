@@ -88,6 +88,14 @@ func (w *Writer) start(m Meta) error {
 	if _, err := w.conn.ExecContext(ctx, "PRAGMA synchronous = NORMAL"); err != nil {
 		return err
 	}
+	// The first write opens the log's files: now, while there are descriptors
+	// for them, and not after a thousand users have taken theirs.
+	if err := w.transaction(ctx, func() error {
+		_, err := w.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
+		return err
+	}); err != nil {
+		return err
+	}
 	return w.prepare(ctx)
 }
 
