@@ -85,6 +85,9 @@ func (c *runCmd) Run(s *session) error {
 		return err
 	}
 	opts.BodyLimit = work.bodyLimit
+	if err := speaks(c.HTTP, work.urls); err != nil {
+		return err
+	}
 	tgt, err := target.New(opts)
 	if err != nil {
 		return usage("", "%v", optionError(err))
@@ -181,6 +184,20 @@ func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
 	}
 	x.meta.Seed, x.meta.Target = c.Seed, work.target
 	return x, work, nil
+}
+
+// speaks refuses HTTP versions that a URL's scheme does not have.
+func speaks(version string, urls []string) error {
+	for _, u := range urls {
+		tls := strings.HasPrefix(u, "https:")
+		switch {
+		case version == "2" && !tls:
+			return usage("use --http h2c for HTTP/2 without TLS, or an https URL", "--http 2 is spoken over TLS, and %s is http", maskURL(u))
+		case version == "h2c" && tls:
+			return usage("use --http 2", "--http h2c is HTTP/2 without TLS, and %s is https", maskURL(u))
+		}
+	}
+	return nil
 }
 
 // spareFiles are the descriptors left for everything but the users' connections.

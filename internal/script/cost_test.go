@@ -71,6 +71,9 @@ func answerOf(s *atomic.Int64) *instant {
 // TestMemoryOfIdleUsers holds that a user between tasks, with cookies, headers
 // and data, takes at most 8 KB, its goroutine and the engine's share included.
 func TestMemoryOfIdleUsers(t *testing.T) {
+	if raceEnabled {
+		t.Skip("skipped: the race detector needs memory of its own")
+	}
 	const users = 2000
 	sc := mustLoad(t, Options{}, "WAIT = 3600\n"+costly)
 	var n atomic.Int64
@@ -114,6 +117,9 @@ func TestMemoryOfIdleUsers(t *testing.T) {
 // TestAllocationsOfAStep is a ceiling on what a typical step costs: a POST with
 // JSON, a check and the JSON of the answer.
 func TestAllocationsOfAStep(t *testing.T) {
+	if raceEnabled {
+		t.Skip("skipped: the race detector allocates")
+	}
 	perTask := allocations(t, "WAIT = 0\n"+costly)
 	get := allocations(t, `
 host = "http://api.test"

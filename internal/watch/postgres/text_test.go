@@ -61,7 +61,11 @@ func TestNoValueIsShown(t *testing.T) {
 			t.Errorf("withoutValues(%q) = %q shows a value", sql, got)
 		}
 	})
-	if drawn < 20 {
+	want := 20
+	if testing.Short() { // a fifth of the draws
+		want = 3
+	}
+	if drawn < want {
 		t.Fatalf("only %d statements had a value", drawn)
 	}
 }
