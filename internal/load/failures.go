@@ -13,9 +13,14 @@ import (
 	"github.com/weir-dev/weir/internal/tally"
 )
 
-// maxReasons bounds how many different reasons of failure have a row of their
-// own in a run; the texts of others are summed under tally.Other.
-const maxReasons = 200
+// maxReasons bounds how many different reasons of one kind of failure have a row
+// of their own in a run, so that a flood of one kind hides no other. Of those
+// beyond it the texts are summed as otherTexts, and beyond twice as many the
+// names are too.
+const (
+	maxReasons = 100
+	otherTexts = "(other texts)"
+)
 
 // scenarioName is the row of what went wrong in the scenario itself.
 const scenarioName = "(scenario)"
@@ -32,8 +37,36 @@ type reason struct {
 // flood of refused connections is not slowed down by counting it; nor do new
 // reasons, once the cap is reached.
 type failures struct {
-	table atomic.Pointer[map[reason]*failCell]
+	table atomic.Pointer[failTable]
 	mu    sync.Mutex
+}
+
+// failTable is never changed once published.
+type failTable struct {
+	cells map[reason]*failCell
+	kinds [hit.NumFailures]int // rows of each kind of failure
+}
+
+// find returns the counter of r, nil when it has none yet, and what r counts
+// as: itself while its kind has room.
+func (t *failTable) find(r reason) (*failCell, reason) {
+	if int(r.failure) >= len(t.kinds) {
+		r.failure = hit.OtherFailure
+	}
+	if c := t.cells[r]; c != nil {
+		return c, r
+	}
+	n := t.kinds[r.failure]
+	if n >= maxReasons {
+		r.text = otherTexts
+		if c := t.cells[r]; c != nil {
+			return c, r
+		}
+	}
+	if n >= 2*maxReasons {
+		r = reason{label: label{name: tally.Other}, failure: r.failure, text: otherTexts}
+	}
+	return t.cells[r], r
 }
 
 // failCell counts one reason, by tick modulo three as pages are.
@@ -54,20 +87,8 @@ func (c *failCell) add(tick int64, sent time.Duration) {
 // first with its failure and status, whatever its name and text.
 func (f *failures) cell(r reason) (c *failCell, first bool) {
 	if p := f.table.Load(); p != nil {
-		if c := (*p)[r]; c != nil {
+		if c, _ := p.find(r); c != nil {
 			return c, false
-		}
-		if len(*p) >= maxReasons {
-			r.text = tally.Other
-			if c := (*p)[r]; c != nil {
-				return c, false
-			}
-		}
-		if len(*p) >= 2*maxReasons {
-			r = reason{label: label{name: tally.Other}, failure: hit.OtherFailure, text: tally.Other}
-			if c := (*p)[r]; c != nil {
-				return c, false
-			}
 		}
 	}
 	return f.grow(r)
@@ -76,23 +97,25 @@ func (f *failures) cell(r reason) (c *failCell, first bool) {
 func (f *failures) grow(r reason) (c *failCell, first bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var old map[reason]*failCell
-	if p := f.table.Load(); p != nil {
-		old = *p
+	old := f.table.Load()
+	if old == nil {
+		old = new(failTable)
 	}
-	if c := old[r]; c != nil {
+	c, r = old.find(r)
+	if c != nil {
 		return c, false
 	}
 	first = true
-	for k := range old {
+	for k := range old.cells {
 		first = first && (k.failure != r.failure || k.status != r.status)
 	}
-	next := make(map[reason]*failCell, len(old)+1)
-	maps.Copy(next, old)
+	next := &failTable{cells: make(map[reason]*failCell, len(old.cells)+1), kinds: old.kinds}
+	maps.Copy(next.cells, old.cells)
 	r.text = strings.Clone(r.text)
 	c = new(failCell)
-	next[r] = c
-	f.table.Store(&next)
+	next.cells[r] = c
+	next.kinds[r.failure]++
+	f.table.Store(next)
 	return c, first
 }
 
@@ -104,7 +127,7 @@ func (f *failures) drain(ticks ...int64) []tally.Error {
 		return nil
 	}
 	var rows []tally.Error
-	for r, c := range *p {
+	for r, c := range p.cells {
 		row := tally.Error{Method: r.method, Name: r.name, Failure: r.failure, Status: r.status}
 		for _, tick := range ticks {
 			t := &c.ticks[uint64(tick)%uint64(len(c.ticks))]
@@ -123,7 +146,11 @@ func (f *failures) drain(ticks ...int64) []tally.Error {
 			continue
 		}
 		row.Text = r.text
-		if r.name != scenarioName && r.text != tally.Other {
+		switch {
+		case r.name == scenarioName:
+		case r.name == tally.Other && r.failure == hit.NoFailure && r.status == 0:
+			row.Text = tally.Other // many statuses
+		default:
 			row.Text = hit.Reason(r.failure, r.status, r.text)
 		}
 		rows = append(rows, row)

@@ -413,8 +413,19 @@ func TestErrorReasonsAreCapped(t *testing.T) {
 		c, _ := f.cell(reason{label: label{"GET", "/"}, failure: hit.ConnectFailed, text: fmt.Sprint("port ", i)})
 		c.add(0, time.Duration(i))
 	}
-	if rows := f.drain(1, 0); len(rows) != maxReasons+1 || rows[0].Text != tally.Other || rows[0].Count != 3000-maxReasons {
+	if rows := f.drain(1, 0); len(rows) != maxReasons+1 || rows[0].Text != "connect-failed: (other texts)" || rows[0].Name != "/" || rows[0].Count != 3000-maxReasons {
 		t.Errorf("%d rows, the first is %+v", len(rows), rows[0])
+	}
+	// The others are told apart as before.
+	for kind := range hit.NumFailures {
+		if kind := hit.Failure(kind); kind != hit.ConnectFailed {
+			c, _ := f.cell(reason{label: label{"GET", "/"}, failure: kind, status: 7, text: "alone"})
+			c.add(0, 0)
+			rows := f.drain(0)
+			if len(rows) != 1 || rows[0].Text != hit.Reason(kind, 7, "alone") || rows[0].Failure != kind {
+				t.Errorf("%v after a flood of others: %+v", kind, rows)
+			}
+		}
 	}
 	for i := range 3000 {
 		c, _ := f.cell(reason{label: label{"GET", fmt.Sprint("/", i)}, failure: hit.ConnectFailed, status: i % 900, text: "x"})
@@ -425,7 +436,7 @@ func TestErrorReasonsAreCapped(t *testing.T) {
 	for _, r := range rows {
 		sum += r.Count
 	}
-	if sum != 3000 || len(rows) > 2*maxReasons+1 {
+	if sum != 3000 || len(rows) > 2*maxReasons+1 || rows[0].Name != tally.Other || rows[0].Text != "connect-failed: (other texts)" || rows[0].Failure != hit.ConnectFailed {
 		t.Errorf("%d rows, %d in all, want 3000", len(rows), sum)
 	}
 	if !slices.IsSortedFunc(rows, func(a, b tally.Error) int { return int(b.Count - a.Count) }) {

@@ -110,18 +110,27 @@ const protocol = "HTTP/1."
 func (k *conn) foreign() *fault {
 	b := k.buf[k.r:k.w]
 	n := min(len(b), len(protocol))
+	if n == 1 && b[0] == tlsAlert {
+		return nil // the next byte tells whether it is one
+	}
 	if string(b[:n]) != protocol[:n] {
 		return notHTTP(b)
 	}
 	return nil
 }
 
+// tlsAlert is the type of a TLS record with an alert, RFC 8446 §5.1; the
+// version that follows it begins with 3.
+const tlsAlert = 0x15
+
 func notHTTP(b []byte) *fault {
-	why := ""
-	if len(b) > 1 && b[0] == 0x15 && b[1] == 0x03 {
-		why = " (a TLS alert: use https://)"
+	switch {
+	case len(b) > 1 && b[0] == tlsAlert && b[1] == 3:
+		return faultf(hit.BadAnswer, "the answer is not HTTP/1, but a TLS alert; it speaks TLS: use https://")
+	case len(b) == 0 || b[0] == '\r':
+		return faultf(hit.BadAnswer, "the answer is not HTTP/1: it begins with an empty line")
 	}
-	return faultf(hit.BadAnswer, "the answer is not HTTP/1: it begins with %s%s", escape(b), why)
+	return faultf(hit.BadAnswer, "the answer is not HTTP/1: it begins with %s", escape(b))
 }
 
 // statusLine reads "HTTP/1.1 200 OK", RFC 9112 §4.

@@ -16,15 +16,20 @@ const maxChunkLine = 1 << 10
 type sink struct {
 	kept  []byte
 	limit int   // bytes to keep
+	cut   bool  // something was dropped
 	left  int64 // bytes still allowed on the wire
 	most  int64 // bytes allowed at first, for the fault
 }
 
 func (s *sink) take(b []byte) {
+	s.cut = s.cut || len(b) > s.limit-len(s.kept)
 	if room := s.limit - len(s.kept); room > 0 {
 		s.kept = append(s.kept, b[:min(room, len(b))]...)
 	}
 }
+
+// whole tells whether all that was taken was kept.
+func (s *sink) whole() bool { return !s.cut }
 
 // spend counts n bytes against the bound.
 func (s *sink) spend(n int) *fault {
@@ -195,7 +200,7 @@ func (k *conn) readFault(err error, where string) *fault {
 	case isTimeout(err):
 		return faultf(hit.AnswerTimeout, "no complete answer within %v: it stopped %s", k.limit, where)
 	case k.tls && alertText(err) != "":
-		return alertFault(alertText(err), k.o.host, k.o.addr()) // TLS 1.3 refuses a client after the handshake
+		return alertFault(alertText(err), k.config, k.o.addr()) // TLS 1.3 refuses a client after the handshake
 	case isReset(err):
 		how := "closed"
 		if !isEOF(err) {

@@ -84,27 +84,39 @@ func TestDecode(t *testing.T) {
 		name, coding, body string
 		limit              int
 		want               string
+		damaged            bool
 	}{
-		{"gzip", "gzip", zipped, 2000, text},
-		{"x-gzip in capitals", "X-GZIP", zipped, 2000, text},
-		{"deflate", "deflate", zlibbed, 2000, text},
-		{"bare deflate", "Deflate", raw, 2000, text},
-		{"identity", "identity", text, 2000, text},
-		{"unknown", "br", "\x01\x02", 2000, "\x01\x02"},
-		{"broken", "gzip", "no gzip at all", 2000, "no gzip at all"},
-		{"cut: as much as there is", "gzip", zipped + "x", len(zipped) - 9, text[:len(zipped)-9]},
-		{"a bomb stays small", "gzip", bomb.String(), 1500, strings.Repeat("\x00", 1500)},
-		{"empty", "gzip", "", 2000, ""},
+		{"gzip", "gzip", zipped, 2000, text, false},
+		{"x-gzip in capitals", "X-GZIP", zipped, 2000, text, false},
+		{"deflate", "deflate", zlibbed, 2000, text, false},
+		{"bare deflate", "Deflate", raw, 2000, text, false},
+		{"identity", "identity", text, 2000, text, false},
+		{"unknown", "br", "\x01\x02", 2000, "\x01\x02", false},
+		{"broken", "gzip", "no gzip at all", 2000, "no gzip at all", true},
+		{"cut: as much as there is", "gzip", zipped + "x", len(zipped) - 9, text[:len(zipped)-9], false},
+		{"a bomb stays small", "gzip", bomb.String(), 1500, strings.Repeat("\x00", 1500), false},
+		{"empty", "gzip", "", 2000, "", false},
+		{"wrong checksum", "gzip", zipped[:len(zipped)-8] + "12345678", 2000, text, true},
+		{"ends early", "gzip", zipped[:len(zipped)-9], 2000, text, true},
+		{"more follows", "gzip", zipped + "0123456789", 2000, text, false},
+		{"deflate with a wrong checksum", "deflate", zlibbed[:len(zlibbed)-4] + "1234", 2000, text, true},
+		{"deflate that is none", "deflate", "\xff\xff\xff", 2000, "\xff\xff\xff", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				answer := fmt.Sprintf("HTTP/1.1 429 X\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n%s", tt.coding, len(tt.body), tt.body)
-				c, _ := newClient(t, Options{BodyLimit: tt.limit}, func(s *server) {
+				script := func(s *server) {
 					for s.request() != nil {
 						s.say(answer)
 					}
-				})
+				}
+				asked, _ := newClient(t, Options{BodyLimit: tt.limit, Gzip: true}, script)
+				a := get(asked, pipeURL)
+				if damaged := a.Failure == hit.BadAnswer && strings.Contains(a.Err, "cannot be decoded"); damaged != tt.damaged || damaged != (a.Failure != hit.NoFailure) {
+					t.Errorf("asked for: %v %q, want damaged %v", a.Failure, a.Err, tt.damaged)
+				}
+				c, _ := newClient(t, Options{BodyLimit: tt.limit}, script)
 				for range 2 { // the second time with a used decoder
 					a := get(c, pipeURL)
 					if a.Failure != hit.NoFailure || string(a.Body) != tt.want || a.BytesIn != int64(len(answer)) {

@@ -9,7 +9,8 @@ import (
 )
 
 // Check tries the way to url once, as a user of t would go it: it resolves the
-// name, connects and shakes hands, sends nothing and closes. The error says what
+// name, connects and shakes hands, all within Options.Timeout, sends nothing and
+// closes. The error says what
 // is wrong and what to do about it; Why tells its kind.
 func Check(ctx context.Context, t *Target, url string) error {
 	c, err := t.NewSender(0)
@@ -22,7 +23,10 @@ func Check(ctx context.Context, t *Target, url string) error {
 	if f := t.mayH2(c.at.o); f != nil {
 		return f
 	}
-	k, f := c.connect(ctx, c.at, time.Time{})
+	c.take()
+	var st sending
+	st.begin(time.Now(), c.limit)
+	k, f := c.connect(ctx, c.at, st.due)
 	switch {
 	case f != nil && ctx.Err() != nil:
 		return interrupted()

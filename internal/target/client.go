@@ -47,8 +47,10 @@ type slot struct {
 
 // sending is the state of one Send.
 type sending struct {
-	now   time.Time // the last look at the clock
-	due   time.Time // zero: no time-out
+	now   time.Time     // the last look at the clock
+	due   time.Time     // zero: no time-out
+	limit time.Duration // the time-out whose end due is
+	held  time.Duration // waited for a shared connection
 	begun bool
 	sent  bool // OnSent has been called
 }

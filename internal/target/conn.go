@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"syscall"
@@ -16,13 +17,14 @@ const (
 
 // conn is an open connection to an origin. One user has it at a time.
 type conn struct {
-	nc   net.Conn        // requests go here: the connection, or TLS over it
-	base net.Conn        // the connection below TLS; equal to nc without
-	raw  syscall.RawConn // of base, to look whether the server has closed it; nil when base has none
-	tls  bool
-	alpn string // what TLS negotiated: "h2", "http/1.1" or ""
-	o    *origin
-	big  *bigPool
+	nc     net.Conn        // requests go here: the connection, or TLS over it
+	base   net.Conn        // the connection below TLS; equal to nc without
+	raw    syscall.RawConn // of base, to look whether the server has closed it; nil when base has none
+	tls    bool
+	config *tls.Config // with which TLS was begun
+	alpn   string      // what TLS negotiated: "h2", "http/1.1" or ""
+	o      *origin
+	big    *bigPool
 
 	small []byte
 	buf   []byte // small, or one borrowed from big

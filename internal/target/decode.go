@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"errors"
 	"io"
 	"sync"
 
@@ -22,30 +23,44 @@ type decoder struct {
 }
 
 // decode replaces what was kept of a compressed body by as much of the text as
-// it yields, at most BodyLimit bytes. What cannot be decoded stays as it is: the
-// answer was complete and its bytes were counted, so this is no failure.
-func (t *Target) decode(ans *hit.Answer) {
+// it yields, at most BodyLimit bytes. What cannot be decoded stays as it is. It
+// is a fault only when we asked for compression and whole says that nothing of
+// the body is missing.
+func (t *Target) decode(ans *hit.Answer, whole bool) *fault {
 	coding, ok := ans.Fields.Find("Content-Encoding")
 	if !ok {
-		return
+		return nil
 	}
 	coding = trim(coding)
 	isGzip := equalFold(coding, "gzip") || equalFold(coding, "x-gzip")
 	if !isGzip && !equalFold(coding, "deflate") {
-		return
+		return nil
 	}
 	d, ok := t.decoders.pool.Get().(*decoder)
 	if !ok {
 		d = new(decoder)
 	}
 	defer t.decoders.pool.Put(d)
-	if text := d.decode(ans.Body, isGzip, t.opts.BodyLimit); len(text) > 0 {
+	text, err := d.decode(ans.Body, isGzip, t.opts.BodyLimit)
+	if len(text) > 0 {
 		ans.Body = append(ans.Body[:0], text...)
 	}
+	if err != nil && whole && t.opts.Gzip {
+		return faultf(hit.BadAnswer, "the body cannot be decoded as %s: it is damaged", codingName(isGzip))
+	}
+	return nil
 }
 
-// decode returns at most limit bytes, valid until the next call.
-func (d *decoder) decode(b []byte, isGzip bool, limit int) []byte {
+func codingName(isGzip bool) string {
+	if isGzip {
+		return "gzip"
+	}
+	return "deflate"
+}
+
+// decode returns at most limit bytes, valid until the next call, and what ended
+// the text before that unless it was its end.
+func (d *decoder) decode(b []byte, isGzip bool, limit int) ([]byte, error) {
 	if cap(d.out) < limit {
 		d.out = make([]byte, limit)
 	}
@@ -53,19 +68,35 @@ func (d *decoder) decode(b []byte, isGzip bool, limit int) []byte {
 	d.in.Reset(b)
 	if isGzip {
 		if err := d.gzip.Reset(&d.in); err != nil {
-			return nil
+			return nil, err
 		}
-		n, _ := io.ReadFull(&d.gzip, out) // the input was cut, so it may well end early
-		return out[:n]
+		n, err := fill(&d.gzip, out)
+		if n > 0 && errors.Is(err, gzip.ErrHeader) {
+			err = nil // something follows the text, which is complete
+		}
+		return out[:n], err
 	}
 	// "deflate" is the zlib format (RFC 9110 §8.4.1.2), but servers exist that
 	// send the bare stream.
 	if r, err := zlib.NewReader(&d.in); err == nil {
-		n, _ := io.ReadFull(r, out)
-		return out[:n]
+		n, err := fill(r, out)
+		return out[:n], err
 	}
 	d.in.Reset(b)
 	r := flate.NewReader(&d.in)
-	n, _ := io.ReadFull(r, out)
-	return out[:n]
+	n, err := fill(r, out)
+	return out[:n], err
+}
+
+// fill is io.ReadFull for a text that may be shorter than out.
+func fill(r io.Reader, out []byte) (n int, err error) {
+	for n < len(out) && err == nil {
+		var m int
+		m, err = r.Read(out[n:])
+		n += m
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
 }

@@ -2,8 +2,11 @@ package target
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/weir-dev/weir/internal/hit"
@@ -13,7 +16,7 @@ import (
 // It changes neither the Client nor the slot.
 func (c *Client) connect(ctx context.Context, s *slot, due time.Time) (*conn, *fault) {
 	t, o := c.t, s.o
-	dctx, within, cancel := bounded(ctx, t.opts.ConnectTimeout, due)
+	dctx, within, cancel := bounded(ctx, t.opts.ConnectTimeout, due, c.limit)
 	defer cancel()
 	base, f := c.reach(dctx, o, within)
 	if f != nil {
@@ -38,7 +41,7 @@ func (c *Client) connect(ctx context.Context, s *slot, due time.Time) (*conn, *f
 	if !o.https {
 		return k, nil
 	}
-	hctx, within, cancel := bounded(ctx, t.opts.TLSTimeout, due)
+	hctx, within, cancel := bounded(ctx, t.opts.TLSTimeout, due, c.limit)
 	defer cancel()
 	if f := k.handshake(hctx, s.tls, o.addr(), within); f != nil {
 		k.close(false)
@@ -47,14 +50,16 @@ func (c *Client) connect(ctx context.Context, s *slot, due time.Time) (*conn, *f
 	return k, nil
 }
 
-// bounded gives a phase its time-out, or what is left of the request's when that is less.
-func bounded(ctx context.Context, phase time.Duration, due time.Time) (context.Context, time.Duration, context.CancelFunc) {
+// bounded gives a phase its time-out, or what is left of the request's when
+// that is less. The time-out returned is the one that was set, whole or not, so
+// that equal reasons are equal texts.
+func bounded(ctx context.Context, phase time.Duration, due time.Time, whole time.Duration) (context.Context, time.Duration, context.CancelFunc) {
 	var end time.Time
 	if phase > 0 {
 		end = time.Now().Add(phase)
 	}
 	if !due.IsZero() && (end.IsZero() || due.Before(end)) {
-		end, phase = due, time.Until(due).Round(time.Millisecond)
+		end, phase = due, whole
 	}
 	if end.IsZero() {
 		ctx, cancel := context.WithCancel(ctx)
@@ -95,6 +100,9 @@ func (c *Client) dialHost(ctx context.Context, host, port string, within time.Du
 	if c.local.IsValid() {
 		list = sameFamily(list, c.local)
 	}
+	if v := c.t.opts.IPVersion; v != 0 {
+		list = slices.DeleteFunc(list, func(a netip.Addr) bool { return a.Is4() != (v == 4) })
+	}
 	if len(list) == 0 {
 		return nil, faultf(hit.ConnectFailed, "%s has no address that can be reached from the source address given or the IP version asked for", addr)
 	}
@@ -116,7 +124,17 @@ func (c *Client) dialHost(ctx context.Context, host, port string, within time.Du
 			break
 		}
 	}
+	if c.local.IsValid() && notLocal(last) {
+		return nil, faultf(hit.ConnectFailed, "%s is not an address of this machine: see --source-ip", c.local)
+	}
 	return nil, connectFault(last, addr, within)
+}
+
+// notLocal tells whether the system refused the source address itself; a lack
+// of ports on it shows elsewhere.
+func notLocal(err error) bool {
+	var sys *os.SyscallError
+	return errors.As(err, &sys) && sys.Syscall == "bind" && errors.Is(err, errNoPort)
 }
 
 func sameFamily(list []netip.Addr, as netip.Addr) []netip.Addr {

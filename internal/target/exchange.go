@@ -32,7 +32,7 @@ func (c *Client) exchange(ctx context.Context, h *hop, replay bool, ans *hit.Ans
 	if err != nil {
 		return err
 	}
-	if s := h.at; s.h2 != nil && s.h2.cc.Err() != nil {
+	if s := h.at; s.h2 != nil && s.h2.spent() {
 		s.h2.close()
 		s.h2 = nil
 	}
@@ -75,7 +75,7 @@ func (st *sending) begin(now time.Time, timeout time.Duration) {
 	if !st.begun {
 		st.begun = true
 		if timeout > 0 {
-			st.due = now.Add(timeout)
+			st.due, st.limit = now.Add(timeout), timeout
 		}
 	}
 }
@@ -90,6 +90,10 @@ func (c *Client) acquire(ctx context.Context, s *slot, fresh bool, ans *hit.Answ
 			return nil, f
 		}
 		if k != nil {
+			if st.over() && s.o.shared != nil {
+				s.o.shared.put(k) // not one byte went out on it, so it is as good as before
+				return nil, noneFree(st.limit, c.t.opts.MaxShared)
+			}
 			if st.now.Sub(k.lastUse) >= peekAfter {
 				st.now = time.Now() // looking at the socket took its time
 			}
@@ -111,7 +115,7 @@ func (c *Client) acquire(ctx context.Context, s *slot, fresh bool, ans *hit.Answ
 		if ctx.Err() != nil {
 			return nil, interrupted()
 		}
-		return nil, f
+		return nil, st.blame(f, c.t.opts.MaxShared)
 	}
 	ans.Opened++
 	ans.Connect += st.now.Sub(begun)
@@ -188,6 +192,8 @@ func (c *Client) attempt(ctx context.Context, k *conn, h *hop, g given, out []by
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(), false
+	case f.why == hit.AnswerTimeout && (w.err == nil || isTimeout(w.err)):
+		return st.blame(f, c.t.opts.MaxShared), false
 	case f.why != hit.ClosedEarly && (w.err == nil || isTimeout(w.err) || f.why == hit.TLSFailed):
 		return f, false
 	case none && used && w.n == 0:
@@ -263,7 +269,10 @@ func (c *Client) receive(k *conn, method string, ans *hit.Answer) (persist bool,
 	ans.BytesIn += k.in - int64(k.w-k.r)
 	ans.Body = s.kept
 	if len(s.kept) > 0 {
-		c.t.decode(ans)
+		damaged := c.t.decode(ans, f == nil && s.whole())
+		if f == nil {
+			f = damaged
+		}
 	}
 	if f != nil {
 		return false, f

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,6 +25,7 @@ type fault struct {
 	why     hit.Failure
 	text    string
 	refused bool // the server says that it did nothing about the request
+	gone    bool // its HTTP/2 connection takes no more requests
 }
 
 func (f *fault) Error() string { return f.text }
@@ -101,8 +103,8 @@ func dnsFault(err *net.DNSError) *fault {
 	return faultf(hit.DNSFailed, "resolving %q: %s", err.Name, err.Err)
 }
 
-// tlsFault explains a failed handshake with the server called name at addr.
-func tlsFault(err error, name, addr string, within time.Duration) *fault {
+// tlsFault explains a failed handshake, begun with c, with the server at addr.
+func tlsFault(err error, c *tls.Config, addr string, within time.Duration) *fault {
 	var (
 		host      x509.HostnameError
 		authority x509.UnknownAuthorityError
@@ -125,7 +127,9 @@ func tlsFault(err error, name, addr string, within time.Duration) *fault {
 	case errors.As(err, &record):
 		return faultf(hit.TLSFailed, "%s does not speak TLS: try http:// or another port", addr)
 	case alertText(err) != "":
-		return alertFault(alertText(err), name, addr)
+		return alertFault(alertText(err), c, addr)
+	case strings.Contains(err.Error(), "unsupported protocol version"), strings.Contains(err.Error(), "protocol version not supported"):
+		return faultf(hit.TLSFailed, "%s speaks none of the TLS versions allowed here: see --tls-min", addr)
 	case isReset(err):
 		return faultf(hit.TLSFailed, "%s closed the connection during the TLS handshake", addr)
 	}
@@ -142,20 +146,24 @@ func alertText(err error) string {
 	return ""
 }
 
-// alertFault explains an alert with which the server ended the connection.
-func alertFault(alert, name, addr string) *fault {
+// alertFault explains an alert with which the server ended a connection that
+// was begun with c.
+func alertFault(alert string, c *tls.Config, addr string) *fault {
 	var hint string
+	aboutCert := strings.Contains(alert, "certificate") || strings.Contains(alert, "access denied")
 	switch {
-	case strings.Contains(alert, "certificate required"):
+	case aboutCert && (len(c.Certificates) > 0 || c.GetClientCertificate != nil):
+		hint = "the server does not accept the certificate given with --cert"
+	case aboutCert:
 		hint = "it wants a client certificate: pass --cert and --key"
-	case strings.Contains(alert, "certificate"), strings.Contains(alert, "access denied"):
-		hint = "it did not accept the client certificate: check --cert and --key"
 	case strings.Contains(alert, "protocol version"):
-		hint = "it speaks none of the TLS versions allowed here: set --tls-min or --tls-max"
+		hint = "it speaks none of the TLS versions allowed here: see --tls-min"
 	case strings.Contains(alert, "unrecognized name"):
-		hint = "it does not know the name " + name + ": pass --sni"
+		hint = "it does not know the name " + c.ServerName + ": pass --sni"
+	case strings.Contains(alert, "application protocol") && slices.Contains(c.NextProtos, "h2"):
+		hint = "it speaks HTTP/1.1: use --http 1.1"
 	case strings.Contains(alert, "application protocol"):
-		hint = "it does not speak the HTTP version asked for"
+		hint = "it does not speak HTTP/1.1: use --http 2"
 	default:
 		hint = "no common version or cipher, or it wants a client certificate (--cert and --key) or another name (--sni)"
 	}
@@ -182,9 +190,10 @@ func certNames(c *x509.Certificate) string {
 	return strings.Join(names, ", ")
 }
 
-// escape shows the beginning of bytes nobody should print as they are.
+// escape shows the beginning of bytes nobody should print as they are. It is
+// short so that equal reasons are mostly equal texts, whatever the server sends.
 func escape(b []byte) string {
-	const most = 40
+	const most = 12
 	if len(b) > most {
 		return strconv.QuoteToASCII(string(b[:most])) + "…"
 	}

@@ -3,6 +3,7 @@ package target
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"maps"
@@ -20,7 +21,10 @@ import (
 
 // h2link is one HTTP/2 connection.
 type h2link struct {
-	cc *http.ClientConn
+	cc    *http.ClientConn
+	tls   *tls.Config // nil without TLS
+	addr  string
+	begun *beginning // nil with TLS
 
 	// The owner's, or the pool's under its lock.
 	used    bool // has answered a request
@@ -32,12 +36,46 @@ type h2link struct {
 
 func (l *h2link) close() { _ = l.cc.Close() }
 
+// How often a request is sent again that the server says it did not do.
+const (
+	maxRefused = 3 // the stream was refused
+	// The connection was closed under it: then all of its users want the next
+	// one, and may be more than that one serves before it is closed in turn.
+	maxGone = 10
+)
+
+// spent tells whether the connection takes no more requests: it is closed, or
+// the server has said that it is about to be. Subtle: requests may end between
+// two looks, so the first look is taken again.
+func (l *h2link) spent() bool {
+	return l.cc.Err() != nil || l.cc.Available() == 0 && l.cc.InFlight() == 0 && l.cc.Available() == 0
+}
+
 // h2dial tells net/http's dialing, through its context, for whom it dials.
 type h2dial struct {
 	c     *Client
 	s     *slot
 	ready *conn // already connected, when ALPN has just chosen HTTP/2
 	due   time.Time
+	begun *beginning
+}
+
+// beginning is a connection of which the first bytes that come are known: a
+// server that answers in HTTP/1.1 mostly closes at once, and then net/http may
+// tell the close only.
+type beginning struct {
+	net.Conn
+	n     int // read by one goroutine only
+	http1 atomic.Bool
+}
+
+func (b *beginning) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	if b.n == 0 && n > 0 {
+		b.http1.Store(n >= 5 && string(p[:5]) == protocol[:5])
+	}
+	b.n += n
+	return n, err
 }
 
 type h2dialKey struct{}
@@ -83,6 +121,10 @@ func dialForH2(ctx context.Context, _, addr string) (net.Conn, error) {
 	if k.unwatch != nil {
 		k.unwatch()
 	}
+	if !d.s.o.https {
+		d.begun = &beginning{Conn: k.nc}
+		return d.begun, nil
+	}
 	return k.nc, nil
 }
 
@@ -111,15 +153,17 @@ func (t *Target) mayH2(o *origin) *fault {
 }
 
 // exchangeH2 is exchange over HTTP/2. ready, when not nil, is a new connection
-// on which ALPN chose it. A request is sent again on a fresh connection under
-// the same rules: always when its header block was never written or the server
-// says that it refused the stream (RFC 9113 §8.7), else when the connection had
-// answered before and replay allows it.
+// on which ALPN chose it. A request is sent again under the same rules: once,
+// on a fresh connection, when its header block was never written, or when the
+// connection had answered before and replay allows it. What the server says it
+// did not do (RFC 9113 §6.8 and §8.7) is sent again whatever the method, a
+// bounded number of times.
 func (c *Client) exchangeH2(ctx context.Context, h *hop, ready *conn, replay bool, ans *hit.Answer, st *sending) *fault {
 	st.begin(time.Now(), c.limit)
 	if f := c.t.mayH2(h.at.o); f != nil {
 		return f
 	}
+	refusals := 0
 	for fresh := false; ; fresh = true {
 		link, wasUsed, f := c.takeH2(ctx, h.at, ready, fresh, ans, st)
 		ready = nil
@@ -127,7 +171,7 @@ func (c *Client) exchangeH2(ctx context.Context, h *hop, ready *conn, replay boo
 			if ctx.Err() != nil {
 				return interrupted()
 			}
-			return f
+			return st.blame(f, c.t.opts.MaxShared)
 		}
 		st.now = time.Now()
 		c.markSent(ans, st)
@@ -138,9 +182,17 @@ func (c *Client) exchangeH2(ctx context.Context, h *hop, ready *conn, replay boo
 			return nil
 		case ctx.Err() != nil:
 			return interrupted()
-		case fresh || ans.Status != 0 || f.why != hit.ClosedEarly:
+		case f.why == hit.AnswerTimeout && !wrote:
+			return st.blame(faultf(hit.ConnectTimeout, "no stream was free on the HTTP/2 connection within %v", c.limit), c.t.opts.MaxShared)
+		case f.why == hit.AnswerTimeout:
+			return st.blame(f, c.t.opts.MaxShared)
+		case ans.Status != 0 || f.why != hit.ClosedEarly:
 			return f
-		case wrote && !f.refused && !(wasUsed && replay):
+		case f.refused:
+			if refusals++; refusals > maxGone || !f.gone && refusals > maxRefused {
+				return f
+			}
+		case fresh || wrote && !(wasUsed && replay):
 			return f
 		}
 		ans.Retried = true
@@ -158,7 +210,7 @@ func (c *Client) takeH2(ctx context.Context, s *slot, ready *conn, fresh bool, a
 		}
 		return s.o.sharedH2.take(ctx, st, ready != nil, open)
 	case PerUser:
-		if s.h2 != nil && (fresh || s.h2.cc.Err() != nil) {
+		if s.h2 != nil && (fresh || s.h2.spent()) {
 			s.h2.close()
 			s.h2 = nil
 		}
@@ -174,10 +226,10 @@ func (c *Client) takeH2(ctx context.Context, s *slot, ready *conn, fresh bool, a
 }
 
 func (c *Client) releaseH2(s *slot, link *h2link, f *fault) {
-	broken := f != nil && link.cc.Err() != nil
+	broken := f != nil && (f.gone || link.cc.Err() != nil)
 	switch c.t.opts.Connections {
 	case Shared:
-		s.o.sharedH2.put(link, f == nil, f != nil && f.why == hit.ClosedEarly && !f.refused)
+		s.o.sharedH2.put(link, f == nil, f != nil && (f.gone || f.why == hit.ClosedEarly && !f.refused))
 	case PerUser:
 		link.used = link.used || f == nil
 		if broken {
@@ -204,7 +256,7 @@ func (c *Client) openH2(ctx context.Context, s *slot, ready *conn, ans *hit.Answ
 		ans.Opened++
 		ans.Connect += time.Since(begun)
 	}
-	return &h2link{cc: cc}, nil
+	return &h2link{cc: cc, tls: s.tls, addr: s.o.addr(), begun: d.begun}, nil
 }
 
 // roundTrip sends one request and reads its answer. wrote tells whether
@@ -237,7 +289,7 @@ func (c *Client) roundTrip(ctx context.Context, link *h2link, h *hop, ans *hit.A
 		ans.BytesOut += sizeH2(req)
 	}
 	if err != nil {
-		return at > 0, c.h2Fault(err)
+		return at > 0, c.h2Fault(link, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	ans.FirstByte = time.Now()
@@ -249,15 +301,19 @@ func (c *Client) roundTrip(ctx context.Context, link *h2link, h *hop, ans *hit.A
 		}
 	}
 	ans.BytesIn += int64(len(ans.Fields))
-	f = c.bodyH2(resp.Body, ans)
+	whole, f := c.bodyH2(link, resp.Body, ans)
 	ans.Done = time.Now()
 	if len(ans.Body) > 0 {
-		c.t.decode(ans)
+		damaged := c.t.decode(ans, f == nil && whole)
+		if f == nil {
+			f = damaged
+		}
 	}
 	return true, f
 }
 
-func (c *Client) bodyH2(body io.Reader, ans *hit.Answer) *fault {
+// bodyH2 reads a body. whole tells whether all of it was kept.
+func (c *Client) bodyH2(link *h2link, body io.Reader, ans *hit.Answer) (whole bool, f *fault) {
 	o := &c.t.opts
 	s := sink{kept: ans.Body[:0], left: o.MaxBody, most: o.MaxBody}
 	if o.KeepBody(ans.Status) {
@@ -271,13 +327,13 @@ func (c *Client) bodyH2(body io.Reader, ans *hit.Answer) *fault {
 		ans.Body = s.kept
 		ans.BytesIn += int64(n)
 		if f := s.spend(n); f != nil {
-			return f
+			return false, f
 		}
 		switch {
 		case err == io.EOF:
-			return nil
+			return s.whole(), nil
 		case err != nil:
-			return c.h2Fault(err)
+			return false, c.h2Fault(link, err)
 		}
 	}
 }
@@ -355,7 +411,7 @@ func sizeH2(r *http.Request) int64 {
 
 // h2Fault explains an error of net/http. Its error types for HTTP/2 are not
 // exported, so some are known by their text, without the stream's number.
-func (c *Client) h2Fault(err error) *fault {
+func (c *Client) h2Fault(link *h2link, err error) *fault {
 	var done *fault
 	text := bare(err)
 	switch {
@@ -363,10 +419,20 @@ func (c *Client) h2Fault(err error) *fault {
 		return done
 	case isTimeout(err):
 		return faultf(hit.AnswerTimeout, "no complete answer within %v", c.limit)
+	case link.tls != nil && alertText(err) != "":
+		return alertFault(alertText(err), link.tls, link.addr) // TLS 1.3 refuses a client after the handshake
+	case link.begun != nil && link.begun.http1.Load():
+		return faultf(hit.BadAnswer, "the answer is not HTTP/2; it speaks HTTP/1.1: use --http 1.1")
+	case strings.Contains(text, "graceful shutdown GOAWAY"):
+		return &fault{why: hit.ClosedEarly, text: "the server is closing the connection (GOAWAY)", refused: true, gone: true}
+	case strings.Contains(text, "client conn not usable"): // GOAWAY came first
+		return &fault{why: hit.ClosedEarly, text: "the server is closing the HTTP/2 connection", refused: true, gone: true}
 	case strings.Contains(text, "GOAWAY"):
-		return &fault{why: hit.ClosedEarly, text: "the server is closing the connection (GOAWAY)"}
+		return &fault{why: hit.ClosedEarly, text: "the server is closing the connection (GOAWAY" + goAwayCode(text) + ")", gone: true}
 	case strings.Contains(text, "REFUSED_STREAM"):
 		return &fault{why: hit.ClosedEarly, text: "the server refused the stream (REFUSED_STREAM)", refused: true}
+	case errors.Is(err, io.ErrUnexpectedEOF) && link.cc.Err() == nil:
+		return &fault{why: hit.BadAnswer, text: "the body is shorter than its Content-Length says"}
 	case isReset(err), strings.Contains(text, "http2: client conn"), strings.Contains(text, "http2: connection"), strings.Contains(text, "connection lost"):
 		return &fault{why: hit.ClosedEarly, text: "the server closed the HTTP/2 connection"}
 	case strings.Contains(text, "header list"), strings.Contains(text, "headers exceeded"):
@@ -378,4 +444,18 @@ func (c *Client) h2Fault(err error) *fault {
 		}
 	}
 	return &fault{why: hit.BadAnswer, text: "HTTP/2: " + text}
+}
+
+// goAwayCode is ", " and the error code in net/http's text about a GOAWAY, ""
+// when it is none or NO_ERROR.
+func goAwayCode(text string) string {
+	_, code, _ := strings.Cut(text, "ErrCode")
+	code = strings.TrimLeft(code, ":=")
+	if end := strings.IndexFunc(code, func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') }); end >= 0 {
+		code = code[:end]
+	}
+	if code == "" || code == "NO" || code == "NO_ERROR" {
+		return ""
+	}
+	return ", " + code
 }

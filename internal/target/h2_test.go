@@ -68,6 +68,7 @@ func TestHTTP2(t *testing.T) {
 	ca.sign("server", false, time.Now().Add(time.Hour), []string{"127.0.0.1"})
 	both, _ := h2Server(t, ca, &http.Server{Handler: http.HandlerFunc(echo)}, "h2", "http/1.1")
 	only1, _ := h2Server(t, ca, &http.Server{Handler: http.HandlerFunc(echo), TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}}, "http/1.1")
+	mute, _ := h2Server(t, ca, &http.Server{Handler: http.HandlerFunc(echo), TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}})
 	clear, _ := h2Server(t, nil, &http.Server{Handler: http.HandlerFunc(echo)})
 	keep := func(int) bool { return true }
 	const h2, h1 = "HTTP/2.0", "HTTP/1.1"
@@ -83,9 +84,10 @@ func TestHTTP2(t *testing.T) {
 		{"chosen", both, Auto, h2, 0, ""},
 		{"not asked for", both, HTTP1, h1, 0, ""},
 		{"not chosen", only1, Auto, h1, 0, ""},
-		{"not to be had", only1, HTTP2, "", hit.TLSFailed, "HTTP version"},
+		{"not to be had", only1, HTTP2, "", hit.TLSFailed, "it speaks HTTP/1.1: use --http 1.1"},
 		{"without TLS", clear, H2C, h2, 0, ""},
 		{"over TLS although h2c", both, H2C, h2, 0, ""},
+		{"not to be had, without ALPN", mute, HTTP2, "", hit.TLSFailed, "it speaks HTTP/1.1: use --http 1.1"},
 		{"http although 2", clear, HTTP2, "", hit.OtherFailure, "use h2c"},
 	}
 	for _, tt := range tests {
@@ -159,6 +161,18 @@ func TestHTTP2Failures(t *testing.T) {
 			}
 		})
 	}
+	t.Run("an HTTP/1 server", func(t *testing.T) {
+		for _, answer := range []string{okAnswer, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n400 Bad Request"} {
+			c, _ := newClient(t, Options{HTTP: H2C}, func(s *server) {
+				_, _ = s.r.Discard(24) // the preface
+				go s.say(answer)
+				_, _ = io.Copy(io.Discard, s.r)
+			})
+			if a := get(c, pipeURL); a.Failure != hit.BadAnswer || !strings.Contains(a.Err, "it speaks HTTP/1.1: use --http 1.1") {
+				t.Errorf("%v %q", a.Failure, a.Err)
+			}
+		}
+	})
 	t.Run("interrupted", func(t *testing.T) {
 		c := userOf(t, Options{HTTP: H2C, Proxy: "none"})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -211,7 +225,9 @@ func TestHTTP2Shared(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := opened.Load(); n < 1 || n > tt.want || counted.Load() != n {
+		// net/http's two counters of streams cannot be read together, so once in a
+		// while a connection looks full, or spent, for a moment, and one more is opened.
+		if n := opened.Load(); n < 1 || n > tt.want+1 || counted.Load() != n {
 			t.Errorf("%+v: %d connections, %d counted, want at most %d", tt, n, counted.Load(), tt.want)
 		}
 		_ = tgt.Close()

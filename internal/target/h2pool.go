@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/weir-dev/weir/internal/hit"
 )
 
 // h2pool is the HTTP/2 connections to one origin that users share. A connection
@@ -50,14 +52,19 @@ func (p *h2pool) take(ctx context.Context, st *sending, insist bool, open func()
 			link, f := p.add(open, insist)
 			return link, false, f
 		}
-		changed := p.changed
+		changed, dialing := p.changed, p.opening && len(p.links) == 0
 		p.mu.Unlock()
+		begun := time.Now()
 		select {
 		case <-changed:
+			st.held += time.Since(begun)
 		case <-ctx.Done():
 			return nil, false, interrupted()
 		case <-late:
-			return nil, false, noneFree(p.most)
+			if dialing {
+				return nil, false, faultf(hit.ConnectTimeout, "no shared connection was open within %v: another user was still connecting", st.limit)
+			}
+			return nil, false, noneFree(st.limit, p.most)
 		}
 	}
 }
@@ -72,7 +79,7 @@ func (p *h2pool) reserve() *h2link {
 	var found *h2link
 	for _, l := range p.links {
 		free, busy := l.cc.Available(), l.cc.InFlight()
-		if l.dead || l.cc.Err() != nil || free == 0 && busy == 0 {
+		if l.dead || l.spent() {
 			l.dead = true
 			if l.streams == 0 {
 				l.close()

@@ -61,7 +61,7 @@ func (n *names) addrs(ctx context.Context, host, port string) ([]netip.Addr, *na
 		return n.ordered(n.entry("="+host+":"+port, list))
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{ip}, nil, nil
+		return []netip.Addr{ip.Unmap()}, nil, nil
 	}
 	if n.cache == DNSPerConnection {
 		list, err := n.resolver.LookupNetIP(ctx, n.network, host)

@@ -64,6 +64,10 @@ func (p *pool) enter(ctx context.Context, st *sending) *fault {
 		return nil
 	default:
 	}
+	if st.over() {
+		return noneFree(st.limit, cap(p.turns))
+	}
+	begun := time.Now()
 	var late <-chan time.Time
 	if !st.due.IsZero() {
 		timer := time.NewTimer(st.due.Sub(st.now))
@@ -73,16 +77,40 @@ func (p *pool) enter(ctx context.Context, st *sending) *fault {
 	select {
 	case p.turns <- struct{}{}:
 		st.now = time.Now()
+		st.held += st.now.Sub(begun)
 		return nil
 	case <-ctx.Done():
 		return interrupted()
 	case <-late:
-		return noneFree(cap(p.turns))
+		return noneFree(st.limit, cap(p.turns))
 	}
 }
 
-func noneFree(most int) *fault {
-	return faultf(hit.ConnectTimeout, "all %d shared connections were in use until the time-out: allow more of them", most)
+// noneFree says that the time-out went by in waiting for others.
+func noneFree(limit time.Duration, most int) *fault {
+	if most == 0 {
+		return faultf(hit.ConnectTimeout, "no shared connection was free within %v", limit)
+	}
+	return faultf(hit.ConnectTimeout, "no shared connection was free within %v (--max-shared %d)", limit, most)
+}
+
+// over tells whether the time-out has passed, at the last look at the clock.
+func (st *sending) over() bool { return !st.due.IsZero() && !st.now.Before(st.due) }
+
+// blame corrects a fault for which the time was short only because most of it
+// had gone by in waiting for a shared connection.
+func (st *sending) blame(f *fault, most int) *fault {
+	switch {
+	case f.why == hit.ConnectRefused, f.why == hit.ConnectFailed:
+		return f
+	case st.limit <= 0 || st.held <= st.limit/2 || !st.over() && time.Now().Before(st.due):
+		return f
+	case f.why == hit.AnswerTimeout && most > 0:
+		return faultf(f.why, "no complete answer within %v, of which most was spent waiting for a free shared connection (--max-shared %d)", st.limit, most)
+	case f.why == hit.AnswerTimeout:
+		return faultf(f.why, "no complete answer within %v, of which most was spent waiting for a shared connection", st.limit)
+	}
+	return noneFree(st.limit, most)
 }
 
 // leave gives a turn back without a connection.

@@ -37,7 +37,7 @@ func (c *Client) redirect(h *hop, ans *hit.Answer) (again bool, f *fault) {
 	}
 	next, err := base.Parse(string(location))
 	if err != nil || len(location) == 0 {
-		return false, faultf(hit.BadAnswer, "Location is not a URL: %s", escape(location))
+		return false, faultf(hit.BadAnswer, "Location is not a URL: %+q", cut(string(location), 40))
 	}
 	if scheme := strings.ToLower(next.Scheme); scheme != "http" && scheme != "https" {
 		return false, nil // com.example.app://callback?code=… is for another program
@@ -48,7 +48,7 @@ func (c *Client) redirect(h *hop, ans *hit.Answer) (again bool, f *fault) {
 	next.User, next.Fragment, next.RawFragment = nil, "", ""
 	at, target, f := c.resolve(next.String())
 	if f != nil {
-		return false, faultf(hit.BadAnswer, "Location is not a URL: %s", escape(location))
+		return false, faultf(hit.BadAnswer, "Location is not a URL: %+q", cut(string(location), 40))
 	}
 	h.target = target
 	if !at.o.same(h.at.o) { // else the slot stays, with its connection and credentials

@@ -414,7 +414,7 @@ func TestSharedPoolFull(t *testing.T) {
 		if f != nil || k == nil {
 			t.Fatalf("no idle connection: %v", f)
 		}
-		if got := get(two, pipeURL); got.Failure != hit.ConnectTimeout || !strings.Contains(got.Err, "in use") || !got.Sent.IsZero() {
+		if got := get(two, pipeURL); got.Failure != hit.ConnectTimeout || !strings.Contains(got.Err, "no shared connection was free") || !got.Sent.IsZero() {
 			t.Errorf("full pool: %v %q, Sent %v", got.Failure, got.Err, got.Sent)
 		}
 		one.slots[0].o.shared.put(k)

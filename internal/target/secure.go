@@ -97,12 +97,12 @@ func (t *Target) userTLS(o *origin) *tls.Config {
 func (k *conn) handshake(ctx context.Context, c *tls.Config, addr string, within time.Duration) *fault {
 	secure := tls.Client(k.nc, c)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return tlsFault(err, c.ServerName, addr, within)
+		return tlsFault(err, c, addr, within)
 	}
-	k.nc, k.tls = secure, true
+	k.nc, k.tls, k.config = secure, true, c
 	k.alpn = secure.ConnectionState().NegotiatedProtocol
 	if k.alpn == "" && !slices.Contains(c.NextProtos, "http/1.1") {
-		return faultf(hit.TLSFailed, "%s does not speak HTTP/2 (it chose no protocol by ALPN): use HTTP/1.1", addr)
+		return faultf(hit.TLSFailed, "%s chose no HTTP version by ALPN, so it speaks HTTP/1.1: use --http 1.1", addr)
 	}
 	return nil
 }

@@ -143,6 +143,7 @@ func TestTLS(t *testing.T) {
 	named := listenTLS(t, handler(), &tls.Config{Certificates: []tls.Certificate{ca.pair("named")}})
 	old := listenTLS(t, handler(), &tls.Config{Certificates: []tls.Certificate{ca.pair("old")}})
 	modern := listenTLS(t, handler(), &tls.Config{Certificates: []tls.Certificate{ca.pair("server")}, MinVersion: tls.VersionTLS13})
+	ancient := listenTLS(t, handler(), &tls.Config{Certificates: []tls.Certificate{ca.pair("server")}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
 	mutual := listenTLS(t, handler(), &tls.Config{Certificates: []tls.Certificate{ca.pair("server")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool})
 	mutual12 := listenTLS(t, handler(), &tls.Config{Certificates: []tls.Certificate{ca.pair("server")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool, MaxVersion: tls.VersionTLS12})
 	plain := strings.Replace(listen(t, &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), ErrorLog: log.New(io.Discard, "", 0)}), "http:", "https:", 1)
@@ -164,11 +165,13 @@ func TestTLS(t *testing.T) {
 		{"wrong name", good, TLS{CAFile: ca.file, ServerName: "other.test"}, hit.TLSFailed, "is for api.test, 127.0.0.1, not other.test: pass --sni", ""},
 		{"wrong address", named, TLS{CAFile: ca.file}, hit.TLSFailed, "is for a.test, b.test, c.test and 1 more, not 127.0.0.1", ""},
 		{"expired", old, TLS{CAFile: ca.file}, hit.TLSFailed, "not valid today", ""},
-		{"too old for the server", modern, TLS{CAFile: ca.file, Max: "1.2"}, hit.TLSFailed, "--tls-max", ""},
+		{"too old for the server", modern, TLS{CAFile: ca.file, Max: "1.2"}, hit.TLSFailed, "it speaks none of the TLS versions allowed here: see --tls-min", ""},
 		{"client certificate", mutual, TLS{CAFile: ca.file, CertFile: file(ca, "client.pem"), KeyFile: file(ca, "client.key")}, 0, "", "X-Peer=client"},
 		{"no client certificate, TLS 1.2", mutual12, TLS{CAFile: ca.file}, hit.TLSFailed, "client certificate", ""},
 		{"no client certificate, TLS 1.3", mutual, TLS{CAFile: ca.file}, hit.TLSFailed, "wants a client certificate: pass --cert", ""},
-		{"stranger's client certificate", mutual, TLS{CAFile: ca.file, CertFile: file(stranger, "client.pem"), KeyFile: file(stranger, "client.key")}, hit.TLSFailed, "client certificate", ""},
+		{"stranger's client certificate", mutual, TLS{CAFile: ca.file, CertFile: file(stranger, "client.pem"), KeyFile: file(stranger, "client.key")}, hit.TLSFailed, "the server does not accept the certificate given with --cert", ""},
+		{"stranger's client certificate, TLS 1.2", mutual12, TLS{CAFile: ca.file, CertFile: file(stranger, "client.pem"), KeyFile: file(stranger, "client.key")}, hit.TLSFailed, "the server does not accept the certificate given with --cert", ""},
+		{"too new for the server", ancient, TLS{CAFile: ca.file}, hit.TLSFailed, "it speaks none of the TLS versions allowed here: see --tls-min", ""},
 		{"not TLS", plain, TLS{}, hit.TLSFailed, "does not speak TLS: try http://", ""},
 	}
 	for _, tt := range tests {
