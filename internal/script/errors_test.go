@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -240,7 +241,7 @@ def start(user): user.token = user.get("/login").json()["token"]
 def flow(user): user.get("/x")
 U = HttpUser(tasks = [flow], wait_time = constant(1), on_start = start)
 `
-	n := 0
+	var n atomic.Int32
 	o := run(t, mustLoad(t, Options{}, src), play{users: 1, runTime: 10 * time.Second, handler: func(http.ResponseWriter, *http.Request) {}})
 	if o.err == nil || !strings.Contains(o.err.Error(), "no user could start: sms.star:3:54 in start: the answer is not JSON") {
 		t.Errorf("Run: %v, want that no user could start", o.err)
@@ -248,12 +249,12 @@ U = HttpUser(tasks = [flow], wait_time = constant(1), on_start = start)
 	sc := mustLoad(t, Options{}, strings.Replace(src, "def start(user):", "def start(user):\n    if user.id == 0 and user.get(\"/first\").json()[\"n\"] < 2: fail(\"not yet\")\n   ", 1))
 	o = run(t, sc, play{users: 2, runTime: 10 * time.Second, handler: func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/first" {
-			n++
+			n.Add(1)
 		}
-		fmt.Fprintf(w, `{"token": "t", "n": %d}`, n)
+		fmt.Fprintf(w, `{"token": "t", "n": %d}`, n.Load())
 	}})
-	if o.err != nil || o.PeakUsers != 2 || n != 2 || o.totals.Outcome(hit.Admitted).Count < 15 {
-		t.Errorf("a user that could not start tries again: %v, %d tries, %d admitted", o.err, n, o.totals.Outcome(hit.Admitted).Count)
+	if o.err != nil || o.PeakUsers != 2 || n.Load() != 2 || o.totals.Outcome(hit.Admitted).Count < 15 {
+		t.Errorf("a user that could not start tries again: %v, %d tries, %d admitted", o.err, n.Load(), o.totals.Outcome(hit.Admitted).Count)
 	}
 }
 
