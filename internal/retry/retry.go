@@ -68,7 +68,7 @@ func (r Rule) Wait(done int, told time.Duration, chance float64) (wait time.Dura
 		factor = 2
 	}
 	w := float64(r.Base) * math.Pow(factor, float64(max(0, done-1)))
-	limit := float64(math.MaxInt64 / 4)
+	limit := float64(1 << 61)
 	if r.Max > 0 {
 		limit = float64(r.Max)
 	}
