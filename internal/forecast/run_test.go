@@ -247,5 +247,6 @@ func BenchmarkDay(b *testing.B) {
 			b.Fatal(err)
 		}
 		calls += r.Flows[0].Sent
-	}	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(calls), "ns/call")
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(calls), "ns/call")
 }
