@@ -13,8 +13,8 @@ type Answer struct {
 	Status  int            // 400 to 599
 	Dialect header.Dialect // how the limits are told in header fields; "" for not at all
 	Headers []hit.Field    // further fields, in order
-	// Body is sent as it is, with {retry-after} replaced by the seconds to wait,
-	// rounded up.
+	// Body is sent with {retry-after} replaced by the seconds to wait, rounded up,
+	// {limit} by the limit that holds for the key, {name} by the policy's name.
 	Body string
 }
 

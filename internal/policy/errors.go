@@ -14,7 +14,7 @@ type Error struct {
 	Path   string // where in the document, such as policies[2].answer.status; "" for the whole
 	Reason string // what is wrong and what to do
 
-	source string // the line of the file
+	Source string // the line of the file, without its end
 }
 
 // Error returns file, line, column and reason in one line, and below it the
@@ -32,7 +32,7 @@ func (e *Error) Error() string {
 	b.WriteString(e.Reason)
 	if e.Line > 0 {
 		head := fmt.Sprintf("\n%5d | ", e.Line)
-		text, mark := excerpt(e.source, e.Column)
+		text, mark := excerpt(e.Source, e.Column)
 		b.WriteString(head + text + "\n" + strings.Repeat(" ", len(head)-3) + "| " + mark)
 	}
 	return b.String()
@@ -111,40 +111,4 @@ func show(s string) string {
 		s = string([]rune(s)[:40]) + "…"
 	}
 	return fmt.Sprintf("%q", s)
-}
-
-// nearest returns the one of names that word was probably meant to be, or "".
-func nearest(word string, names []string) string {
-	best, least := "", 2+len(word)/3
-	for _, name := range names {
-		if d := distance(word, name); d < least {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance is the number of single-character changes between two words
-// (Levenshtein), counted up to the length of the longer.
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 
-	"github.com/weir-dev/weir/internal/header"
+	"github.com/weir-dev/weir/internal/expr"
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/limit"
 )
@@ -20,36 +20,47 @@ import (
 // written. The names are those of limit.FieldError where the two share a field.
 func policyFields() []string {
 	return []string{
-		"name", "match", "key", "algorithm", "limit", "window", "period", "location", "start", "burst", "undelayed", "max-delay",
-		"align", "phase", "count-denied", "warn-at", "cost", "answer",
+		"name", "id", "api", "operation", "product", "match", "when", "key", "algorithm", "limit", "window", "period", "location", "start", "burst",
+		"undelayed", "max-delay", "align", "phase", "count-denied", "warn-at", "cost", "count-if", "counter", "overrides", "shadow",
+		"on-store-error", "lease", "descriptor", "tell", "answer",
 	}
 }
 
 // answerFields are those of an answer that is spelt out.
 func answerFields() []string { return []string{"status", "fields", "headers", "body"} }
 
-// policy reads one entry of the list. nameAt is where its name stands.
-func (r *reader) policy(n ast.Node, path string) (p Policy, nameAt *token.Token) {
+// policy reads one entry of the list. places are where its fields stand; that
+// of "name" is where the policy begins when it has none.
+func (r *reader) policy(n ast.Node, path string) (p Policy, places map[string]*token.Token) {
 	at := n.GetToken() // of the dash's item itself: a merged or aliased policy is reported where it is used
-	p.Cost = 1
+	places = map[string]*token.Token{"name": at}
 	entries, ok := r.mapping(r.resolve(n, path), path, "a mapping such as {limit: 10, window: 1s}")
 	if !ok {
-		return p, at
-	}
-	places := map[string]entry{}
-	bad := map[string]bool{}
-	for _, e := range entries {
-		places[e.key] = e
-		before := len(r.errs)
-		if e.value != nil && !r.policyField(&p, e) {
-			r.unknown(e, policyFields())
-		}
-		bad[e.key] = e.value == nil || len(r.errs) > before
+		return p, places
 	}
 	if len(entries) > 0 {
 		at = entries[0].at
+		places["name"] = at
 	}
-	if _, given := places["limit"]; !given {
+	bad := map[string]bool{}
+	for _, e := range entries {
+		places[e.key] = e.at
+		before := len(r.errs)
+		if e.value != nil {
+			places[e.key] = e.value.GetToken()
+			if !r.policyField(&p, e) {
+				r.unknown(e, policyFields())
+			}
+		}
+		bad[e.key] = e.value == nil || len(r.errs) > before
+	}
+	place := func(field string) *token.Token {
+		if t := places[field]; t != nil {
+			return t
+		}
+		return at
+	}
+	if places["limit"] == nil {
 		r.fault(at, path+".limit", "missing; write for example limit: 10 and window: 1s")
 		bad["limit"] = true
 	}
@@ -57,18 +68,14 @@ func (r *reader) policy(n ast.Node, path string) (p Policy, nameAt *token.Token)
 		if bad[err.Field] || bad["algorithm"] || bad["period"] && err.Field == "window" {
 			continue // the real reason has been told
 		}
-		place, given := places[err.Field]
-		if !given {
-			place = entry{at: at}
-		} else if place.value != nil {
-			place.at = place.value.GetToken()
+		r.fault(place(err.Field), path+"."+err.Field, "%s", err.Reason)
+	}
+	for _, c := range p.conflicts() {
+		if !bad[c.field] && !bad["algorithm"] && !bad["limit"] && !bad["window"] && !bad["key"] {
+			r.fault(place(c.field), path+"."+c.field, "%s", c.reason)
 		}
-		r.fault(place.at, path+"."+err.Field, "%s", err.Reason)
 	}
-	if e, given := places["name"]; given && e.value != nil {
-		return p, e.value.GetToken()
-	}
-	return p, at
+	return p, places
 }
 
 // faults takes apart what limit.Policy.Validate joined.
@@ -100,7 +107,12 @@ func (r *reader) policyField(p *Policy, e entry) bool {
 		if _, null := e.value.(*ast.NullNode); null {
 			return true
 		}
-		key, err := ParseKey(r.text(e))
+		before := len(r.errs)
+		text := r.text(e)
+		if len(r.errs) > before {
+			return true
+		}
+		key, err := parseKey(&r.compiler, text)
 		r.inside(e, err)
 		p.Key = key
 	case "algorithm":
@@ -121,10 +133,7 @@ func (r *reader) policyField(p *Policy, e entry) bool {
 	case "undelayed":
 		p.Undelayed = r.integer(e)
 	case "cost":
-		p.Cost = r.integer(e)
-		if p.Cost < 1 {
-			r.fault(e.value.GetToken(), e.path, "must be at least 1")
-		}
+		p.Cost = r.cost(e)
 	case "window":
 		p.Window = r.duration(e)
 	case "phase":
@@ -147,9 +156,34 @@ func (r *reader) policyField(p *Policy, e entry) bool {
 	case "answer":
 		p.Answer = r.answer(e)
 	default:
-		return false
+		return r.serviceField(p, e)
 	}
 	return true
+}
+
+// cost reads a number or an expression.
+func (r *reader) cost(e entry) (c Cost) {
+	if _, text := e.value.(*ast.StringNode); !text {
+		before := len(r.errs)
+		if c.Fixed = r.integer(e); c.Fixed < 1 && len(r.errs) == before {
+			r.fault(e.value.GetToken(), e.path, "must be at least 1")
+		}
+		return c
+	}
+	c.Expr = r.expression(e, expr.Int)
+	return c
+}
+
+// expression reads one; nil when there was a fault.
+func (r *reader) expression(e entry, want expr.Type) *expr.Expr {
+	before := len(r.errs)
+	text := r.text(e)
+	if len(r.errs) > before {
+		return nil
+	}
+	x, err := r.compiler.Compile(text, want)
+	r.inside(e, err)
+	return x
 }
 
 // text reads a piece of text; what YAML takes for a number or a bool needs quotes.
@@ -327,34 +361,6 @@ func (r *reader) location(e entry) *time.Location {
 	return l
 }
 
-// inside reports an error at a column of a text: at that column of the file where
-// the text is written plainly in one line, else at the text.
-func (r *reader) inside(e entry, err error) {
-	if err == nil {
-		return
-	}
-	before := len(r.errs)
-	at := e.place()
-	var place *placeError
-	if !errors.As(err, &place) {
-		r.fault(at, e.path, "%v", err)
-		return
-	}
-	r.fault(at, e.path, "%s", place.reason)
-	if len(r.errs) == before || at.Position == nil {
-		return
-	}
-	added := r.errs[before]
-	rest := []rune(added.source)
-	column := at.Position.Column
-	if at.Type == token.DoubleQuoteType || at.Type == token.SingleQuoteType {
-		column++
-	}
-	if s, ok := e.value.(*ast.StringNode); ok && column-1 <= len(rest) && strings.HasPrefix(string(rest[column-1:]), s.Value) {
-		added.Column = column + len([]rune(s.Value[:min(place.column-1, len(s.Value))]))
-	}
-}
-
 // match reads one pattern or a list of them.
 func (r *reader) match(e entry) []Match {
 	list, ok := e.value.(*ast.SequenceNode)
@@ -415,15 +421,7 @@ func (r *reader) answer(e entry) (a Answer) {
 				r.fault(f.value.GetToken(), f.path, "must be from 400 to 599: a refused request gets an error")
 			}
 		case "fields":
-			before := len(r.errs)
-			a.Dialect = header.Dialect(r.text(f))
-			if len(r.errs) == before && !slices.Contains(header.Writable(), a.Dialect) {
-				var names []string
-				for _, d := range header.Writable() {
-					names = append(names, string(d))
-				}
-				r.fault(f.value.GetToken(), f.path, "%s is not a form of limit fields; known are %s", show(string(a.Dialect)), strings.Join(names, ", "))
-			}
+			a.Dialect = r.dialect(f)
 		case "headers":
 			a.Headers = r.headers(f)
 		case "body":

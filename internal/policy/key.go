@@ -1,36 +1,44 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
+	"net/textproto"
 	"strconv"
 	"strings"
+
+	"github.com/weir-dev/weir/internal/expr"
 )
 
 // Key says what a policy counts by. The zero value is Global.
 type Key struct {
 	Kind KeyKind
-	Name string // of the header or the query parameter; "" for the other kinds
+	Name string     // of the header or the query parameter; "" for the other kinds
+	Expr *expr.Expr // of kind Expression: String that does not read the response
 }
 
 // KeyKind is a part of a request.
 type KeyKind uint8
 
 const (
-	Global    KeyKind = iota // one counter for every request
-	IP                       // the client's address
-	BasicUser                // the user of HTTP Basic authentication: an OAuth client's id
-	Header                   // the first value of a header
-	Query                    // the first value of a query parameter
-	Path                     // the path of the request
+	Global     KeyKind = iota // one counter for every request
+	IP                        // the client's address
+	BasicUser                 // the user of HTTP Basic authentication: an OAuth client's id
+	Header                    // the first value of a header
+	Query                     // the first value of a query parameter
+	Path                      // the path of the request
+	Expression                // what an expression gives
 )
 
-// supported is what an error lists.
-const supported = `global, request.ip, request.basic_user, request.path, request.header["Name"], request.query["name"]`
-
-// ParseKey reads the text form, one of: global (or nothing), request.ip,
-// request.basic_user, request.path, request.header["X-Api-Key"],
-// request.query["tenant"]. The error begins with the column and says what is supported.
+// ParseKey reads the text form: global (or nothing), or an expression that gives
+// text, such as request.ip, request.header["X-Api-Key"] or
+// request.jwt.sub + "/" + api.id. The error begins with the column.
 func ParseKey(s string) (Key, error) {
+	var c expr.Compiler
+	return parseKey(&c, s)
+}
+
+func parseKey(c *expr.Compiler, s string) (Key, error) {
 	switch s {
 	case "", "global":
 		return Key{}, nil
@@ -51,7 +59,12 @@ func ParseKey(s string) (Key, error) {
 		}
 		name, err := index(rest, len(k.head)+1, k.head)
 		if err != nil {
-			return Key{}, err
+			key, wrong := expression(c, s)
+			nameless := strings.HasPrefix(rest, `[""]`) || strings.HasPrefix(rest, "['']")
+			if errors.Is(err, errLonger) || wrong == nil && !nameless {
+				return key, wrong
+			}
+			return Key{}, err // it says more than CEL does
 		}
 		if k.kind == Header {
 			for i := range len(name) {
@@ -62,12 +75,43 @@ func ParseKey(s string) (Key, error) {
 		}
 		return Key{Kind: k.kind, Name: name}, nil
 	}
-	at := 1
-	if strings.HasPrefix(s, "request.") {
-		at = len("request.") + 1
-	}
-	return Key{}, placed(at, "the key %s is not understood; supported are %s", show(s), supported)
+	return expression(c, s)
 }
+
+// expression reads a key that is not of a simple form.
+func expression(c *expr.Compiler, s string) (Key, error) {
+	e, err := c.Compile(s, expr.String)
+	if err != nil {
+		return Key{}, err
+	}
+	if e.ReadsResponse() {
+		return Key{}, placed(1, "a key cannot read the response: it must be known before there is one")
+	}
+	return Key{Kind: Expression, Expr: e}, nil
+}
+
+// Of returns the value of the key for a request. The error is an *expr.Error;
+// only an Expression has one.
+func (k Key) Of(s *expr.Subject) (string, error) {
+	switch k.Kind {
+	case IP:
+		return s.IP, nil
+	case BasicUser:
+		return s.BasicUser(), nil
+	case Header:
+		return s.Header.Get(textproto.CanonicalMIMEHeaderKey(k.Name)), nil
+	case Query:
+		return s.Query(k.Name), nil
+	case Path:
+		return s.Path, nil
+	case Expression:
+		return k.Expr.String(s)
+	}
+	return "", nil
+}
+
+// errLonger says that more follows than the name of an entry.
+var errLonger = errors.New("an expression")
 
 // index reads ["name"] or ['name'] at column.
 func index(s string, column int, head string) (string, error) {
@@ -93,7 +137,7 @@ func index(s string, column int, head string) (string, error) {
 	if rest != "]" {
 		at := column + 3 + end
 		if strings.HasPrefix(rest, "]") {
-			return "", placed(at+1, "nothing can follow the name; supported are %s", supported)
+			return "", errLonger
 		}
 		return "", placed(at, "the bracket is not closed")
 	}
@@ -121,6 +165,9 @@ func (k Key) String() string {
 		return "request.header[" + quote(k.Name) + "]"
 	case Query:
 		return "request.query[" + quote(k.Name) + "]"
+	}
+	if k.Kind == Expression && k.Expr != nil {
+		return k.Expr.Source()
 	}
 	return fmt.Sprintf("unknown(%s)", strconv.Itoa(int(k.Kind)))
 }

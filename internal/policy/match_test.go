@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weir-dev/weir/internal/expr"
+
 	"pgregory.net/rapid"
 )
 
@@ -154,20 +156,27 @@ func TestParseKey(t *testing.T) {
 			t.Errorf("ParseKey(%q) = %+v, %v, want %+v", got.String(), again, err, want)
 		}
 	}
+	for _, text := range []string{`request.header["x"] + "y"`, "request.ip + request.path", `request.header[ "x" ]`, `request.header["a\u0062"]`, "request.jwt.sub"} {
+		k, err := ParseKey(text)
+		if err != nil || k.Kind != Expression || k.String() != text {
+			t.Errorf("ParseKey(%q) = %v, %v", text, k, err)
+		}
+	}
 	bad := []struct{ text, want string }{
-		{"ip", "column 1: the key \"ip\" is not understood; supported are global, request.ip"},
-		{"request.cookie", "column 9: the key"},
-		{`request.headers["x"]`, "column 9: the key"},
+		{"ip", "column 1: nothing is called ip; did you mean request.ip?"},
+		{"request.cookie", "column 1: this gives a map, and text is needed"},
+		{`request.headers["x"]`, "column 1: nothing is called request.headers; did you mean request.header?"},
 		{"request.header", "column 15: a name is missing"},
 		{"request.header[x]", "column 16: a quote is missing"},
 		{`request.header["x`, "column 18: the name is not closed"},
 		{`request.header[""]`, "column 17: the name is empty"},
 		{`request.header["x"`, "column 19: the bracket is not closed"},
-		{`request.header["x"] + "y"`, "column 20: nothing can follow"},
+		{`request.header["x"] + 5`, "column 21: + cannot be applied"},
+		{`response.header["x"]`, "column 1: a key cannot read the response"},
 		{`request.header["a:b"]`, "column 18: \":\" cannot be in the name of a header"},
 		{"request.query[\"a\x00\"]", "column 17: control characters"},
-		{"request.ip + request.path", "column 9: the key"},
-		{"Request.IP", "column 1: the key"},
+		{"request.ip + request.pat", "column 14: nothing is called request.pat; did you mean request.path?"},
+		{"Request.IP", "column 1: nothing is called Request.IP; did you mean request.ip?"},
 	}
 	for _, c := range bad {
 		if k, err := ParseKey(c.text); err == nil || !strings.HasPrefix(err.Error(), c.want) {
@@ -181,8 +190,8 @@ func TestParseKey(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	for word, want := range map[string]string{"windw": "window", "limits": "limit", "warn_at": "warn-at", "zzz": "", "answer": "answer", strings.Repeat("a", 100): ""} {
-		if got := nearest(word, policyFields()); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
+		if got := expr.Nearest(word, policyFields()); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weir-dev/weir/internal/expr"
 	"github.com/weir-dev/weir/internal/header"
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/limit"
@@ -77,16 +78,16 @@ func TestParse(t *testing.T) {
 	}
 	want := []Policy{
 		{Policy: limit.Policy{Name: "token endpoint", Limit: 120, Window: time.Second, Burst: 120, WarnAt: 0.8},
-			Match: []Match{{Methods: []string{"POST"}, Path: "/oauth2/token"}}, Key: Key{Kind: BasicUser}, Cost: 1, Answer: Answer{Name: "cognito"}},
+			Match: []Match{{Methods: []string{"POST"}, Path: "/oauth2/token"}}, Key: Key{Kind: BasicUser}, Answer: Answer{Name: "cognito"}},
 		{Policy: limit.Policy{Name: "calendar", Algorithm: limit.Quota, Limit: 1000, Period: limit.PerMonth, Location: berlin},
-			Match: []Match{{Methods: []string{"GET"}, Path: "/a"}, {Path: "/b/{id}/**"}}, Key: Key{Kind: Header, Name: "X-Api-Key"}, Cost: 2,
+			Match: []Match{{Methods: []string{"GET"}, Path: "/a"}, {Path: "/b/{id}/**"}}, Key: Key{Kind: Header, Name: "X-Api-Key"}, Cost: Cost{Fixed: 2},
 			Answer: Answer{Status: 403, Dialect: header.XRateLimit, Headers: []hit.Field{{Name: "Content-Type", Value: "text/plain"}, {Name: "X-Reason", Value: "quota: gone"}},
 				Body: "Out of call volume quota.\nTry again in {retry-after} seconds.\n"}},
-		{Policy: limit.Policy{Algorithm: limit.FixedWindow, Limit: 3, Window: 90 * time.Second, Phase: 15 * time.Second, WarnAt: 0.5}, Cost: 1},
-		{Policy: limit.Policy{Algorithm: limit.LeakyBucket, Limit: 1, Window: 100 * time.Millisecond, Burst: 20, Undelayed: 8, MaxDelay: time.Second}, Cost: 1},
-		{Policy: limit.Policy{Algorithm: limit.FixedWindow, Limit: 5, Window: 24 * time.Hour, Align: limit.AlignFirst}, Cost: 1},
-		{Policy: limit.Policy{Algorithm: limit.Quota, Limit: 9, Window: 180 * time.Hour, Start: time.Date(2026, 1, 30, 23, 0, 0, 0, time.UTC)}, Cost: 1},
-		{Policy: limit.Policy{Algorithm: limit.Concurrency, Limit: 4}, Match: []Match{{Methods: []string{"DELETE"}}}, Key: Key{Kind: Query, Name: "tenant"}, Cost: 1},
+		{Policy: limit.Policy{Algorithm: limit.FixedWindow, Limit: 3, Window: 90 * time.Second, Phase: 15 * time.Second, WarnAt: 0.5}},
+		{Policy: limit.Policy{Algorithm: limit.LeakyBucket, Limit: 1, Window: 100 * time.Millisecond, Burst: 20, Undelayed: 8, MaxDelay: time.Second}},
+		{Policy: limit.Policy{Algorithm: limit.FixedWindow, Limit: 5, Window: 24 * time.Hour, Align: limit.AlignFirst}},
+		{Policy: limit.Policy{Algorithm: limit.Quota, Limit: 9, Window: 180 * time.Hour, Start: time.Date(2026, 1, 30, 23, 0, 0, 0, time.UTC)}},
+		{Policy: limit.Policy{Algorithm: limit.Concurrency, Limit: 4}, Match: []Match{{Methods: []string{"DELETE"}}}, Key: Key{Kind: Query, Name: "tenant"}},
 	}
 	if len(f.Policies) != len(want) {
 		t.Fatalf("%d policies, want %d", len(f.Policies), len(want))
@@ -101,14 +102,30 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// text is a policy in a form that compares time zones by name.
+// text is a policy in a form that compares time zones by name and expressions
+// by their source.
 func text(p Policy) string {
-	zone := "-"
+	also := []string{"-"}
 	if p.Location != nil {
-		zone = p.Location.String()
+		also[0] = p.Location.String()
 		p.Location = nil
 	}
-	return fmt.Sprintf("%#v %s", p, zone)
+	for _, e := range []**expr.Expr{&p.When, &p.CountIf, &p.Key.Expr, &p.Cost.Expr} {
+		source := "-"
+		if *e != nil {
+			source = (*e).Source()
+		}
+		also, *e = append(also, source), nil
+	}
+	if p.Descriptor != nil {
+		also = append(also, fmt.Sprintf("%#v", *p.Descriptor))
+		p.Descriptor = nil
+	}
+	p.Cost.Fixed = max(p.Cost.Fixed, 1)
+	if p.Cost.Fixed == 1 {
+		p.Cost.Fixed = 0
+	}
+	return fmt.Sprintf("%#v %q", p, also)
 }
 
 func TestAliases(t *testing.T) {
@@ -156,7 +173,7 @@ func TestErrors(t *testing.T) {
 			"2:5: policies[0].window: must be longer than zero",
 			"3:12: policies[0].limit: must be at least 1",
 			"4:5: policies[0].windw: no such field; did you mean window?",
-			`5:18: policies[0].key: the key "request.cookie" is not understood; supported are global, request.ip`,
+			`5:10: policies[0].key: this gives a map, and text is needed`,
 			`6:13: policies[0].answer: no answer is called "nope"; known are cognito`,
 			"7:5: policies[1].window: must be longer than zero",
 			`7:11: policies[1].name: policies[0] has the name "a" already`,
@@ -193,7 +210,18 @@ func TestErrors(t *testing.T) {
 		}},
 		{"answer without status", "policies:\n  - limit: 1\n    window: 1s\n    answer: {body: x}\n", []string{"policies[0].answer.status: missing"}},
 		{"answer headers", "policies:\n  - limit: 1\n    window: 1s\n    answer: {status: 429, headers: [a]}\n", []string{"it must be a mapping of names to values"}},
-		{"not yet", "policies:\n  - limit: 1\n    window: 1s\n    on-store-error: open\n", []string{"on-store-error: no such field; known are name, match, key"}},
+		{"expressions in quotes", "policies:\n  - limit: 1\n    window: 1s\n    key: 'request.header[''X''] + reqest.ip'\n    when: \"request.header[\\\"X\\\"] == 5\"\n    count-if: |\n      response.status\n      < true\n    cost: \"\\u0031 + nope\"\n", []string{`4:35: policies[0].key: nothing is called reqest.ip; did you mean request.ip?`, `5:34: policies[0].when: == cannot be applied`, "8:7: policies[0].count-if: < cannot be applied", `9:21: policies[0].cost: nothing is called nope`}},
+		{"kinds of expressions", "policies:\n  - limit: 1\n    window: 1s\n    key: response.header[\"X\"]\n    when: response.status == 200\n    count-if: request.ip\n    cost: request.ip\n", []string{"4:10: policies[0].key: a key cannot read the response", "5:11: policies[0].when: cannot read the response", "6:15: policies[0].count-if: this gives text, and true or false is needed", "7:11: policies[0].cost: this gives text, and a whole number is needed; write int(…)"}},
+		{"late concurrency", "policies:\n  - {algorithm: concurrency, limit: 1, count-if: response.status == 200}\n  - {algorithm: leaky-bucket, limit: 1, window: 1s, cost: response.bytes}\n  - {limit: 1, window: 1s, count-denied: true, count-if: response.status == 200}\n", []string{"2:50: policies[0].count-if: reads the response, and concurrency holds", "3:59: policies[1].cost: reads the response, and a leaky-bucket", "4:58: policies[2].count-if: reads the response, and a refused request has none"}},
+		{"scopes", "policies:\n  - limit: 1\n    window: 1s\n    api: []\n    operation: [a, a, 5]\n    product: \"\"\n", []string{"4:10: policies[0].api: the list is empty", "5:20: policies[0].operation[1]: \"a\" stands in the list twice", "5:23: policies[0].operation[2]: this is a number", "6:14: policies[0].product: is empty"}},
+		{"overrides", "policies:\n  - limit: 1\n    window: 1s\n    overrides: {a: unlimited}\n  - limit: 1\n    window: 1s\n    key: request.ip\n    overrides:\n      a: none\n      b: {}\n      c: {limit: 0, windw: 1s}\n      d: {burst: 0, window: 0s}\n      e: 5\n  - {algorithm: fixed-window, limit: 1, window: 1s, key: request.ip, overrides: {x: {burst: 5}}}\n", []string{"4:16: policies[0].overrides: are limits of single keys", `policies[1].overrides.a: "none" is not understood; write unlimited`, "policies[1].overrides.b: changes nothing", "11:18: policies[1].overrides.c.limit: must be at least 1", "policies[1].overrides.c.windw: no such field; did you mean window?", "policies[1].overrides.d.burst: must be at least 1", "policies[1].overrides.d.window: must be longer", "policies[1].overrides.e: this is a number", "policies[2].overrides: \"x\": burst: means nothing"}},
+		{"service words", "policies:\n  - limit: 1\n    window: 1s\n    on-store-error: wait\n    shadow: 5\n    id: \"\"\n    counter: [a]\n", []string{"4:21: policies[0].on-store-error: must be local, open or closed", "this is a number; it must be true or false", "6:9: policies[0].id: is empty", "counter: this is a list"}},
+		{"leases", "policies:\n  - {limit: 5, window: 1s, lease: {size: 6, for: 1s}}\n  - {algorithm: quota, limit: 5, window: 1s, lease: {size: 2, for: 1s}}\n  - {limit: 5, window: 1s, lease: {size: 2}}\n  - {limit: 5, window: 1s, lease: {for: 1s, sise: 2}}\n  - {limit: 5, window: 1s, lease: 5, count-denied: true}\n", []string{"size 6 is more than the 5", "policies[1].lease: belongs to a token-bucket", "needs the time in which they may be spent", "lease.sise: no such field; did you mean size?", "policies[4].lease: this is a number"}},
+		{"counters", "policies:\n  - {name: a, algorithm: fixed-window, limit: 1, window: 1s, counter: c}\n  - {name: b, algorithm: fixed-window, limit: 1, window: 2s, counter: c}\n  - {limit: 1, window: 1s, counter: d}\n", []string{"policies[1].counter: a count that policies share", "policies[2].counter: a count that policies share needs one that counts"}},
+		{"ids", "policies:\n  - {name: a, id: x, limit: 1, window: 1s}\n  - {name: x, limit: 1, window: 1s}\n  - {name: b, id: x, limit: 1, window: 1s}\n", []string{"3:12: policies[1].name: policies[0] has the id", "4:19: policies[2].id: policies[0] keeps its counters under"}},
+		{"tell", "policies:\n  - limit: 1\n    window: 1s\n    tell: morse\n  - limit: 1\n    window: 1s\n    tell: {limit: a b, reset: X, remaining: x, fields: nope, retry: y}\n  - limit: 1\n    window: 1s\n    tell: {}\n", []string{`4:11: policies[0].tell: "morse" is not a form`, `tell.limit: " " cannot be in the name`, `tell.remaining: "x" is the field of reset already`, `tell.fields: "nope" is not a form`, `tell.retry: no such field`, `policies[2].tell: is empty`}},
+		{"descriptors", "policies:\n  - limit: 1\n    window: 1s\n    match: /x\n    key: request.ip\n    descriptor: {domain: d, entries: [{key: a}]}\n  - limit: 1\n    window: 1s\n    descriptor: {entries: [{value: a}, {key: b, share: true}, 5], mode: x}\n  - limit: 1\n    window: 1s\n    descriptor: {domain: d}\n", []string{"4:12: policies[0].match: means nothing with descriptor", "5:10: policies[0].key: means nothing with descriptor", "entries[0].key: missing", "entries[1].share: belongs to a value that ends with", "entries[2]: this is a number", `descriptor.mode: "x" is not known`, "descriptor.entries: missing"}},
+		{"chain", "chain: 5\npolicies:\n  - {limit: 1, window: 1s}\n", []string{"1:8: chain: this is a number"}},
 		{"aliases", "policies:\n  - *nobody\n  - limit: *never\n", []string{`no anchor is called &"nobody"`, "policies[1].window: must be longer", `no anchor is called &"never"`}},
 		{"a loop", "policies: &a\n  - *a\n", []string{"policies[0]: this is a list"}},
 		{"tags", "policies:\n  - !!map {limit: 1}\n", []string{"tags such as"}},
@@ -227,8 +255,8 @@ func TestErrors(t *testing.T) {
 			}
 		}
 	}
-	if ran < 45 {
-		t.Fatalf("%d files ran, want at least 45", ran)
+	if ran < 56 {
+		t.Fatalf("%d files ran, want at least 56", ran)
 	}
 }
 
@@ -288,7 +316,7 @@ func TestManyErrors(t *testing.T) {
 }
 
 func drawPolicy(t *rapid.T, i int) Policy {
-	p := Policy{Cost: rapid.Int64Range(1, 5).Draw(t, "cost")}
+	p := Policy{Cost: Cost{Fixed: rapid.Int64Range(2, 5).Draw(t, "cost")}}
 	odd := rapid.SampledFrom([]string{"", "a", "yes", "No", "true", "False", "on", "null", "~", "5", "1e3", "0x1F", "1_000", ".inf", " lead", "trail ", "a: b", "a #b", "#c", "- d", "? e", "! f", "&g", "*h", "{i}", "[j]", "k, l", "|", ">", "%m", "@n", "`o", "\"p\"", "'q'", "\\r", "tab\tx", "line\nbreak", "\n", "cr\rx", "nul\x00", "del\x7f", "nel\u0085", "ls\u2028", "bom\ufeff", "日本", "2026-01-31", "=", "<<", "---", "...", "a:", ":a", "-", "x-"})
 	name := odd.Draw(t, "name")
 	if name != "" {
@@ -341,6 +369,7 @@ func drawPolicy(t *rapid.T, i int) Policy {
 		p.Match = append(p.Match, m)
 	}
 	p.Key = rapid.SampledFrom([]Key{{}, {Kind: IP}, {Kind: BasicUser}, {Kind: Path}, {Kind: Header, Name: "X-Api-Key"}, {Kind: Query, Name: "té st#1: "}, {Kind: Query, Name: `a"b`}}).Draw(t, "key")
+	drawService(t, &p, odd, i)
 	switch rapid.IntRange(0, 2).Draw(t, "answer") {
 	case 1:
 		p.Answer.Name = rapid.SampledFrom(KnownAnswers()).Draw(t, "known")
@@ -359,6 +388,81 @@ func drawPolicy(t *rapid.T, i int) Policy {
 		p.Answer.Body = odd.Draw(t, "body")
 	}
 	return p
+}
+
+// drawService fills in the fields of service.go.
+func drawService(t *rapid.T, p *Policy, odd *rapid.Generator[string], i int) {
+	maybe := func(label string) bool { return rapid.IntRange(0, 3).Draw(t, label) == 0 }
+	word := func(label string) string { return odd.Filter(func(s string) bool { return s != "" }).Draw(t, label) }
+	if maybe("id?") {
+		p.ID = fmt.Sprint(word("id"), " id ", i)
+	}
+	if maybe("counter?") {
+		p.Counter = fmt.Sprint(word("counter"), i)
+		switch p.Algorithm {
+		case limit.TokenBucket, limit.RefillBucket, limit.LeakyBucket:
+			p.Counter = ""
+		}
+	}
+	p.Shadow = maybe("shadow")
+	p.OnStoreError = rapid.SampledFrom([]string{"", "", OnStoreLocal, OnStoreOpen, OnStoreClosed}).Draw(t, "on-store-error")
+	if p.Algorithm == limit.TokenBucket && !p.CountDenied && maybe("lease?") {
+		p.Lease = Lease{Size: rapid.Int64Range(1, p.Capacity()).Draw(t, "size"), For: time.Duration(rapid.Int64Range(1, int64(time.Hour)).Draw(t, "for"))}
+	}
+	name := rapid.SampledFrom([]string{"", "X-A", "x", "!#"})
+	if maybe("tell?") {
+		p.Tell = Tell{Dialect: rapid.SampledFrom(append(header.Writable(), "")).Draw(t, "dialect"), Limit: name.Draw(t, "tell limit")}
+		if s := name.Draw(t, "tell reset"); !strings.EqualFold(s, p.Tell.Limit) {
+			p.Tell.Reset = s
+		}
+	}
+	if maybe("descriptor?") {
+		p.Key, p.Match = Key{}, nil
+		p.Descriptor = &Descriptor{
+			Domain: word("domain"), Mode: rapid.SampledFrom(append(descriptorModes(), "")).Draw(t, "mode"), Quota: maybe("quota"),
+			Entries: []DescriptorEntry{{Key: word("key"), Value: strings.TrimRight(word("value"), "*")}, {Key: word("key 2"), Value: "a", Wildcard: true, Share: maybe("share")}},
+		}
+		if maybe("replaces") {
+			p.Descriptor.Name, p.Descriptor.Replaces = word("name"), []string{"a", word("replaced") + "b"}
+		}
+		return
+	}
+	texts := rapid.SampledFrom([]string{`request.ip + "\n\\\"ü'" + request.path`, "request.jwt.sub", "'a' +\n  'b'", `attr["x: y # z"]`, "  api.id  + ''"})
+	if maybe("key expression") {
+		e, err := expr.Compile(texts.Draw(t, "key source"), expr.String)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Key = Key{Kind: Expression, Expr: e}
+	}
+	truths := []string{"true", `request.header["X-A"] != ''`, "has(request.jwt.sub) || !(api.id == 'x')"}
+	if maybe("when?") {
+		p.When = compileTest(t, rapid.SampledFrom(truths).Draw(t, "when"), expr.Bool)
+	}
+	late := p.Algorithm != limit.Concurrency && p.Algorithm != limit.LeakyBucket && !p.CountDenied
+	if late {
+		truths = append(truths, "response.status < 400")
+	}
+	if maybe("count-if?") {
+		p.CountIf = compileTest(t, rapid.SampledFrom(truths).Draw(t, "count-if"), expr.Bool)
+	}
+	if maybe("cost expression") {
+		p.Cost = Cost{Expr: compileTest(t, rapid.SampledFrom([]string{"5", "1", "request.method == 'GET' ? 1 : 2"}).Draw(t, "cost source"), expr.Int)}
+	}
+	if maybe("scope?") {
+		p.Scope = Scope{API: []string{word("api")}, Product: []string{"a", word("product") + "b"}}
+	}
+	if p.Key.Kind != Global && maybe("overrides?") {
+		p.Overrides = map[string]Override{word("key"): {Unlimited: true}, "": {Limit: rapid.Int64Range(1, 9).Draw(t, "override")}}
+	}
+}
+
+func compileTest(t *rapid.T, src string, want expr.Type) *expr.Expr {
+	e, err := expr.Compile(src, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 // What Marshal writes, Parse reads back, and the schema accepts.
@@ -437,8 +541,10 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("policies: &a\n  - *a\n  - <<: *a\n    limit: 1\n  - <<: {<<: {limit: 2}}\n"))
 	f.Add([]byte("policies:\n\t- limit: !!int 1\n    match: [\"POST /\\u0000\", 'x', |\n a]\n"))
 	f.Add([]byte("? {a: b}\n: - c\n...\n---\n%YAML 1.2\n"))
+	f.Add([]byte("chain: true\npolicies:\n  - limit: 1\n    window: 1s\n    key: >-\n      request.ip +\n      request.path\n    when: 'request.header[''X''] == \"\\u00e9\"'\n    overrides: {a: unlimited, b: {limit: 2}}\n    tell: {limit: X}\n    lease: {size: 1, for: 1s}\n"))
+	f.Add([]byte("policies:\n  - limit: 1\n    window: 1s\n    api: [a, b]\n    cost: \"2 +\\\n      nope\"\n    count-if: response.statu\n    descriptor: {domain: d, entries: [{key: a, value: b*, share: true}], mode: refuse}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if len(data) > 4096 {
+		if len(data) > 2048 {
 			return // the time of the YAML library is quadratic
 		}
 		file, err := Parse("fuzz", data)

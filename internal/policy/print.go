@@ -15,6 +15,12 @@ import (
 // would refuse.
 func Marshal(f *File) ([]byte, error) {
 	var w printer
+	for _, n := range f.Notes {
+		w.note(n)
+	}
+	if f.Chain {
+		w.line(0, "chain: true # asked in this order; the first refusal ends it")
+	}
 	w.line(0, "policies:")
 	for i := range f.Policies {
 		w.policy(&f.Policies[i])
@@ -36,7 +42,10 @@ func (w *printer) line(indent int, text string) {
 func (w *printer) policy(p *Policy) {
 	dash := "  - "
 	put := func(name, value string) {
-		w.WriteString(dash + name + ": " + value + "\n")
+		if value[0] != '\n' { // else a mapping of its own lines
+			value = " " + value
+		}
+		w.WriteString(dash + name + ":" + value + "\n")
 		dash = "    "
 	}
 	for _, field := range policyFields() {
@@ -56,6 +65,11 @@ func (w *printer) policy(p *Policy) {
 				for _, m := range p.Match {
 					w.line(6, "- "+scalar(m.String()))
 				}
+			}
+		case "answer":
+			if !p.Answer.IsZero() {
+				w.answer(dash, &p.Answer)
+				dash = "    "
 			}
 		case "key":
 			if p.Key != (Key{}) {
@@ -110,15 +124,33 @@ func (w *printer) policy(p *Policy) {
 				put(field, share(p.WarnAt))
 			}
 		case "cost":
-			if p.Cost != 0 && p.Cost != 1 {
-				put(field, strconv.FormatInt(p.Cost, 10))
+			switch {
+			case p.Cost.Expr != nil:
+				put(field, quoted(p.Cost.String()))
+			case p.Cost.Fixed > 1:
+				put(field, p.Cost.String())
 			}
-		case "answer":
-			if !p.Answer.IsZero() {
-				w.answer(dash, &p.Answer)
+		default:
+			if text := serviceText(p, field); text != "" {
+				put(field, text)
 			}
 		}
 	}
+}
+
+// note writes what an importer left out.
+func (w *printer) note(n Note) {
+	text := n.Text
+	if n.Line > 0 {
+		text = fmt.Sprintf("line %d: %s", n.Line, text)
+	}
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f || c == 0x85 || c == 0x2028 || c == 0x2029 {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(text, "\ufffd"))
+	w.line(0, "# not carried over: "+text)
 }
 
 func (w *printer) answer(dash string, a *Answer) {
@@ -169,6 +201,11 @@ func scalar(s string) string {
 	if plain(s) {
 		return s
 	}
+	return quoted(s)
+}
+
+// quoted writes text in double quotes.
+func quoted(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for len(s) > 0 {

@@ -10,6 +10,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/weir-dev/weir/internal/expr"
 )
 
 // Parse reads a policy file. name is used in errors only. The error is of type
@@ -32,6 +34,8 @@ type reader struct {
 	lines   []string
 	anchors map[string]ast.Node
 	errs    Errors
+
+	compiler expr.Compiler
 }
 
 // fault adds a problem at a token; nil is the file as a whole.
@@ -43,7 +47,7 @@ func (r *reader) fault(at *token.Token, path, format string, args ...any) {
 	if at != nil && at.Position != nil {
 		e.Line, e.Column = max(at.Position.Line, 1), max(at.Position.Column, 1)
 		if e.Line <= len(r.lines) {
-			e.source = r.lines[e.Line-1]
+			e.Source = r.lines[e.Line-1]
 		}
 	}
 	r.errs = append(r.errs, e)
@@ -316,8 +320,14 @@ func (r *reader) root(n ast.Node) *File {
 	file := &File{}
 	found := false
 	for _, e := range top {
+		if e.key == "chain" {
+			if e.value != nil {
+				file.Chain = r.boolean(e)
+			}
+			continue
+		}
 		if e.key != "policies" {
-			r.unknown(e, []string{"policies"})
+			r.unknown(e, []string{"chain", "policies"})
 			continue
 		}
 		found = true
@@ -336,17 +346,13 @@ func (r *reader) root(n ast.Node) *File {
 			r.fault(list.GetToken(), e.path, "%d policies, more than %d; split the file", len(list.Values), maxPolicies)
 			continue
 		}
-		names := map[string]int{}
+		var places []map[string]*token.Token
 		for i, item := range list.Values {
-			path := fmt.Sprintf("policies[%d]", i)
-			p, nameAt := r.policy(item, path)
-			if first, twice := names[p.Name]; twice && p.Name != "" {
-				r.fault(nameAt, path+".name", "policies[%d] has the name %s already; names tell policies apart in reports", first, show(p.Name))
-			} else {
-				names[p.Name] = i
-			}
+			p, at := r.policy(item, fmt.Sprintf("policies[%d]", i))
 			file.Policies = append(file.Policies, p)
+			places = append(places, at)
 		}
+		r.together(file, places)
 	}
 	if !found {
 		r.fault(start(n), "", "policies: is missing; the file must be %s", want)
@@ -356,7 +362,7 @@ func (r *reader) root(n ast.Node) *File {
 
 // unknown reports a field that does not exist.
 func (r *reader) unknown(e entry, names []string) {
-	if near := nearest(e.key, names); near != "" {
+	if near := expr.Nearest(e.key, names); near != "" {
 		r.fault(e.at, e.path, "no such field; did you mean %s?", near)
 		return
 	}

@@ -61,6 +61,18 @@ func properties(t *testing.T, def string) map[string]map[string]any {
 	return root.Defs[def].Properties
 }
 
+// definition returns what is under $defs/def.
+func definition(t *testing.T, def string) any {
+	t.Helper()
+	var root struct {
+		Defs map[string]any `json:"$defs"`
+	}
+	if err := json.Unmarshal(Schema(), &root); err != nil {
+		t.Fatal(err)
+	}
+	return root.Defs[def]
+}
+
 func sorted(names []string) []string {
 	out := append([]string(nil), names...)
 	sort.Strings(out)
@@ -102,6 +114,11 @@ func TestSchemaAgrees(t *testing.T) {
 	if got, want := keys(fields), sorted(policyFields()); !slices.Equal(got, want) {
 		t.Errorf("policy: the schema has %v, the code %v", got, want)
 	}
+	for def, names := range map[string][]string{"descriptor": descriptorFields()} {
+		if got, want := keys(properties(t, def)), sorted(names); !slices.Equal(got, want) {
+			t.Errorf("%s: the schema has %v, the code %v", def, got, want)
+		}
+	}
 	answer := properties(t, "answer")
 	if got, want := keys(answer), sorted(answerFields()); !slices.Equal(got, want) {
 		t.Errorf("answer: the schema has %v, the code %v", got, want)
@@ -119,7 +136,8 @@ func TestSchemaAgrees(t *testing.T) {
 	}{
 		{"algorithm", enum(fields["algorithm"]), algorithms},
 		{"answer", enum(fields["answer"]), KnownAnswers()},
-		{"answer.fields", enum(answer["fields"]), dialects},
+		{"fields", enum(definition(t, "fields")), dialects},
+		{"on-store-error", enum(fields["on-store-error"]), []string{OnStoreLocal, OnStoreOpen, OnStoreClosed}},
 		{"align", enum(fields["align"]), []string{limit.AlignClock.String(), limit.AlignFirst.String()}},
 		{"period", enum(fields["period"]), []string{limit.PerHour.String(), limit.PerDay.String(), limit.PerWeek.String(), limit.PerMonth.String(), limit.PerYear.String()}},
 	} {
@@ -149,9 +167,14 @@ func TestSchemaExample(t *testing.T) {
 	}
 	refused := []string{
 		"policies: []", "policies:\n  - {}", "policies:\n  - {limit: 0}", "policies:\n  - {limit: 1, windw: 1s}", "policies:\n  - {limit: 1, window: 60}",
-		"policies:\n  - {limit: 1, window: fast}", "policies:\n  - {limit: 1, algorithm: x}", "policies:\n  - {limit: 1, warn-at: 80}", "policies:\n  - {limit: 1, key: request.cookie}",
+		"policies:\n  - {limit: 1, window: fast}", "policies:\n  - {limit: 1, algorithm: x}", "policies:\n  - {limit: 1, warn-at: 80}", "policies:\n  - {limit: 1, key: 5}",
 		"policies:\n  - {limit: 1, match: post /x}", "policies:\n  - {limit: 1, answer: nope}", "policies:\n  - {limit: 1, answer: {status: 200}}", "policies:\n  - {limit: 1, answer: {body: x}}",
-		"policies:\n  - {limit: 1, on-store-error: open}", "other: 1",
+		"policies:\n  - {limit: 1, on-store-error: wait}", "other: 1", "chain: 1", "policies:\n  - {limit: 1, window: 1s, id: ''}", "policies:\n  - {limit: 1, window: 1s, api: []}",
+		"policies:\n  - {limit: 1, window: 1s, api: [a, a]}", "policies:\n  - {limit: 1, window: 1s, when: ''}", "policies:\n  - {limit: 1, window: 1s, cost: 0}", "policies:\n  - {limit: 1, window: 1s, cost: 1.5}",
+		"policies:\n  - {limit: 1, window: 1s, key: request.ip, overrides: {}}", "policies:\n  - {limit: 1, window: 1s, key: request.ip, overrides: {a: none}}", "policies:\n  - {limit: 1, window: 1s, key: request.ip, overrides: {a: {}}}",
+		"policies:\n  - {limit: 1, window: 1s, key: request.ip, overrides: {a: {cost: 1}}}", "policies:\n  - {limit: 1, window: 1s, lease: {size: 1}}", "policies:\n  - {limit: 1, window: 1s, lease: {size: 0, for: 1s}}",
+		"policies:\n  - {limit: 1, window: 1s, tell: morse}", "policies:\n  - {limit: 1, window: 1s, tell: {}}", "policies:\n  - {limit: 1, window: 1s, tell: {limit: a b}}", "policies:\n  - {limit: 1, window: 1s, descriptor: {domain: x}}",
+		"policies:\n  - {limit: 1, window: 1s, descriptor: {domain: x, entries: []}}", "policies:\n  - {limit: 1, window: 1s, descriptor: {domain: x, entries: [{value: a}]}}", "policies:\n  - {limit: 1, window: 1s, descriptor: {domain: x, entries: [{key: a}], mode: x}}",
 	}
 	for _, text := range refused {
 		if err := validate([]byte(text)); err == nil {
