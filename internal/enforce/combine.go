@@ -167,9 +167,10 @@ func all(places []place, asks []Ask, at time.Time) limit.Decision {
 	}
 	for i := range places {
 		p, a := &places[i], &asks[i]
-		if admitted {
-			a.Decision = p.l.Take(at, a.Cost)
-		} else {
+		switch {
+		case admitted:
+			a.Decision = p.take(at, a)
+		case !a.Look:
 			p.refuse(at, a.Cost)
 		}
 	}
@@ -186,7 +187,7 @@ func chain(places []place, asks []Ask, at time.Time) limit.Decision {
 	by := -1
 	for i := range places {
 		p, a := &places[i], &asks[i]
-		a.Decision = p.l.Take(at, a.Cost)
+		a.Decision = p.take(at, a)
 		if !a.Decision.Allowed && !p.entry.shadow {
 			by = i
 			break
@@ -196,7 +197,7 @@ func chain(places []place, asks []Ask, at time.Time) limit.Decision {
 		return merge(places, asks)
 	}
 	for i := range by {
-		if l, ok := places[i].l.(limit.Releaser); ok && asks[i].Decision.Allowed {
+		if l, ok := places[i].l.(limit.Releaser); ok && asks[i].Decision.Allowed && !asks[i].Look {
 			l.Release(at, asks[i].Cost)
 		}
 	}
@@ -206,6 +207,14 @@ func chain(places []place, asks []Ask, at time.Time) limit.Decision {
 	d := merge(places, asks)
 	d.Binding, d.Limit, d.ResetAfter = by, asks[by].Decision.Limit, asks[by].Decision.ResetAfter
 	return d
+}
+
+// take takes what is asked, or only looks whether it is there.
+func (p *place) take(at time.Time, a *Ask) limit.Decision {
+	if a.Look {
+		return p.judge(at, a.Cost)
+	}
+	return p.l.Take(at, a.Cost)
 }
 
 // refuse counts a request that another entry refused, if the policy counts

@@ -140,6 +140,10 @@ type Ask struct {
 	Key   string // whose limiter
 	Cost  int64  // units; zero or below is a look
 
+	// Look asks whether Cost units could pass, refuses when they could not, and
+	// takes none of them: for what is counted when its answer is known.
+	Look bool
+
 	// Decision is set by Take: what this entry alone says. Of a refused request
 	// it is what it would say to another one.
 	Decision limit.Decision
@@ -220,7 +224,7 @@ func (r *Rules) Take(asks []Ask) limit.Decision { return r.TakeAt(r.table.clock(
 func (r *Rules) TakeAt(at time.Time, asks []Ask) limit.Decision {
 	if len(asks) == 1 {
 		a := &asks[0]
-		if e := &r.entries[a.Entry]; !e.shadow {
+		if e := &r.entries[a.Entry]; !e.shadow && !a.Look {
 			a.Decision, a.By = e.take(r.table, at, a.Key, a.Cost)
 			return a.Decision
 		}
@@ -234,7 +238,7 @@ func (r *Rules) Release(asks []Ask) { r.ReleaseAt(r.table.clock(), asks) }
 // ReleaseAt is Release at an instant of the caller's.
 func (r *Rules) ReleaseAt(at time.Time, asks []Ask) {
 	for i := range asks {
-		if e := &r.entries[asks[i].Entry]; e.holds {
+		if e := &r.entries[asks[i].Entry]; e.holds && !asks[i].Look {
 			e.release(at, short(asks[i].Key), asks[i].Cost, r.table)
 		}
 	}

@@ -182,7 +182,7 @@ func (r *SharedRules) Take(ctx context.Context, asks []Ask) limit.Decision {
 	s := r.shared
 	s.decisions.Add(1)
 	if len(asks) == 1 {
-		if e := &r.set.Entries[asks[0].Entry]; e.Lease.Size > 1 && !e.Shadow && asks[0].Cost > 0 {
+		if e := &r.set.Entries[asks[0].Entry]; e.Lease.Size > 1 && !e.Shadow && asks[0].Cost > 0 && !asks[0].Look {
 			if d, ok := r.lease(ctx, &asks[0], e); ok {
 				return d
 			}
@@ -281,7 +281,7 @@ func (r *SharedRules) Release(ctx context.Context, asks []Ask) {
 	local, stored := few[:0], fewMore[:0]
 	for _, a := range asks {
 		switch {
-		case r.set.Entries[a.Entry].Algorithm != limit.Concurrency || !a.Decision.Allowed:
+		case r.set.Entries[a.Entry].Algorithm != limit.Concurrency || !a.Decision.Allowed || a.Look:
 		case a.By == ByLocal:
 			local = append(local, a)
 		case a.By == ByPolicy:

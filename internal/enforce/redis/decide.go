@@ -23,7 +23,7 @@ type decider struct {
 // Words of the script's arguments; see take.lua.
 const (
 	headWords = 5
-	askWords  = 11
+	askWords  = 12
 	saysWords = 5 // numbers it answers for each ask
 )
 
@@ -143,7 +143,7 @@ func (d *decider) script(ctx context.Context, asks []enforce.Ask) (verdict, erro
 			a := &asks[i]
 			n := says[3+saysWords*i:][:saysWords]
 			u := d.entries[a.Entry].of(a.Key)
-			a.Decision = u.decision(v.admitted, n[0] == 1, max(0, n[1]-says[1]), n[1], n[2:], a.Cost)
+			a.Decision = u.decision(v.admitted && !a.Look, n[0] == 1, max(0, n[1]-says[1]), n[1], n[2:], a.Cost)
 			a.By = enforce.ByPolicy
 		}
 		return v, nil
@@ -208,7 +208,7 @@ func (d *decider) words(asks []enforce.Ask) (n need, keys, args []string) {
 			holder = s.holder(a.Hold)
 		}
 		args = append(args, r.kind, flag(e.shadow), flag(r.policy.CountDenied), number(cost), number(int64(r.units)), number(int64(width)))
-		args = append(append(args, w[:]...), holder)
+		args = append(append(args, w[:]...), holder, flag(a.Look))
 	}
 	return n, keys, args
 }
@@ -375,7 +375,7 @@ func (d *decider) Release(ctx context.Context, asks []enforce.Ask) error {
 	for i := range asks {
 		a := &asks[i]
 		e := &d.entries[a.Entry]
-		if r := e.of(a.Key); r.kind == "held" && a.Cost > 0 {
+		if r := e.of(a.Key); r.kind == "held" && a.Cost > 0 && !a.Look {
 			holder := ""
 			if a.Hold != 0 {
 				holder = s.holder(a.Hold)

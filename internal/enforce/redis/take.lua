@@ -8,7 +8,7 @@
 -- The server runs all of this text for each decision. So the program sends only
 -- the kinds that the request needs: what stands between the lines "--> kind"
 -- that name one of them, and the lines without a name.
-local H, F = 5, 11
+local H, F = 5, 12
 local chain, lazy = ARGV[1] == '1', ARGV[3] == '1'
 local origin, ttl = tonumber(ARGV[4]), ARGV[5]
 local fmod, CAP = math.fmod, 4503599627370496 -- 2^52
@@ -278,7 +278,7 @@ for i = 1, #KEYS do
     key = KEYS[i], kind = kinds[ARGV[w + 1]], shadow = ARGV[w + 2] == '1', counted = ARGV[w + 3] == '1',
     cost = tonumber(ARGV[w + 4]), limit = tonumber(ARGV[w + 5]), width = tonumber(ARGV[w + 6]),
     a = tonumber(ARGV[w + 7]), b = tonumber(ARGV[w + 8]), c = tonumber(ARGV[w + 9]), d = tonumber(ARGV[w + 10]),
-    holder = ARGV[w + 11],
+    holder = ARGV[w + 11], look = ARGV[w + 12] == '1',
   }
   asks[i] = q
 end
@@ -307,6 +307,7 @@ local function fits(q) return q.cost <= 0 or q.kind.fits(q, q.s) end
 local function take(q)
   if q.cost <= 0 then return true end
   local ok = q.kind.fits(q, q.s)
+  if q.look then return ok end
   if ok or q.counted then
     q.kind.add(q, q.s)
     q.s.dirty = true
@@ -321,7 +322,7 @@ if chain then
     if not own[i] and not q.shadow then
       admitted, stopped = false, i
       for j = 1, i - 1 do
-        if asks[j].kind.back and own[j] and asks[j].cost > 0 then asks[j].kind.back(asks[j], asks[j].s) end
+        if asks[j].kind.back and own[j] and asks[j].cost > 0 and not asks[j].look then asks[j].kind.back(asks[j], asks[j].s) end
       end
       break
     end
@@ -333,7 +334,7 @@ else
   for i, q in ipairs(asks) do
     if admitted then
       own[i] = take(q)
-    elseif q.counted and q.cost > 0 then
+    elseif q.counted and q.cost > 0 and not q.look then
       q.kind.add(q, q.s)
       q.s.dirty = true
     end

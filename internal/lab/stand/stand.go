@@ -146,14 +146,27 @@ func (s *Stand) Take(category int, cost int64) limit.Decision {
 	if d.limiter != nil {
 		decision = d.limiter.Take(now, cost)
 	}
+	d.note(now, !decision.Allowed)
+	return decision
+}
+
+// Note counts one call in a category, and whether it was refused, for a
+// stand-in whose quotas are decided elsewhere. It asks no quota.
+func (s *Stand) Note(category int, refused bool) {
+	d := s.desks[category]
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.note(s.clock(), refused)
+}
+
+func (d *desk) note(now time.Time, refused bool) {
 	m := d.minutes.at(now)
 	d.calls++
 	m.calls++
-	if !decision.Allowed {
+	if refused {
 		d.throttled++
 		m.throttled++
 	}
-	return decision
 }
 
 // Release gives back what an admitted Take holds, for quotas that count what is

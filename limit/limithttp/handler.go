@@ -1,0 +1,167 @@
+package limithttp
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/weir-dev/weir/internal/expr"
+	"github.com/weir-dev/weir/internal/guard"
+)
+
+// Handler returns a handler that passes on to next what the limits admit. It may
+// be called several times: all its handlers share the counts.
+//
+// A request that a leaky bucket delays is held that long. Next's
+// http.ResponseWriter supports http.ResponseController; only where a policy reads
+// the response, or counts what is in progress, it is not the server's own.
+func (l *Limiter) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := l.check(r)
+		v.Tell(w.Header().Set)
+		if !v.Allowed {
+			l.refuse(w, r, v)
+			return
+		}
+		if !v.Counts() {
+			if hold(r.Context(), v.Decision.Delay) {
+				next.ServeHTTP(w, r)
+			}
+			return
+		}
+		rec := &recorder{ResponseWriter: w}
+		// Deferred, since a handler may panic: then it has still been there.
+		defer func() {
+			v.Done(expr.Response{Status: rec.status, Header: expr.Fields(w.Header()), Bytes: rec.bytes})
+		}()
+		if hold(r.Context(), v.Decision.Delay) {
+			next.ServeHTTP(rec, r)
+			rec.end()
+		}
+	})
+}
+
+// check decides on a request.
+func (l *Limiter) check(r *http.Request) *guard.Verdict {
+	client := l.Client(r)
+	sent := r.RequestURI
+	if !strings.HasPrefix(sent, "/") {
+		sent = r.URL.EscapedPath()
+	}
+	path := guard.Path(sent)
+	if l.cfg.File == nil {
+		return l.checkOwn(r, client, path)
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return l.guard.Check(r.Context(), &expr.Subject{
+		Method: r.Method, Scheme: scheme, Host: r.Host, Path: path, RawQuery: r.URL.RawQuery,
+		Header: expr.Fields(r.Header), IP: client,
+	})
+}
+
+// checkOwn decides by policies in Go.
+func (l *Limiter) checkOwn(r *http.Request, client, path string) *guard.Verdict {
+	var few [4]guard.Ask
+	asks := few[:0]
+	for i := range l.cfg.Policies {
+		if !l.applies(i, r.Method, path) {
+			continue
+		}
+		p := &l.cfg.Policies[i]
+		a := guard.Ask{Policy: i, Cost: 1}
+		if p.Key != nil {
+			a.Key = p.Key(r, client)
+		}
+		if p.Cost != nil {
+			a.Cost = p.Cost(r)
+		}
+		asks = append(asks, a)
+	}
+	return l.guard.CheckKeys(r.Context(), asks...)
+}
+
+func (l *Limiter) applies(i int, method, path string) bool {
+	for j := range l.match[i] {
+		if l.match[i][j].Matches(method, path) {
+			return true
+		}
+	}
+	return len(l.match[i]) == 0
+}
+
+// Client returns the address that a request came from, without a port, by
+// TrustedProxies; of an IPv6 address its network, such as 2001:db8:1:2::/64.
+func (l *Limiter) Client(r *http.Request) string {
+	return guard.Network(l.proxies.Client(r.RemoteAddr, r.Header["X-Forwarded-For"]), l.cfg.IPv6Prefix)
+}
+
+// refuse answers a request that is not admitted.
+func (l *Limiter) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict) {
+	if l.cfg.Refuse != nil && v.Refused != nil {
+		f := v.Refused
+		l.cfg.Refuse(w, r, Event{Time: l.guard.Now(), Kind: guard.Refused.String(), Policy: f.Policy.Name, Key: f.Key, Decision: v.Decision})
+		return
+	}
+	status, fields, body := v.Answer()
+	for _, f := range fields {
+		w.Header().Set(f.Name, f.Value)
+	}
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body) // a client that has gone does not need it
+}
+
+// hold waits for d, and tells whether the client is still there then.
+func hold(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// recorder notes what a handler answers.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// end notes that the handler has returned: without a word it has answered 200.
+func (r *recorder) end() {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+}
+
+// Flush lets handlers that ask for http.Flusher have one.
+func (r *recorder) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flush() }
+
+// Unwrap lets http.ResponseController reach the writer below.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
