@@ -1,0 +1,3 @@
+module github.com/weir-dev/weir/bench/gate
+
+go 1.26.0
