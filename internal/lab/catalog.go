@@ -7,11 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weir-dev/weir/internal/lab/apim"
+	"github.com/weir-dev/weir/internal/lab/auth0"
 	"github.com/weir-dev/weir/internal/lab/cognito"
 	"github.com/weir-dev/weir/internal/lab/plain"
 	"github.com/weir-dev/weir/internal/lab/sms"
 	"github.com/weir-dev/weir/internal/lab/sns"
 	"github.com/weir-dev/weir/internal/lab/stand"
+	"github.com/weir-dev/weir/internal/lab/twin"
 	"github.com/weir-dev/weir/limit"
 )
 
@@ -51,6 +54,15 @@ type Options struct {
 	SMS sms.Config
 	SNS sns.Config
 
+	// Twin is the policy file that the stand-in of this name keeps, and how.
+	Twin twin.Config
+
+	// APIM is what the stand-in of this name has: APIs, subscriptions, policies.
+	APIM apim.Config
+
+	// Auth0 is what the stand-in of this name has: its plan, its error page.
+	Auth0 auth0.Config
+
 	// Clock is as in stand.Config.
 	Clock func() time.Time
 }
@@ -73,6 +85,16 @@ type Service interface {
 func Catalogue() []Standin {
 	return []Standin{
 		{
+			Name:    "apim",
+			Summary: "an Azure API Management gateway: APIs, subscriptions, policies in XML",
+			New:     newAPIM,
+		},
+		{
+			Name:    "auth0",
+			Summary: "an Auth0 tenant: logins, tokens, limits of the published plans, and its log",
+			New:     newAuth0,
+		},
+		{
 			Name:    "cognito",
 			Summary: "an Amazon Cognito user pool's token endpoint, 120 requests per second",
 			New:     newCognito,
@@ -91,6 +113,11 @@ func Catalogue() []Standin {
 			Name:    "sns",
 			Summary: "Amazon SNS as far as it publishes text messages to phone numbers",
 			New:     newSNS,
+		},
+		{
+			Name:    "twin",
+			Summary: "keeps the limits of a policy file: weir lab --policy FILE",
+			New:     newTwin,
 		},
 	}
 }
@@ -126,6 +153,36 @@ func newCognito(o Options) (Service, error) {
 		RetryAfter: o.RetryAfter,
 		Latency:    latency, Faults: o.Faults, Seed: o.Seed, Clock: o.Clock,
 	})
+}
+
+func newAPIM(o Options) (Service, error) {
+	cfg := o.APIM
+	cfg.Faults, cfg.Seed, cfg.Clock = o.Faults, o.Seed, o.Clock
+	if o.Latency != nil {
+		cfg.Latency = *o.Latency
+	}
+	return apim.New(cfg)
+}
+
+func newAuth0(o Options) (Service, error) {
+	cfg := o.Auth0
+	cfg.Base, cfg.RetryAfter = o.Base, o.RetryAfter
+	cfg.Faults, cfg.Seed, cfg.Clock = o.Faults, o.Seed, o.Clock
+	if o.Latency != nil {
+		cfg.Latency = *o.Latency
+	}
+	quota, err := o.policy()
+	if err != nil {
+		return nil, err
+	}
+	if quota != nil {
+		if o.Policy == nil { // as the plans count
+			quota = &limit.Policy{Algorithm: limit.RefillBucket, Limit: o.Quota, Window: time.Second}
+		}
+		limits := auth0.Limits{}.With(*quota)
+		cfg.Limits = &limits
+	}
+	return auth0.New(cfg)
 }
 
 func newPlain(o Options) (Service, error) {
@@ -171,6 +228,15 @@ func newSNS(o Options) (Service, error) {
 		cfg.Rate = quota
 	}
 	return sns.New(cfg)
+}
+
+func newTwin(o Options) (Service, error) {
+	cfg := o.Twin
+	cfg.Faults, cfg.Seed, cfg.Clock = o.Faults, o.Seed, o.Clock
+	if o.Latency != nil {
+		cfg.Latency = *o.Latency
+	}
+	return twin.New(cfg)
 }
 
 // policy is the quota that was asked for, or nil for the default.
