@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/weir-dev/weir/internal/pace"
 )
 
 // Errors that a task returns to say something other than that it failed.
@@ -83,8 +85,16 @@ type TaskSet[T any] struct {
 	Tags    []string       // of all its tasks
 }
 
-// UserClass is a Class of any T.
-type UserClass interface{ build() (*class, error) }
+// Declaration is what a scenario is made of: a Class of any T, or a Profile.
+type Declaration interface {
+	declare(to *declared) error
+}
+
+// declared is what a program declared.
+type declared struct {
+	classes  []*class
+	profiles []pace.Profile
+}
 
 // class is a Class without its type: functions are numbers into a table that
 // only its actors know.
@@ -132,14 +142,14 @@ func (b *bound[T]) call(fn int) error { return b.fns[fn](b.self) }
 // most bounds weights and counts.
 const most = 1_000_000
 
-func (c Class[T]) build() (*class, error) {
+func (c Class[T]) declare(to *declared) error {
 	if c.Name == "" {
-		return nil, errors.New("a class has no Name")
+		return errors.New("a class has no Name")
 	}
 	var fns []func(*T) error
 	k, err := c.compile(&fns)
 	if err != nil {
-		return nil, fmt.Errorf("class %s: %w", c.Name, err)
+		return fmt.Errorf("class %s: %w", c.Name, err)
 	}
 	newT := c.New
 	k.hire = func(u *User) (actor, error) {
@@ -154,7 +164,8 @@ func (c Class[T]) build() (*class, error) {
 		}
 		return b, nil
 	}
-	return k, nil
+	to.classes = append(to.classes, k)
+	return nil
 }
 
 func (c Class[T]) compile(fns *[]func(*T) error) (*class, error) {

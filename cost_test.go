@@ -43,7 +43,7 @@ func (i *instant) Send(_ context.Context, req *hit.Request, ans *hit.Answer) {
 func inTask(t testing.TB, fn func(u *User)) {
 	t.Helper()
 	class := Class[User]{Name: "U", Host: "http://a.test", Wait: Constant(time.Hour), Tasks: []Task[User]{{Name: "task", Do: func(u *User) error { fn(u); return nil }}}}
-	sc, err := newScenario([]UserClass{class}, cli.ProgramOptions{}, false)
+	sc, err := newScenario([]Declaration{class}, cli.ProgramOptions{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestMemoryOfIdleUsers(t *testing.T) {
 			return nil
 		}}},
 	}
-	sc, err := newScenario([]UserClass{class}, cli.ProgramOptions{}, false)
+	sc, err := newScenario([]Declaration{class}, cli.ProgramOptions{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

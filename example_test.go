@@ -125,3 +125,28 @@ func ExampleTaskSet() {
 	// /cart
 	// /pay
 }
+
+// Readers all the time, and admins at an hourly rate, half a second later.
+func ExampleProfile() {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	visit := func(path string) []weir.Task[weir.User] {
+		return []weir.Task[weir.User]{{Name: path, Do: func(u *weir.User) error { u.Get(path); return nil }}}
+	}
+	reader := weir.Class[weir.User]{Name: "Reader", Host: server.URL, Wait: weir.Constant(time.Second), Tasks: visit("/page")}
+	admin := weir.Class[weir.User]{Name: "Admin", Host: server.URL, Tasks: visit("/admin")}
+
+	result, err := weir.Run(weir.Options{}, reader, admin,
+		weir.Profile{Classes: []string{"Reader"}, Users: 10, Requests: 10},
+		weir.Profile{Classes: []string{"Admin"}, Rate: "7200/h", Start: time.Second / 2, Requests: 2},
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, n := range result.Names {
+		fmt.Println(n.Name, n.Admitted)
+	}
+	// Output:
+	// /admin 2
+	// /page 10
+}

@@ -93,7 +93,7 @@ func (v virtual) play(t *testing.T, sc load.Scenario, senders func(func(int) (se
 	return log
 }
 
-func (v virtual) goes(t *testing.T, classes ...UserClass) []sent {
+func (v virtual) goes(t *testing.T, classes ...Declaration) []sent {
 	t.Helper()
 	sc, err := newScenario(classes, cli.ProgramOptions{Arrivals: v.arrivals != nil}, false)
 	if err != nil {

@@ -113,34 +113,27 @@ func (u *User) wait() Wait {
 	return u.class.wait
 }
 
-// leave runs OnStop of the sets the user is in and of its class.
-func (u *User) leave() {
-	defer func() {
-		if r := recover(); r != nil {
-			u.sc.log(fmt.Sprintf("class %s: OnStop: panic: %v", u.class.name, r))
-		}
-	}()
-	if u.s.Context().Err() != nil {
-		return
-	}
+// Leave runs OnStop of the sets the user is in and of its class. One that fails
+// does not keep the others from running.
+func (u iterant) Leave(context.Context) error {
+	var errs []error
 	for i := len(u.places) - 1; i >= 0; i-- {
-		u.farewell(u.places[i].set.onStop)
+		errs = append(errs, u.farewell(u.places[i].set.onStop))
 	}
 	u.places = nil
-	u.farewell(u.class.onStop)
+	errs = append(errs, u.farewell(u.class.onStop))
 	u.mark = nil
-	u.s.Pause(0) // counts the latest answer
+	return errors.Join(errs...)
 }
 
-func (u *User) farewell(fn int) {
+func (u *User) farewell(fn int) error {
 	err := u.call(fn)
 	if err == nil {
 		err = u.misuse
 	}
 	u.misuse = nil
 	if err == nil || errors.Is(err, ErrStop) || errors.Is(err, ErrInterrupt) || u.s.Context().Err() != nil {
-		return
+		return nil
 	}
-	// The engine does not listen to users who have left.
-	u.sc.log(fmt.Sprintf("class %s: OnStop: %v", u.class.name, err))
+	return fmt.Errorf("class %s: OnStop: %w", u.class.name, err)
 }

@@ -26,6 +26,7 @@ const (
 	optNoRedirects
 	optBasicAuth
 	optReplay
+	optFile
 )
 
 // JSON is the body: v as encoding/json writes it, without escaping <, > and &

@@ -1,7 +1,6 @@
 package weir
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,13 +9,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/weir-dev/weir/internal/cli"
 	"github.com/weir-dev/weir/internal/cookie"
-	"github.com/weir-dev/weir/internal/crowd"
 	"github.com/weir-dev/weir/internal/load"
+	"github.com/weir-dev/weir/internal/pace"
 )
 
 type sender = cli.ProgramSender
@@ -25,28 +22,36 @@ type sender = cli.ProgramSender
 // changes, so any number of users share it.
 type scenario struct {
 	classes  []*class // of the run, in the order they were given in
-	staff    *crowd.Staff
+	known    []string // names of all classes of the program
+	profiles []pace.Profile
+	whole    *cast // all of classes
 	opts     cli.ProgramOptions
 	loopback bool // requests stay on this machine
 
-	arrivals atomic.Int64
-	wires    sync.Map // user number → *wire, between senders and NewUser
+	wires sync.Map // user number → *wire, between senders and NewUser
 }
 
 // newScenario makes the scenario that the command line asks for.
-func newScenario(classes []UserClass, o cli.ProgramOptions, loopback bool) (*scenario, error) {
+func newScenario(declarations []Declaration, o cli.ProgramOptions, loopback bool) (*scenario, error) {
 	sc := &scenario{opts: o, loopback: loopback}
-	names := map[string]bool{}
-	known := map[string]bool{} // tags
-	for _, c := range classes {
-		k, err := c.build()
-		if err != nil {
+	var made declared
+	for _, c := range declarations {
+		if c == nil {
+			return nil, errors.New("a declaration is nil: want a Class or a Profile")
+		}
+		if err := c.declare(&made); err != nil {
 			return nil, err
 		}
+	}
+	sc.profiles = made.profiles
+	names := map[string]bool{}
+	known := map[string]bool{} // tags
+	for _, k := range made.classes {
 		if names[k.name] {
 			return nil, fmt.Errorf("two classes are called %s", k.name)
 		}
 		names[k.name] = true
+		sc.known = append(sc.known, k.name)
 		k.set.collectTags(known)
 		if o.Host != "" {
 			k.host = strings.TrimRight(o.Host, "/")
@@ -74,11 +79,7 @@ func newScenario(classes []UserClass, o cli.ProgramOptions, loopback bool) (*sce
 	if len(sc.classes) == 0 {
 		return nil, errors.New("the tags leave no task to run")
 	}
-	var shares []crowd.Share
 	for _, k := range sc.classes {
-		if k.fixed > 0 && o.Arrivals {
-			return nil, fmt.Errorf("class %s has a FixedCount, which counts users; with an arrival rate give it a Weight", k.name)
-		}
 		if err := k.checkHost(); err != nil {
 			return nil, err
 		}
@@ -87,10 +88,10 @@ func newScenario(classes []UserClass, o cli.ProgramOptions, loopback bool) (*sce
 				return nil, err
 			}
 		}
-		shares = append(shares, crowd.Share{Weight: k.weight, Fixed: k.fixed})
 	}
-	sc.staff = crowd.New(shares)
-	return sc, nil
+	var err error
+	sc.whole, err = sc.cast(sc.classes, o.Arrivals)
+	return sc, err
 }
 
 // sorted lists what there is.
@@ -133,8 +134,7 @@ func (sc *scenario) hosts() []string {
 	return hosts
 }
 
-// senders wraps what makes a plan's senders: every user gets cookies, and says
-// good-bye (OnStop) before its connection is closed.
+// senders wraps what makes a plan's senders: every user gets cookies.
 func (sc *scenario) senders(next func(int) (sender, error)) func(int) (load.Sender, error) {
 	return func(id int) (load.Sender, error) {
 		inner, err := next(id)
@@ -147,11 +147,10 @@ func (sc *scenario) senders(next func(int) (sender, error)) func(int) (load.Send
 	}
 }
 
-// wire is a user's sender, its cookies, and what has to be done before it closes.
+// wire is a user's sender with its cookies.
 type wire struct {
 	sender
-	jar   cookie.Jar
-	leave func() // nil: nothing
+	jar cookie.Jar
 }
 
 func newWire(s sender) *wire {
@@ -164,81 +163,9 @@ func newWire(s sender) *wire {
 func (w *wire) use() { w.SetJar(&w.jar) }
 
 // Close is called by the engine when the user leaves.
-func (w *wire) Close() (err error) {
-	defer func() {
-		if c, ok := w.sender.(io.Closer); ok {
-			err = c.Close()
-		}
-	}()
-	if leave := w.leave; leave != nil {
-		w.leave = nil
-		leave()
+func (w *wire) Close() error {
+	if c, ok := w.sender.(io.Closer); ok {
+		return c.Close()
 	}
 	return nil
-}
-
-// NewUser makes a user of the class that belongs to id and runs its OnStart.
-func (sc *scenario) NewUser(id int, s *load.Session) (load.User, error) {
-	v, ok := sc.wires.LoadAndDelete(id)
-	if !ok {
-		return nil, errors.New("the plan's senders do not come from the scenario")
-	}
-	w := v.(*wire)
-	if sc.opts.Arrivals && len(sc.classes) > 1 {
-		return &mixture{sc: sc, s: s, wire: w}, nil
-	}
-	u := sc.newUser(sc.classes[sc.staff.User(id)], s, w)
-	w.leave = u.leave
-	if err := u.start(); err != nil {
-		w.leave = nil
-		return nil, err
-	}
-	return iterant{u}, nil
-}
-
-// mixture is a user of the open model when there are several classes: it has one
-// self in each of them, with cookies and state of its own, and each arrival is
-// taken by the self whose turn it is in the mixture of all arrivals.
-type mixture struct {
-	sc    *scenario
-	s     *load.Session
-	wire  *wire
-	selfs []*User // by class; nil before the first turn
-}
-
-// Iterate runs one task of the class whose turn it is.
-func (m *mixture) Iterate(ctx context.Context) (time.Duration, error) {
-	i := m.sc.staff.Arrival(m.sc.arrivals.Add(1) - 1)
-	if m.selfs == nil {
-		m.selfs = make([]*User, len(m.sc.classes))
-		m.wire.leave = m.leave
-	}
-	u := m.selfs[i]
-	if u == nil {
-		u = m.sc.newUser(m.sc.classes[i], m.s, newWire(m.wire.sender))
-		if err := u.start(); err != nil {
-			return 0, err
-		}
-		u.release()
-		m.selfs[i] = u
-	}
-	u.wire.use()
-	_, err := iterant{u}.Iterate(ctx)
-	u.release() // the session's answer, which is the next self's
-	return 0, err
-}
-
-func (m *mixture) leave() {
-	for _, u := range m.selfs {
-		if u != nil {
-			u.wire.use()
-			u.leave()
-		}
-	}
-}
-
-func (sc *scenario) log(line string) {
-	if sc.opts.Log != nil {
-		sc.opts.Log(line)
-	}
 }

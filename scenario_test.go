@@ -15,7 +15,7 @@ const second = time.Second
 
 // mixed is a scenario that uses weights, waits, sets and a fixed count, with
 // what mixedStar says in Starlark.
-func mixed(fixed int) []UserClass {
+func mixed(fixed int) []Declaration {
 	get := func(path string) func(*User) error { return func(u *User) error { u.Get(path); return nil } }
 	leave := func(*User) error { return ErrInterrupt }
 	browsing := &TaskSet[User]{Name: "browsing", Wait: Between(second, 3*second), OnStart: get("/in"), OnStop: get("/out"),
@@ -26,7 +26,7 @@ func mixed(fixed int) []UserClass {
 		{Name: "cart", Do: func(u *User) error { u.Post("/cart", JSON(map[string]int{"n": u.Rand().IntN(100)})); return nil }},
 		{Name: "pay", Do: func(u *User) error { u.Post("/pay"); return ErrInterrupt }},
 	}}
-	return []UserClass{
+	return []Declaration{
 		Class[User]{Name: "Visitor", Host: "http://a.test/", Weight: 8, Wait: Between(2*second, 5*second), OnStart: get("/login"), Tasks: []Task[User]{
 			{Name: "index", Do: get("/"), Weight: 3}, {Set: browsing, Weight: 6}, {Set: buying},
 		}},

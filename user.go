@@ -213,6 +213,12 @@ func (u *User) build(method, target string, opts []Option) (timeout time.Duratio
 			return 0, false, err
 		}
 	}
+	if hasFiles(opts) {
+		if kind, err = u.multipart(opts); err != nil {
+			return 0, false, err
+		}
+		bodies, raw = 1, nil
+	}
 	if bodies > 1 {
 		return 0, false, errors.New("JSON, Form and Body each give a body; keep one")
 	}

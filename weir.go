@@ -35,21 +35,22 @@ import (
 	"github.com/weir-dev/weir/internal/report"
 )
 
-// Main runs the classes as the command line says, with the flags of "weir run"
+// Main runs classes, by profiles if there are some, as the command line says, with the flags of "weir run"
 // (see --help), and exits with its exit code: 0 passed, 1 a condition failed, 2 wrong
 // usage, 3 could not run, 4 invalid, 130 interrupted.
-func Main(classes ...UserClass) {
+func Main(scenario ...Declaration) {
 	name := strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")
-	os.Exit(cli.RunProgram(program(name, classes, false), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(cli.RunProgram(program(name, scenario, false), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-func program(name string, classes []UserClass, loopback bool) cli.Program {
+func program(name string, classes []Declaration, loopback bool) cli.Program {
 	return cli.Program{Name: name, Load: func(o cli.ProgramOptions) (*cli.ProgramScenario, error) {
 		sc, err := newScenario(classes, o, loopback)
 		if err != nil {
 			return nil, err
 		}
-		return &cli.ProgramScenario{Scenario: sc, Hosts: sc.hosts(), Details: sc.describe(), Senders: sc.senders}, nil
+		return &cli.ProgramScenario{Scenario: sc, Hosts: sc.hosts(), Details: sc.describe(), Senders: sc.senders,
+			Profiles: sc.profiles, Part: sc.part, Known: sc.known}, nil
 	}}
 }
 
@@ -62,6 +63,7 @@ type Options struct {
 	SpawnRate float64       // users started per second. 0: all at once
 	Rate      string        // arrivals instead of users: "50/s", "1000/h"
 	Stages    string        // either in stages: "0..50/s:10s,50/s:1m", "0..20:5s,20:10s"
+	WarmUp    time.Duration // how long load is sent before it counts, in whole seconds
 	RunTime   time.Duration // how long. 0: as long as Stages, or until Requests, else ten seconds
 	Requests  int64         // stop after so many. 0: no bound
 	Seed      uint64        // of User.Rand and everything else random. 0: 1
@@ -123,7 +125,7 @@ type T interface {
 // Test runs the classes inside a test, and fails it with the reason when the
 // run does not pass. What it is asked for is checked before anything is sent.
 // Files go into Options.Dir, or else into t.TempDir().
-func Test(t T, o Options, classes ...UserClass) Result {
+func Test(t T, o Options, classes ...Declaration) Result {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
@@ -142,7 +144,7 @@ func Test(t T, o Options, classes ...UserClass) Result {
 // whatever the verdict, is no error. Runs may go on side by side, but their
 // figures then tell of each other. An interrupt of the process (SIGINT, SIGTERM)
 // ends the run gracefully.
-func Run(o Options, classes ...UserClass) (r Result, err error) {
+func Run(o Options, classes ...Declaration) (r Result, err error) {
 	dir := o.Dir
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "weir-"); err != nil {
@@ -195,6 +197,7 @@ func (o *Options) flags() []string {
 	add(o.SpawnRate != 0, "--spawn-rate", strconv.FormatFloat(o.SpawnRate, 'f', -1, 64))
 	add(o.Rate != "", "--rate", o.Rate)
 	add(o.Stages != "", "--stages", o.Stages)
+	add(o.WarmUp != 0, "--warm-up", o.WarmUp.String())
 	add(o.RunTime != 0, "--run-time", o.RunTime.String())
 	add(o.Requests != 0, "--requests", strconv.FormatInt(o.Requests, 10))
 	add(o.Seed != 0, "--seed", strconv.FormatUint(o.Seed, 10))

@@ -242,7 +242,7 @@ func TestClassesAreChecked(t *testing.T) {
 	loop.Tasks = []Task[User]{{Set: loop}}
 	type state struct{ *User }
 	cases := []struct {
-		class UserClass
+		class Declaration
 		o     Options
 		want  string
 	}{
@@ -298,7 +298,7 @@ func TestTest(t *testing.T) {
 			w.WriteHeader(429)
 		}
 	})
-	visit := func(path string) UserClass {
+	visit := func(path string) Declaration {
 		return Class[User]{Name: "U", Host: host, Tasks: []Task[User]{{Name: "visit", Do: func(u *User) error { u.Get(path); return nil }}}}
 	}
 	f := &fakeT{T: t}
@@ -337,7 +337,7 @@ func TestArrivalsOfSeveralClasses(t *testing.T) {
 		*User
 		last *Response
 	}
-	class := func(name string, weight int) UserClass {
+	class := func(name string, weight int) Declaration {
 		return Class[self]{Name: name, Host: host, Weight: weight, New: func(u *User) *self { return &self{User: u} }, Tasks: []Task[self]{{Name: "visit", Do: func(s *self) error {
 			if s.last != nil && s.last.Text() != name {
 				t.Errorf("the last answer of %s became %q", name, s.last.Text())
@@ -369,7 +369,7 @@ func TestGuideIsCode(t *testing.T) {
 		}
 		return strings.Join(strings.Fields(string(b)), " ")
 	}
-	code := squeeze("example_test.go") + squeeze("examples/sms/main.go")
+	code := squeeze("example_test.go") + squeeze("feed_test.go") + squeeze("examples/sms/main.go")
 	blocks := strings.Split(squeeze("docs/go.md"), "```go ")[1:]
 	for _, b := range blocks {
 		b, _, _ = strings.Cut(b, " ```")

@@ -82,9 +82,9 @@ func (a *admin) history() error {
 
 // classes are the users. They are a function of their settings, so that a test
 // can run them, too.
-func classes(host, password string) []weir.UserClass {
+func classes(host, password string) []weir.Declaration {
 	hire := func(u *weir.User) *admin { return &admin{User: u, password: password} }
-	return []weir.UserClass{
+	return []weir.Declaration{
 		weir.Class[admin]{
 			Name: "NormalUser", Host: host, Weight: 8, Wait: weir.Between(2*time.Second, 5*time.Second),
 			New: hire, OnStart: (*admin).login,

@@ -12,18 +12,23 @@ import (
 // closed runs the closed model: users come and go as the level says, and each
 // of them iterates over and over. The highest numbers leave first.
 type closed struct {
+	p     *part
 	e     *Engine
 	level pace.Level
 	want  atomic.Int64 // users below this number stay
 
 	mu      sync.Mutex
 	members []*member // by number
+	planned int       // users that the level wants now
+	added   int       // by Engine.Nudge, to those of the level
+	closed  bool
 }
 
 // member is one user of the closed model.
 type member struct {
 	c       *closed
-	id      int
+	k       int           // its number in the part
+	id      int           // its number in the run
 	running bool          // guarded by closed.mu
 	call    chan struct{} // holds one when the member is to look at want again
 }
@@ -34,10 +39,9 @@ const (
 )
 
 func (c *closed) run(ctx context.Context) {
-	e := c.e
 	end := c.level.Length()
 	reason := "the plan ended"
-	if r := e.plan.RunTime; r > 0 && (end == 0 || r < end) {
+	if r := c.p.End; r > 0 && (end == 0 || r < end) {
 		end, reason = r, "the run time was reached"
 	}
 	for t := time.Duration(0); ctx.Err() == nil; {
@@ -51,22 +55,36 @@ func (c *closed) run(ctx context.Context) {
 			<-ctx.Done()
 			break
 		}
-		if !e.sleepUntil(ctx, next) {
+		if !c.p.sleepUntil(ctx, next) {
 			break
 		}
 		t = next
 		if over {
-			e.end(reason, true)
+			c.p.end(reason, true)
+			break
+		}
+		if c.p.over.Load() {
 			break
 		}
 	}
 	c.halt()
 }
 
-// set makes the number of users n, from the instant at of the plan.
+// set makes the level want n users, from the instant at of the plan.
 func (c *closed) set(n int, at time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.planned = n
+	c.adjust(at)
+}
+
+// adjust lets users in, or go, until there are as many as there are to be. The
+// caller holds mu.
+func (c *closed) adjust(at time.Duration) {
+	if c.closed {
+		return
+	}
+	n := max(c.planned+c.added, 0)
 	old := int(c.want.Swap(int64(n)))
 	// Subtle: there are fewer members than were wanted when a step of the level
 	// comes after the end of the run.
@@ -81,7 +99,7 @@ func (c *closed) set(n int, at time.Duration) {
 			return
 		}
 		if id == len(c.members) {
-			c.members = append(c.members, &member{c: c, id: id, call: make(chan struct{}, 1)})
+			c.members = append(c.members, &member{c: c, k: id, id: c.p.id(id), call: make(chan struct{}, 1)})
 		}
 		m := c.members[id]
 		m.running = true
@@ -91,11 +109,18 @@ func (c *closed) set(n int, at time.Duration) {
 
 // halt lets everybody go after the iteration under way.
 func (c *closed) halt() {
-	c.set(0, 0)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.planned, c.added = 0, 0
+	c.adjust(0)
+	c.closed = true
 	c.e.crew.close()
 }
 
-func (m *member) wanted() bool { return int64(m.id) < m.c.want.Load() && !m.c.e.ended() }
+func (m *member) wanted() bool { return int64(m.k) < m.c.want.Load() && !m.c.p.ended() }
 
 func (m *member) alert() {
 	select {
@@ -135,7 +160,7 @@ func (m *member) run(from time.Duration) {
 func (m *member) serve(wake time.Duration, first bool) {
 	e := m.c.e
 	s, u := m.hire(first)
-	defer s.dismiss()
+	defer func() { s.dismiss(u) }()
 	if u == nil {
 		return
 	}
@@ -176,7 +201,7 @@ func (m *member) serve(wake time.Duration, first bool) {
 func (m *member) hire(first bool) (*Session, User) {
 	e := m.c.e
 	for pause := startPause; ; pause = min(2*pause, startPauseMax) {
-		s, u, err := e.hire(m.id)
+		s, u, err := m.c.p.hire(m.k, m.id)
 		if err == nil || first && !s.cut {
 			e.reportStart(err)
 			first = false
@@ -193,7 +218,7 @@ func (m *member) hire(first bool) (*Session, User) {
 		if !wanted {
 			return s, nil
 		}
-		s.dismiss()
+		s.dismiss(nil)
 	}
 }
 

@@ -228,7 +228,8 @@ func TestAbandonedUserAfterHardStop(t *testing.T) {
 
 // A user who was let go and is wanted again before it has left does not leave.
 func TestDone(t *testing.T) {
-	c := &closed{e: &Engine{}}
+	e := &Engine{}
+	c := &closed{e: e, p: &part{e: e}}
 	m := &member{c: c, running: true}
 	c.want.Store(1)
 	if m.done() || !m.running {
@@ -243,8 +244,8 @@ func TestDone(t *testing.T) {
 // A hard stop may come between a look at the clock and a step of the level.
 func TestStepAfterTheEnd(t *testing.T) {
 	e := engine(t, Plan{Scenario: Repeat(get, 0), Users: pace.Users(10, pace.Rate{})})
-	e.crew = newCrew(10)
-	c := &closed{e: e}
+	e.makeParts(t.Context(), t.Context())
+	c := e.parts[0].model.(*closed)
 	c.halt()
 	c.set(10, 0)
 	c.set(0, 0)

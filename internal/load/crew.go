@@ -11,7 +11,8 @@ type crew struct {
 	mu     sync.Mutex
 	alive  int
 	peak   int
-	closed bool
+	doors  int           // parts that may let users in
+	closed bool          // there is none
 	atEnd  int           // users alive when load ended
 	gone   chan struct{} // closed when it is closed and the last user has left
 
@@ -21,7 +22,9 @@ type crew struct {
 	err     error
 }
 
-func newCrew(limit int) *crew { return &crew{gone: make(chan struct{}), limit: limit} }
+func newCrew(limit, doors int) *crew {
+	return &crew{gone: make(chan struct{}), limit: limit, doors: doors}
+}
 
 // join counts a user in. It reports false when nobody may join any more.
 func (c *crew) join() bool {
@@ -44,11 +47,11 @@ func (c *crew) leave() {
 	}
 }
 
-// close lets nobody join any more. It may be called again.
+// close is called once by each part: after the last one nobody may join any more.
 func (c *crew) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.doors--; c.doors > 0 {
 		return
 	}
 	c.closed = true

@@ -114,14 +114,20 @@ func (c *collector) collect(length time.Duration, pages int) *tally.Tick {
 	c.inFlight -= int64(t.SendLag.Count()) + b.resent
 	t.InFlight = int(max(c.inFlight, 0))
 	t.Users = c.users
-	if o, ok := e.model.(*open); ok {
-		due := o.dueBy(end)
-		if c.last {
-			due = o.dueInAll()
+	due := int64(0)
+	for _, p := range e.parts {
+		o, ok := p.model.(*open)
+		switch {
+		case !ok:
+		case c.last:
+			due += o.dueInAll()
+		default:
+			due += o.dueBy(end)
 		}
-		t.Due = max(due-c.due, 0)
-		c.due += t.Due
 	}
+	t.Due = max(due-c.due, 0)
+	c.due += t.Due
+	t.Warm = t.Start < e.warm
 	if c.last {
 		end = time.Duration(1<<63 - 1)
 	}

@@ -32,14 +32,11 @@ type Engine struct {
 	rec      *recorder
 	crew     *crew
 	log      eventLog
-	model    interface {
-		run(ctx context.Context) // until nobody will start any more
-		halt()                   // let nobody start any more; drop what is left
-	}
+	parts    []*part
 	missedAs label
+	warm     time.Duration // requests that were due before this are not counted after it
 
-	start   time.Time
-	hardCtx context.Context // senders and scenarios get it
+	start time.Time
 
 	mu      sync.Mutex
 	ran     bool
@@ -47,6 +44,7 @@ type Engine struct {
 	stopAt  time.Duration      // when
 	stopped context.CancelFunc // of the model's context
 	failed  error              // why the run could not be run
+	changes []string           // made by Nudge
 
 	over   chan struct{} // closed when StopTimeout begins
 	arming sync.Once     // of over
@@ -55,10 +53,11 @@ type Engine struct {
 	taken      atomic.Int64
 	throttled  atomic.Int64
 	neverSent  atomic.Int64
+	carried    atomic.Int64 // answers to requests of the warm-up that came after it
+	going      atomic.Int32 // parts that have not ended
+	extra      atomic.Int64 // the next number of a user whom nobody planned
 	unfinished atomic.Int64
 	oldest     peak // age of requests when they were cut
-
-	timer *time.Timer // of sleepUntil, without Plan.Sleep
 }
 
 // New checks the plan. The error says what is wrong with it, in one sentence.
@@ -73,12 +72,16 @@ func New(p Plan) (*Engine, error) {
 		names:    newNames(p.MaxNames),
 		rec:      newRecorder(runtime.GOMAXPROCS(0), p.MaxNames+1),
 		missedAs: label{name: missedName},
+		warm:     p.WarmUp,
 		over:     make(chan struct{}),
 	}
 	if r, ok := p.Scenario.(*repeat); ok {
 		e.missedAs = labelOf(r.req)
 	}
 	e.log.add(tally.Event{Kind: "start", Text: "Load began."})
+	if p.WarmUp > 0 {
+		e.log.add(tally.Event{At: p.WarmUp, Kind: "stage", Text: "The warm-up ended: what follows is counted."})
+	}
 	return e, nil
 }
 
@@ -109,23 +112,18 @@ func (e *Engine) Run(ctx context.Context, out func(*tally.Tick)) (Result, error)
 	}
 	e.ran = true
 	e.start = time.Now()
-	e.hardCtx = hardCtx
 	e.stopped = stopped
 	if e.reason != "" {
 		stopped()
 	}
-	if e.plan.Arrivals != nil {
-		e.crew = newCrew(e.plan.MaxUsers)
-		e.model = newOpen(e)
-	} else {
-		e.crew = newCrew(e.plan.Users.Max())
-		e.model = &closed{e: e, level: e.plan.Users}
-	}
+	e.makeParts(planCtx, hardCtx)
 	e.mu.Unlock()
 	ticks := make(chan *tally.Tick, tickBacklog)
 	over := make(chan time.Duration, 1)
 	c := &collector{e: e}
-	go e.model.run(planCtx)
+	for _, p := range e.parts {
+		go p.model.run(p.plan)
+	}
 	go func() { over <- e.supervise(ctx, cut) }()
 	go c.run(over, ticks)
 	for t := range ticks {
@@ -151,7 +149,7 @@ func (e *Engine) supervise(ctx context.Context, cut context.CancelFunc) time.Dur
 		}
 		stopped = true
 		cut()
-		e.model.halt()
+		e.halt()
 		abandon = time.After(abandonAfter)
 	}
 	for {
@@ -191,6 +189,8 @@ func (e *Engine) result(ctx context.Context, c *collector) (Result, error) {
 		NeverSent:  e.neverSent.Load(),
 		PeakUsers:  peak,
 		Abandoned:  alive,
+		Carried:    e.carried.Load(),
+		Changes:    e.changes,
 	}
 	r.OldestUnfinished, _ = e.oldest.take()
 	if alive > 0 {
@@ -211,11 +211,16 @@ func (e *Engine) result(ctx context.Context, c *collector) (Result, error) {
 // again, and before Run, which then sends nothing.
 func (e *Engine) Stop(reason string) {
 	e.end(reason, true)
+	e.halt() // the plan may have ended before, with arrivals that were still to leave
+}
+
+// halt lets nobody start any more.
+func (e *Engine) halt() {
 	e.mu.Lock()
-	model := e.model
+	parts := e.parts
 	e.mu.Unlock()
-	if model != nil {
-		model.halt() // the plan may have ended before, with arrivals that were still to leave
+	for _, p := range parts {
+		p.model.halt()
 	}
 }
 
@@ -256,36 +261,8 @@ func (e *Engine) stoppedAt() time.Duration {
 // since returns the time since the start of the run.
 func (e *Engine) since() time.Duration { return time.Since(e.start) }
 
-// sleepUntil returns true at that instant of the run, or false when ctx is
-// done. Only the model calls it.
-func (e *Engine) sleepUntil(ctx context.Context, at time.Duration) bool {
-	for e.since() < at {
-		if ctx.Err() != nil {
-			return false
-		}
-		if e.plan.Sleep != nil {
-			e.plan.Sleep(ctx, e.start.Add(at))
-			continue
-		}
-		if e.timer == nil {
-			e.timer = time.NewTimer(at - e.since())
-		} else {
-			e.timer.Reset(at - e.since())
-		}
-		select {
-		case <-e.timer.C:
-		case <-ctx.Done():
-			e.timer.Stop()
-		}
-	}
-	return ctx.Err() == nil
-}
-
-// admit says that a request may be sent, or else why not.
+// admit says that a request is within the budget, or else that it is not.
 func (e *Engine) admit() (refusal string) {
-	if e.hardCtx.Err() != nil {
-		return "the run was stopped"
-	}
 	most := e.plan.MaxRequests
 	if most == 0 {
 		return ""
@@ -295,9 +272,11 @@ func (e *Engine) admit() (refusal string) {
 		e.end(usedUp(most), false)
 	}
 	if n > most {
-		return "the request budget is used up"
+		return noBudget
 	}
 	return ""
 }
+
+const noBudget = "the request budget is used up"
 
 func usedUp(most int64) string { return fmt.Sprintf("the budget of %d requests was used up", most) }

@@ -22,8 +22,8 @@ const (
 	otherTexts = "(other texts)"
 )
 
-// scenarioName is the row of what went wrong in the scenario itself.
-const scenarioName = "(scenario)"
+// ScenarioName is the row of what went wrong in the scenario itself.
+const ScenarioName = "(scenario)"
 
 // reason is why a hit failed.
 type reason struct {
@@ -147,7 +147,7 @@ func (f *failures) drain(ticks ...int64) []tally.Error {
 		}
 		row.Text = r.text
 		switch {
-		case r.name == scenarioName:
+		case r.name == ScenarioName:
 		case r.name == tally.Other && r.failure == hit.NoFailure && r.status == 0:
 			row.Text = tally.Other // many statuses
 		default:

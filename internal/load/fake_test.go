@@ -142,7 +142,7 @@ func (r *run) check() (problems []string) {
 		bad("no ticks")
 		return problems
 	}
-	if got := r.totals.Sent; got != int64(len(r.sent)) {
+	if got := r.totals.Sent + r.totals.Warmed; got != int64(len(r.sent)) {
 		bad("ticks say %d sends, the server saw %d", got, len(r.sent))
 	}
 	if n := r.ticks[len(r.ticks)-1].InFlight; n != 0 {

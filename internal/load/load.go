@@ -53,8 +53,18 @@ type Scenario interface {
 // the run's hard stop. wait is the pause before the next iteration; the open
 // model does not use it, because there the schedule decides. An error is
 // reported, and the user goes on. Only one call at a time is made.
+//
+// A User that is also a Leaver is told when it leaves.
 type User interface {
 	Iterate(ctx context.Context) (wait time.Duration, err error)
+}
+
+// Leaver is a User with something left to do: Leave is called once, after its
+// last iteration and before its sender is closed, unless the run was stopped
+// hard. What it sends counts as any request does, and is cut with the others
+// after Plan.StopTimeout. An error is reported.
+type Leaver interface {
+	Leave(ctx context.Context) error
 }
 
 // CatchUp says what to do with arrivals of the open model that could not be
@@ -88,7 +98,7 @@ func (c CatchUp) String() string {
 // SkipAfter is how late an arrival may leave under Skip.
 const SkipAfter = 50 * time.Millisecond
 
-// Plan is what to run. Exactly one of Users and Arrivals is set.
+// Plan is what to run. Exactly one of Users, Arrivals and Parts is set.
 type Plan struct {
 	Scenario  Scenario
 	NewSender func(user int) (Sender, error) // called on the user's goroutine, before NewUser
@@ -100,6 +110,8 @@ type Plan struct {
 	MaxUsers int        // most users of the open model, 1 or more
 	CatchUp  CatchUp
 
+	Parts []Part // several loads; the run ends with the last of them
+
 	// RunTime is when the plan ends. 0: with the last step of Users, or with the
 	// last arrival. Users that end earlier end the plan earlier; arrivals that
 	// end earlier do not, because the last one of 1/s for 5s is due after 4 s.
@@ -108,6 +120,11 @@ type Plan struct {
 
 	MaxRequests  int64 // never more are handed to senders; retries and redirects are not counted. 0: no limit
 	MaxThrottled int64 // stop gracefully as soon as this many answers were throttled; those under way may add to it. 0: no limit
+
+	// WarmUp is how long load is sent before it counts, in whole seconds: those
+	// ticks are marked Warm, and answers to requests that were due in them are in
+	// no later one.
+	WarmUp time.Duration
 
 	MaxNames int    // most request names with a row of their own, known ones keep theirs. 0: 1000
 	Seed     uint64 // of Session.Rand
@@ -134,4 +151,7 @@ type Result struct {
 	NeverSent int64 // failed before anything was written: no connection, mostly
 	PeakUsers int
 	Abandoned int // users whose scenario did not return after the hard stop
+
+	Carried int64    // answers that came after the warm-up to requests that were due in it: they are in no series
+	Changes []string // made to the load while it ran, by Engine.Nudge, a sentence each; the latest maxChanges
 }

@@ -157,7 +157,7 @@ func (e *Engine) noteFailed(s *Session) *failCell {
 func (e *Engine) noteScenario(err error) {
 	at := e.since()
 	text := strings.TrimPrefix(hit.Reason(hit.OtherFailure, 0, err.Error()), hit.OtherFailure.String()+": ")
-	c, _ := e.failures.cell(reason{label: label{name: scenarioName}, failure: hit.OtherFailure, text: text})
+	c, _ := e.failures.cell(reason{label: label{name: ScenarioName}, failure: hit.OtherFailure, text: text})
 	if !e.log.scenario.Load() && e.log.scenario.CompareAndSwap(false, true) {
 		e.log.add(tally.Event{At: at, Kind: "warning", Text: "A user failed: " + text})
 	}

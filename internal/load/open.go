@@ -17,7 +17,12 @@ import (
 // one channel send, and the user one push. Only when there is a backlog do
 // users who become free take the lock to hand it on.
 type open struct {
+	p *part
 	e *Engine
+
+	// arrivals is the plan's schedule, or what Engine.Nudge made of it.
+	arrivals atomic.Pointer[pace.Pacer]
+	share    atomic.Int64 // of the planned rate that is wanted now, in percent
 
 	// idle is a stack, so that the users who worked last work next and their
 	// connections stay warm. Anybody pushes; only the holder of mu pops.
@@ -53,23 +58,32 @@ type arrival struct {
 	from time.Duration // when it could have left, had the generator been quick
 }
 
-func newOpen(e *Engine) *open {
-	o := &open{e: e}
+func newOpen(p *part) *open {
+	o := &open{p: p, e: p.e}
+	o.arrivals.Store(&p.Arrivals)
+	o.share.Store(100)
 	o.retry = time.AfterFunc(time.Hour, o.dispatch)
 	o.retry.Stop()
 	return o
 }
 
-// due is Plan.Arrivals.Due with the end of the plan in it.
+// budget is the most arrivals there can be, 0 for no limit. What MaxRequests
+// forbids anyway is never due: every arrival sends at least one request.
+func (o *open) budget() int64 {
+	most := o.p.MaxRequests
+	if all := o.e.plan.MaxRequests; all > 0 && o.p.alone() && (most == 0 || all < most) {
+		most = all
+	}
+	return most
+}
+
+// due is Part.Arrivals.Due with the end of the plan in it.
 func (o *open) due(n int64) (time.Duration, bool) {
-	p := &o.e.plan
-	// What MaxRequests forbids anyway is never due: every arrival sends at least
-	// one request.
-	if p.MaxRequests > 0 && n >= p.MaxRequests {
+	if most := o.budget(); most > 0 && n >= most {
 		return 0, false
 	}
-	at, ok := p.Arrivals.Due(n)
-	if !ok || p.RunTime > 0 && at >= p.RunTime {
+	at, ok := (*o.arrivals.Load()).Due(n)
+	if !ok || o.p.End > 0 && at >= o.p.End {
 		return 0, false
 	}
 	return max(at, 0), true
@@ -77,7 +91,7 @@ func (o *open) due(n int64) (time.Duration, bool) {
 
 // end returns when the plan ends, given when its last arrival was due.
 func (o *open) end(last time.Duration) (time.Duration, string) {
-	if r := o.e.plan.RunTime; r > 0 {
+	if r := o.p.End; r > 0 {
 		return r, "the run time was reached"
 	}
 	return last, "the plan ended"
@@ -92,7 +106,7 @@ func (o *open) run(ctx context.Context) {
 		if !ok {
 			break
 		}
-		if !e.sleepUntil(ctx, at) {
+		if !o.p.sleepUntil(ctx, at) {
 			o.halt()
 			return
 		}
@@ -102,19 +116,20 @@ func (o *open) run(ctx context.Context) {
 			n++
 		}
 		o.advance(n)
+		o.turn(n)
 	}
 	end, reason := o.end(last)
-	if p := &e.plan; p.MaxRequests > 0 && n >= p.MaxRequests {
+	if most := o.budget(); most > 0 && n >= most {
 		o.finish() // ends the run when the last one has left
-		if p.RunTime == 0 {
+		if o.p.End == 0 {
 			end = forever
 		}
 	}
-	if !e.sleepUntil(ctx, end) {
+	if !o.p.sleepUntil(ctx, end) {
 		o.halt()
 		return
 	}
-	e.end(reason, true)
+	o.p.end(reason, true)
 	o.finish()
 }
 
@@ -148,7 +163,10 @@ func (o *open) halt() {
 	if o.closed {
 		return
 	}
-	stop := min(now, o.e.stoppedAt())
+	stop := now
+	if o.e.ended() {
+		stop = min(now, o.e.stoppedAt())
+	}
 	for !o.ended {
 		at, ok := o.due(o.next)
 		if !ok || at > stop {
@@ -156,6 +174,7 @@ func (o *open) halt() {
 		}
 		o.next++
 	}
+	o.head = max(o.head, o.firstCounted(o.next))
 	o.e.rec.countMissed(o.next-o.head, now)
 	o.head = o.next
 	o.close()
@@ -219,7 +238,7 @@ func (o *open) dispatch() {
 		switch o.e.plan.CatchUp {
 		case Skip:
 			if now-due > SkipAfter {
-				o.e.rec.countMissed(1, now)
+				o.e.missed(due, now)
 				o.head++
 				continue
 			}
@@ -253,7 +272,7 @@ func (o *open) dispatch() {
 	}
 	if o.ended {
 		// The end of the plan has been told, unless it is the budget's.
-		o.e.end(usedUp(o.e.plan.MaxRequests), false)
+		o.p.end(usedUp(o.budget()), false)
 		o.close()
 	}
 }
@@ -263,7 +282,7 @@ func (o *open) dispatch() {
 // holds mu.
 func (o *open) hand(a arrival) bool {
 	h := o.pop()
-	if h == nil && o.users < o.e.plan.MaxUsers {
+	if h == nil && o.users < o.p.MaxUsers {
 		return o.spawn(a)
 	}
 	if h == nil {
@@ -323,8 +342,11 @@ func (o *open) pop() *hand {
 func (o *open) serve(h *hand) {
 	e := o.e
 	defer e.crew.leave()
-	s, u, err := e.hire(h.id)
-	defer s.dismiss()
+	s, u, err := o.p.hire(h.id, o.p.id(h.id))
+	if err != nil {
+		u = nil
+	}
+	defer func() { s.dismiss(u) }()
 	started := err == nil
 	if started || !s.cut {
 		e.reportStart(err)
@@ -341,8 +363,8 @@ func (o *open) serve(h *hand) {
 		if !s.cut {
 			e.noteScenario(err)
 		}
-		<-h.work
-		e.rec.countMissed(1, e.since())
+		a := <-h.work
+		e.missed(a.due, e.since())
 		return
 	}
 	began := e.since()
@@ -353,7 +375,7 @@ func (o *open) serve(h *hand) {
 			e.noteScenario(err)
 		}
 		if s.sends == 0 {
-			e.rec.countMissed(1, e.since())
+			e.missed(a.due, e.since())
 		}
 		o.push(h)
 		if o.waiting.Load() {

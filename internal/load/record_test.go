@@ -145,7 +145,7 @@ func TestRecorderUnderTurns(t *testing.T) {
 	e := engine(t, Plan{Scenario: Repeat(get, 0), Users: pace.Users(users, pace.Rate{})})
 	e.start = time.Now()
 	e.rec = newRecorder(2, 1001)
-	e.crew = newCrew(users)
+	e.crew = newCrew(users, 1)
 	c := &collector{e: e}
 	for i := range 3 {
 		e.names.index(label{"GET", fmt.Sprint("/", i)})
@@ -378,8 +378,9 @@ func TestManyNames(t *testing.T) {
 
 func TestNoAllocationPerRequest(t *testing.T) {
 	e := engine(t, Plan{Scenario: Repeat(get, 0), Users: one})
-	e.start, e.hardCtx = time.Now(), t.Context()
-	s, u, err := e.hire(0)
+	e.start = time.Now()
+	e.makeParts(t.Context(), t.Context())
+	s, u, err := e.parts[0].hire(0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -498,12 +499,13 @@ func TestSessionIsSmall(t *testing.T) {
 	var before, after runtime.MemStats
 	const n = 10_000
 	e := engine(t, Plan{Scenario: Repeat(get, 0), Users: one})
-	e.start, e.hardCtx = time.Now(), t.Context()
+	e.start = time.Now()
+	e.makeParts(t.Context(), t.Context())
 	var keep []*Session
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for id := range n {
-		s, _, err := e.hire(id)
+		s, _, err := e.parts[0].hire(id, id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -554,8 +556,9 @@ func BenchmarkIdleUsers(b *testing.B) {
 // read the clock twice.
 func BenchmarkRequest(b *testing.B) {
 	e := engine(b, Plan{Scenario: Repeat(get, 0), Users: one})
-	e.start, e.hardCtx = time.Now(), context.Background()
-	s, u, err := e.hire(0)
+	e.start = time.Now()
+	e.makeParts(context.Background(), context.Background())
+	s, u, err := e.parts[0].hire(0, 0)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 // Session is what one user sends with. It is not safe for concurrent use.
 type Session struct {
 	e      *Engine
+	p      *part
 	ctx    context.Context
 	sender Sender
 	id     int
@@ -52,7 +53,7 @@ const tooManyRefused = 100
 // leave is the panic that stops a user whose scenario does not.
 type leave struct{}
 
-// ID returns the number of the user, from 0.
+// ID returns the number of the user in the run, from 0: no two parts share one.
 func (s *Session) ID() int { return s.id }
 
 // Context returns the run's hard stop, the ctx that Iterate gets.
@@ -60,7 +61,7 @@ func (s *Session) Context() context.Context { return s.ctx }
 
 // Stopping reports whether the run is over and no further iteration will
 // begin. The iteration under way may go on for Plan.StopTimeout.
-func (s *Session) Stopping() bool { return s.e.ended() }
+func (s *Session) Stopping() bool { return s.p.ended() }
 
 // Rand returns the user's own source of random numbers, the same ones in every
 // run with the same Plan.Seed.
@@ -125,7 +126,7 @@ func (s *Session) Pause(d time.Duration) bool {
 // to record.
 func (s *Session) send(req *hit.Request) bool {
 	e, h, a := s.e, &s.hit, &s.ans
-	if why := e.admit(); why != "" {
+	if why := s.p.admit(); why != "" {
 		s.refuse(why)
 		return false
 	}
@@ -212,10 +213,15 @@ func (s *Session) record() {
 	epoch := r.enter(sh)
 	tick := tickFor(epoch, h.done)
 	p := sh.page(tick)
-	p.cell(int(h.name), h.outcome).add(h, a)
 	s.count(p)
-	if fail != nil {
-		fail.add(tick, h.sent)
+	if s.e.warm > 0 && h.intended < s.e.warm && time.Duration(tick)*tickLength >= s.e.warm {
+		// It belongs to the warm-up, whose ticks are closed.
+		s.e.carried.Add(1)
+	} else {
+		p.cell(int(h.name), h.outcome).add(h, a)
+		if fail != nil {
+			fail.add(tick, h.sent)
+		}
 	}
 	sh.leave(epoch)
 }

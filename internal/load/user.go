@@ -22,18 +22,26 @@ const (
 
 var errOver = errors.New("the run is over")
 
-// hire makes a user: sender, session and the scenario's part.
-func (e *Engine) hire(id int) (*Session, User, error) {
-	s := &Session{e: e, ctx: e.hardCtx, id: id, wake: -1}
+// hire makes user k of the part, whose number in the run is id: sender, session
+// and what the scenario adds.
+func (p *part) hire(k, id int) (*Session, User, error) {
+	s := &Session{e: p.e, p: p, ctx: p.ctx, id: id, wake: -1}
 	s.ans.OnSent = s.wrote
-	u, err := s.start()
+	made := false
+	defer func() {
+		if !made { // the scenario ended the goroutine
+			s.dismiss(nil)
+		}
+	}()
+	u, err := s.start(k)
+	made = true
 	if err == nil && u == nil {
 		err = errors.New("the scenario returned no user")
 	}
 	return s, u, err
 }
 
-func (s *Session) start() (u User, err error) {
+func (s *Session) start(k int) (u User, err error) {
 	defer s.rescue(&err)
 	s.sender, err = s.e.plan.NewSender(s.id)
 	if err != nil {
@@ -42,16 +50,32 @@ func (s *Session) start() (u User, err error) {
 	if s.sender == nil {
 		return nil, errors.New("there is no sender for the user")
 	}
-	u, err = s.e.plan.Scenario.NewUser(s.id, s)
+	u, err = s.p.Scenario.NewUser(k, s)
 	s.settle()
 	return u, err
 }
 
-// dismiss closes the user's sender.
-func (s *Session) dismiss() {
-	if c, ok := s.sender.(io.Closer); ok {
-		_ = c.Close() // what a connection says as it is closed is of no interest to anybody
+// dismiss lets the user, if there is one, say good-bye and closes its sender.
+func (s *Session) dismiss(u User) {
+	defer func() {
+		if c, ok := s.sender.(io.Closer); ok {
+			_ = c.Close() // what a connection says as it is closed is of no interest to anybody
+		}
+	}()
+	if l, ok := u.(Leaver); ok && s.ctx.Err() == nil {
+		if err := s.farewell(l); err != nil && !s.cut {
+			s.e.noteScenario(err)
+		}
 	}
+}
+
+func (s *Session) farewell(u Leaver) (err error) {
+	defer s.rescue(&err)
+	// A request of it was intended when it is sent: no schedule is behind it.
+	s.begins, s.sends, s.refused, s.cut, s.wake = false, 0, 0, false, -1
+	err = u.Leave(s.ctx)
+	s.settle()
+	return err
 }
 
 // iterate lets the user do its work once. While s.cut is set, an error only

@@ -3,6 +3,7 @@ package pace
 import (
 	"math"
 	"math/bits"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -108,16 +109,12 @@ func (l Level) At(t time.Duration) int {
 		return 0
 	}
 	t = max(t, 0)
-	return l.find(t).at(t)
+	return l.steps[l.find(t)].at(t)
 }
 
 // find returns the last slant that begins at t or before.
-func (l Level) find(t time.Duration) *slant {
-	k := len(l.steps) - 1
-	for k > 0 && l.steps[k].start > t {
-		k--
-	}
-	return &l.steps[k]
+func (l Level) find(t time.Duration) int {
+	return max(sort.Search(len(l.steps), func(k int) bool { return l.steps[k].start > t })-1, 0)
 }
 
 func (s *slant) at(t time.Duration) int {
@@ -162,7 +159,10 @@ func (s *slant) when(j uint64) time.Duration {
 // and false when it never does again.
 func (l Level) Next(t time.Duration) (time.Duration, bool) {
 	now := l.At(t)
-	for k := range l.steps {
+	if len(l.steps) == 0 {
+		return 0, false
+	}
+	for k := l.find(max(t, 0)); k < len(l.steps); k++ {
 		s := &l.steps[k]
 		stop := time.Duration(math.MaxInt64)
 		if k+1 < len(l.steps) {
@@ -203,13 +203,16 @@ func (l Level) String() string {
 		if len(l.steps) == 0 {
 			return "0 users"
 		}
-		s := l.steps[0]
+		s := l.steps[len(l.steps)-1] // before it there is only what Delay put there
 		text := strconv.Itoa(s.to) + " users"
 		if s.to == 1 {
 			text = "1 user"
 		}
 		if s.last > 0 {
 			text += ", " + Rate{int64(s.n), time.Duration(s.per)}.String()
+		}
+		if s.start > 0 {
+			text += ", from " + formatDuration(s.start)
 		}
 		return text
 	}

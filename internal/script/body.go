@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+
+	"github.com/weir-dev/weir/internal/form"
 )
 
 // putBody makes the body in u.body and returns its Content-Type, "" for none.
@@ -49,7 +51,7 @@ func (u *user) putFiles(p *params) (contentType string, err error) {
 			if err := errors.Join(err1, err2); err != nil {
 				return "", fmt.Errorf("data: %s is a %s, want a text or a number", kv[0], kv[1].Type())
 			}
-			u.part(line, name, "", "", value)
+			u.body = form.Append(u.body, line, form.Part{Name: name, Content: value})
 		}
 	}
 	for _, kv := range files.Items() {
@@ -61,23 +63,23 @@ func (u *user) putFiles(p *params) (contentType string, err error) {
 		if err != nil {
 			return "", err
 		}
-		u.part(line, name, file, kind, content)
+		u.body = form.Append(u.body, line, form.Part{Name: name, File: file, Type: kind, Content: content})
 	}
-	u.body = append(u.body, "--"+line+"--\r\n"...)
-	return "multipart/form-data; boundary=" + line, nil
+	u.body = form.End(u.body, line)
+	return form.ContentType(line), nil
 }
 
 // fileParts reads content, ("name", content) or ("name", content, "type").
 func fileParts(name string, v starlark.Value) (file, content, kind string, err error) {
 	bad := fmt.Errorf(`files: %s wants (file name, content) or (file name, content, content type)`, name)
 	if c, ok := textOf(v); ok {
-		return name, c, "application/octet-stream", nil
+		return name, c, form.DefaultType, nil
 	}
 	t, ok := v.(starlark.Indexable)
 	if !ok || t.Len() < 2 || t.Len() > 3 {
 		return "", "", "", bad
 	}
-	kind = "application/octet-stream"
+	kind = form.DefaultType
 	file, ok1 := starlark.AsString(t.Index(0))
 	content, ok2 := textOf(t.Index(1))
 	ok3 := true
@@ -98,22 +100,6 @@ func textOf(v starlark.Value) (string, bool) {
 		return string(v), true
 	}
 	return "", false
-}
-
-// part appends one part of a multipart form.
-func (u *user) part(line, name, file, kind, content string) {
-	b := append(u.body, "--"+line+"\r\nContent-Disposition: form-data; name=\""+quoted(name)+"\""...)
-	if kind != "" {
-		b = append(b, "; filename=\""+quoted(file)+"\"\r\nContent-Type: "+oneLine(kind)...)
-	}
-	b = append(b, "\r\n\r\n"...)
-	b = append(b, content...)
-	u.body = append(b, "\r\n"...)
-}
-
-// quoted escapes a name as browsers do, WHATWG HTML "multipart/form-data encoding algorithm".
-func quoted(s string) string {
-	return strings.NewReplacer("\"", "%22", "\r", "%0D", "\n", "%0A").Replace(s)
 }
 
 func oneLine(s string) string { return strings.NewReplacer("\r", " ", "\n", " ").Replace(s) }

@@ -111,7 +111,7 @@ Admin = HttpUser(wait_time = constant(10), fixed_count = 3, tasks = [c])
 	for from := 0; from < 50; from++ {
 		n := 0
 		for i := from; i < from+10; i++ {
-			if sc.arrivalClass(int64(i)).name == "HeavyUser" {
+			if sc.whole.classes[sc.whole.staff.Arrival(int64(i))].name == "HeavyUser" {
 				n++
 			}
 		}

@@ -133,6 +133,8 @@ func words(msg string, maxSteps uint64) string {
 		return sprintf("the task did not end within %d steps: is there an endless loop?", maxSteps)
 	case strings.HasSuffix(msg, "called recursively"):
 		return msg + ": Starlark has no recursion, write a loop"
+	case strings.HasPrefix(msg, "unknown binary op: string + ") || strings.HasPrefix(msg, "unknown binary op: ") && strings.HasSuffix(msg, " + string"):
+		return msg + ": write str(x) to put a number into a text"
 	case strings.Contains(msg, "frozen"):
 		return msg + ": what the file makes at its top is shared by all users and cannot change; keep a user's own data on it (user.seen = [])"
 	case strings.HasPrefix(msg, "key ") && strings.HasSuffix(msg, " not in dict"):

@@ -2,24 +2,20 @@ package script
 
 import (
 	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
-	"sync/atomic"
 
 	"go.starlark.net/starlark"
+
+	feeds "github.com/weir-dev/weir/internal/feed"
 )
 
 // feed is rows of data that users take one after another: the value of
 // feed.csv(…), feed.json(…) and feed.rows(…).
 type feed struct {
-	name  string
-	order string // sequential, random or unique
-	atEnd string // error or stop
-	rows  []starlark.Value
-	taken atomic.Int64
+	name string
+	rows []starlark.Value
+	next *feeds.Feed // whose turn it is
 }
 
 func (f *feed) String() string        { return fmt.Sprintf("<feed of %d rows from %s>", len(f.rows), f.name) }
@@ -51,21 +47,17 @@ func nextRow(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwarg
 		return nil, err
 	}
 	f := b.Receiver().(*feed)
-	n := int64(len(f.rows))
-	if f.order == "random" {
-		return f.rows[u.rand().Int64N(n)], nil
-	}
-	i := f.taken.Add(1) - 1
-	if f.order == "sequential" {
-		return f.rows[i%n], nil
-	}
-	if i < n {
-		return f.rows[i], nil
-	}
-	if f.atEnd == "stop" {
+	i, err := f.next.Next(u.rand())
+	var usedUp *feeds.UsedUp
+	switch {
+	case errors.Is(err, feeds.ErrStop):
 		return nil, &signal{kind: stopUser}
+	case errors.As(err, &usedUp):
+		return nil, fmt.Errorf(`%w; add rows, use order = "sequential", or at_end = "stop"`, err)
+	case err != nil:
+		return nil, err
 	}
-	return nil, fmt.Errorf(`%s is used up: it has %d rows, and each is unique; add rows, use order = "sequential", or at_end = "stop"`, f.name, n)
+	return f.rows[i], nil
 }
 
 // readFeed is feed.csv, feed.json and feed.rows.
@@ -74,25 +66,22 @@ func readFeed(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwar
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{order: "sequential", atEnd: "error"}
-	delimiter := ","
+	f := &feed{}
+	order, atEnd, delimiter := "sequential", "error", ","
 	var source starlark.Value
 	if b.Name() == "csv" {
-		err = starlark.UnpackArgs("feed.csv", args, kwargs, "path", &source, "order?", &f.order, "at_end?", &f.atEnd, "delimiter?", &delimiter)
+		err = starlark.UnpackArgs("feed.csv", args, kwargs, "path", &source, "order?", &order, "at_end?", &atEnd, "delimiter?", &delimiter)
 	} else {
-		err = starlark.UnpackArgs("feed."+b.Name(), args, kwargs, "source", &source, "order?", &f.order, "at_end?", &f.atEnd)
+		err = starlark.UnpackArgs("feed."+b.Name(), args, kwargs, "source", &source, "order?", &order, "at_end?", &atEnd)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if orders := []string{"sequential", "random", "unique"}; !contains(orders, f.order) {
-		return nil, fmt.Errorf("order = %q: want sequential, random or unique%s", f.order, suggest(f.order, orders))
-	}
-	if f.atEnd != "error" && f.atEnd != "stop" {
-		return nil, fmt.Errorf("at_end = %q: want error or stop", f.atEnd)
-	}
-	if f.atEnd == "stop" && f.order != "unique" {
-		return nil, fmt.Errorf(`at_end belongs to order = "unique": %s has no end`, f.order)
+	if err := feeds.Check(feeds.Order(order), atEnd); err != nil {
+		if atEnd == "error" { // so it is the order
+			err = fmt.Errorf("%w%s", err, suggest(order, []string{"sequential", "random", "unique"}))
+		}
+		return nil, err
 	}
 	if b.Name() == "rows" {
 		f.name = "the feed"
@@ -124,8 +113,8 @@ func readFeed(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwar
 			return nil, err
 		}
 	}
-	if len(f.rows) == 0 {
-		return nil, fmt.Errorf("%s has no rows", f.name)
+	if f.next, err = feeds.New(f.name, len(f.rows), feeds.Order(order), atEnd); err != nil {
+		return nil, err
 	}
 	for _, r := range f.rows {
 		r.Freeze() // users share them
@@ -133,57 +122,27 @@ func readFeed(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwar
 	return f, nil
 }
 
-func contains(list []string, s string) bool {
-	for _, e := range list {
-		if e == s {
-			return true
-		}
-	}
-	return false
-}
-
 // csvRows reads a file whose first line has the names of the columns.
 func csvRows(name string, data []byte, delimiter string) ([]starlark.Value, error) {
-	d := []rune(delimiter)
-	if len(d) != 1 || strings.ContainsAny(delimiter, "\"\r\n") {
-		return nil, fmt.Errorf("delimiter = %q: want one character", delimiter)
-	}
-	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
-	r.Comma = d[0]
-	head, err := r.Read()
-	if err == io.EOF {
-		return nil, fmt.Errorf("%s is empty", name)
-	}
+	comma, err := feeds.Delimiter(delimiter)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %v", name, err)
+		return nil, err
 	}
-	keys := make([]starlark.Value, len(head))
-	seen := map[string]bool{}
-	for i, h := range head {
-		h = strings.TrimSpace(h)
-		if h == "" || seen[h] {
-			return nil, fmt.Errorf("%s: column %d of the first line has no name of its own", name, i+1)
-		}
-		seen[h] = true
-		keys[i] = starlark.String(h)
+	columns, records, err := feeds.CSV(name, data, comma)
+	if err != nil {
+		return nil, err
 	}
 	var rows []starlark.Value
-	for {
-		rec, err := r.Read()
-		if err == io.EOF {
-			return rows, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %v", name, err)
-		}
-		row := starlark.NewDict(len(keys))
-		for i, k := range keys {
-			if err := row.SetKey(k, starlark.String(rec[i])); err != nil {
+	for _, rec := range records {
+		row := starlark.NewDict(len(columns))
+		for i, k := range columns {
+			if err := row.SetKey(starlark.String(k), starlark.String(rec[i])); err != nil {
 				return nil, err
 			}
 		}
 		rows = append(rows, row)
 	}
+	return rows, nil
 }
 
 // jsonRows reads a JSON list, or one JSON value per line.
@@ -204,22 +163,18 @@ func jsonRows(t *starlark.Thread, name string, data []byte) ([]starlark.Value, e
 	}
 	whole := err
 	var rows []starlark.Value
-	n := 0
-	for line := range bytes.Lines(data) {
-		n++
-		if line = bytes.TrimSpace(line); len(line) == 0 {
-			continue
-		}
+	err = feeds.Lines(name, data, func(line []byte) error {
 		v, err := decodeJSON(t, starlark.String(line))
+		if err != nil && len(rows) == 0 {
+			err = whole // of the text as one value, which it may have been meant to be
+		}
 		if err != nil {
-			if n == 1 {
-				err = whole
-			}
-			return nil, fmt.Errorf("%s:%d is not JSON: %v", name, n, err)
+			return fmt.Errorf("is not JSON: %w", err)
 		}
 		rows = append(rows, v)
-	}
-	return rows, nil
+		return nil
+	})
+	return rows, err
 }
 
 // readFile is read_file("name"): the contents as a text.

@@ -20,13 +20,13 @@ const (
 
 // loader runs the files of one scenario, once each, on one goroutine.
 type loader struct {
-	s       *Script
-	dir     string
-	modules map[string]*module
-	classes []*class // in the order of HttpUser(…) calls
-	names   starlark.StringDict
-	random  *rand.Rand
-	profile *Profile
+	s        *Script
+	dir      string
+	modules  map[string]*module
+	classes  []*class // in the order of HttpUser(…) calls
+	names    starlark.StringDict
+	random   *rand.Rand
+	profiles []*declared
 }
 
 // module is one file; globals is nil while it runs.
@@ -40,6 +40,7 @@ const (
 	userKey   = "user"   // *seat: the thread runs a task
 	loaderKey = "loader" // *loader: the thread runs the top of a file
 	fileKey   = "file"   // string: which one
+	randomKey = "random" // *rand.Rand: the thread asks a shape
 )
 
 // options are the dialect: no recursion, because a stack that grows without
@@ -162,6 +163,9 @@ func running(t *starlark.Thread, what string) (*user, error) {
 	if c, ok := t.Local(userKey).(*seat); ok {
 		return c.user, nil
 	}
+	if t.Local(randomKey) != nil {
+		return nil, fmt.Errorf("%s belongs into a task: a shape is asked before there are users", what)
+	}
 	return nil, fmt.Errorf("%s belongs into a task: while the file is loaded there is no user yet", what)
 }
 
@@ -169,6 +173,9 @@ func running(t *starlark.Thread, what string) (*user, error) {
 func sourceOf(t *starlark.Thread) *rand.Rand {
 	if c, ok := t.Local(userKey).(*seat); ok {
 		return c.user.rand()
+	}
+	if r, ok := t.Local(randomKey).(*rand.Rand); ok {
+		return r
 	}
 	return t.Local(loaderKey).(*loader).random
 }

@@ -20,12 +20,11 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 
 	"go.starlark.net/starlark"
 
-	"github.com/weir-dev/weir/internal/crowd"
 	"github.com/weir-dev/weir/internal/load"
+	"github.com/weir-dev/weir/internal/pace"
 )
 
 const (
@@ -61,17 +60,17 @@ type Options struct {
 // Script is a loaded scenario. It never changes after Load, apart from the
 // positions of its data feeds, so any number of users and engines may share it.
 type Script struct {
-	name    string
-	opts    Options
-	classes []*class     // of the run, in the order of their declaration
-	staff   *crowd.Staff // which of classes a user or an arrival is of
-	profile *Profile
-	secrets *secrets
-	logger  *logger
+	name     string
+	opts     Options
+	classes  []*class // of the run, in the order of their declaration
+	whole    *cast    // all of classes, when the run has no parts
+	known    []string // names of all classes of the file
+	profiles []pace.Profile
+	secrets  *secrets
+	logger   *logger
 
-	arrivals atomic.Int64 // numbered in the open model
-	wires    sync.Map     // user number → *wire, between NewSender and NewUser
-	seats    sync.Pool    // of *seat
+	wires sync.Map  // user number → *wire, between NewSender and NewUser
+	seats sync.Pool // of *seat
 }
 
 var _ load.Scenario = (*Script)(nil)
@@ -106,8 +105,8 @@ func Load(path string, o Options) (*Script, error) {
 // Name returns the file name of the scenario.
 func (s *Script) Name() string { return s.name }
 
-// Profile returns what profile() declared, nil when the file has none.
-func (s *Script) Profile() *Profile { return s.profile }
+// Profiles returns what profile() declared, in the order of the file.
+func (s *Script) Profiles() []pace.Profile { return s.profiles }
 
 // Hosts returns the hosts of the classes, each once, as they were written. A
 // class without one sends to absolute URLs only.
@@ -155,6 +154,12 @@ func (s *Script) declare(l *loader, globals starlark.StringDict) error {
 		}
 		return l.wrong("there is no user class in %s: write NormalUser = HttpUser(wait_time = between(1, 2), tasks = [my_task])", s.name)
 	}
+	for _, c := range found {
+		s.known = append(s.known, c.name)
+	}
+	if err := s.settleProfiles(l, found); err != nil {
+		return err
+	}
 	var err error
 	if found, err = s.choose(l, found); err != nil {
 		return err
@@ -168,7 +173,8 @@ func (s *Script) declare(l *loader, globals starlark.StringDict) error {
 		return err
 	}
 	s.classes = found
-	return s.settleStaff(l)
+	s.whole, err = s.cast(s.classes, s.opts.Arrivals)
+	return err
 }
 
 // choose keeps the classes that Options.Classes names.
@@ -222,28 +228,11 @@ func (s *Script) filter(l *loader, all []*class) ([]*class, error) {
 	return kept, nil
 }
 
-// settleStaff decides which users are of which class.
-func (s *Script) settleStaff(l *loader) error {
-	var shares []crowd.Share
-	for _, c := range s.classes {
-		if c.fixed > 0 && s.opts.Arrivals {
-			return l.wrong("%s has a fixed_count, which counts users; with an arrival rate give it a weight", c.name)
-		}
-		shares = append(shares, crowd.Share{Weight: c.weight, Fixed: c.fixed})
-	}
-	s.staff = crowd.New(shares)
-	return nil
-}
-
-// classOf returns the class of a user of the closed model.
-func (s *Script) classOf(id int) *class { return s.classes[s.staff.User(id)] }
-
-// arrivalClass returns the class of an arrival.
-func (s *Script) arrivalClass(n int64) *class { return s.classes[s.staff.Arrival(n)] }
-
 // wrong makes an error of the whole file.
-func (l *loader) wrong(format string, args ...any) error {
-	return &Error{File: l.s.name, Msg: sprintf(format, args...)}
+func (l *loader) wrong(format string, args ...any) error { return l.s.wrong(format, args...) }
+
+func (s *Script) wrong(format string, args ...any) error {
+	return &Error{File: s.name, Msg: sprintf(format, args...)}
 }
 
 var errOver = errors.New("the run is over")

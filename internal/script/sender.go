@@ -22,8 +22,7 @@ type Sender interface {
 	URL() string
 }
 
-// Senders wraps what makes a plan's senders: every user gets cookies, and says
-// good-bye (on_stop) before its connection is closed.
+// Senders wraps what makes a plan's senders: every user gets cookies.
 func (s *Script) Senders(next func(user int) (Sender, error)) func(user int) (load.Sender, error) {
 	return func(id int) (load.Sender, error) {
 		inner, err := next(id)
@@ -36,11 +35,10 @@ func (s *Script) Senders(next func(user int) (Sender, error)) func(user int) (lo
 	}
 }
 
-// wire is a user's sender, and what has to be done before it closes.
+// wire is a user's sender with its cookies.
 type wire struct {
 	Sender
-	jar   cookie.Jar
-	leave func() // nil: nothing
+	jar cookie.Jar
 }
 
 func newWire(s Sender) *wire {
@@ -53,15 +51,9 @@ func newWire(s Sender) *wire {
 func (w *wire) use() { w.SetJar(&w.jar) }
 
 // Close is called by the engine when the user leaves.
-func (w *wire) Close() (err error) {
-	defer func() {
-		if c, ok := w.Sender.(io.Closer); ok {
-			err = c.Close()
-		}
-	}()
-	if leave := w.leave; leave != nil {
-		w.leave = nil
-		leave()
+func (w *wire) Close() error {
+	if c, ok := w.Sender.(io.Closer); ok {
+		return c.Close()
 	}
 	return nil
 }

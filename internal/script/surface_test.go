@@ -371,8 +371,8 @@ Inner = SequentialTaskSet([a, b], name = "inner")
 NormalUser = HttpUser(weight = 8, wait_time = between(2, 5), tasks = [task(a, weight = 3, tags = ["sms"]), Inner])
 HeavyUser = HttpUser(weight = 2, tasks = [b])
 `)
-	if p := sc.Profile(); p == nil || *p != (Profile{Users: 300, SpawnRate: "100", RunTime: "5m"}) {
-		t.Errorf("Profile() = %+v", p)
+	if p := sc.Profiles(); len(p) != 1 || p[0].Users != 300 || p[0].SpawnRate != "100" || p[0].RunTime != "5m" {
+		t.Errorf("Profiles() = %+v", p)
 	}
 	want := `Users
    80.0%  NormalUser  wait_time = between(2, 5)  host = http://api.test/base

@@ -58,24 +58,6 @@ type place struct {
 // sending anything, before the user pauses after all.
 const maxImmediate = 100
 
-// NewUser makes a user of the class that belongs to id and runs its on_start.
-func (s *Script) NewUser(id int, ses *load.Session) (load.User, error) {
-	v, ok := s.wires.LoadAndDelete(id)
-	if !ok {
-		return nil, errors.New("the plan's senders do not come from Script.Senders")
-	}
-	w := v.(*wire)
-	if s.opts.Arrivals && len(s.classes) > 1 {
-		return &mixture{sc: s, s: ses, wire: w}, nil
-	}
-	u := s.newUser(s.classOf(id), ses, w)
-	w.leave = func() { u.leave() }
-	if err := u.start(); err != nil {
-		return nil, err
-	}
-	return u, nil
-}
-
 func (s *Script) newUser(c *class, ses *load.Session, w *wire) *user {
 	u := &user{sc: s, s: ses, wire: w, class: c}
 	u.self = starlark.Tuple{u}
@@ -104,11 +86,7 @@ func (u *user) start() error {
 		return nil
 	}
 	_, err := u.call(u.class.onStart)
-	if err := u.conclude(err); err != nil {
-		u.wire.leave = nil
-		return err
-	}
-	return nil
+	return u.conclude(err)
 }
 
 // Iterate runs one task.
@@ -254,35 +232,29 @@ func (u *user) settle() {
 	u.s.Pause(0)
 }
 
-// leave runs on_stop of the sets the user is in and of its class.
-func (u *user) leave() {
-	defer func() {
-		if r := recover(); r != nil {
-			u.sc.logger.line(fmt.Sprintf("on_stop: panic: %v", r))
-		}
-	}()
-	if u.s.Context().Err() != nil {
-		return
-	}
+// Leave runs on_stop of the sets the user is in and of its class. One that fails
+// does not keep the others from running.
+func (u *user) Leave(context.Context) error {
+	var errs []error
 	for i := len(u.places) - 1; i >= 0; i-- {
-		u.farewell(u.places[i].set.onStop)
+		errs = append(errs, u.farewell(u.places[i].set.onStop))
 	}
 	u.places = u.places[:0]
-	u.farewell(u.class.onStop)
-	u.settle()
+	errs = append(errs, u.farewell(u.class.onStop))
+	u.finish()
+	return errors.Join(errs...)
 }
 
-func (u *user) farewell(fn starlark.Callable) {
+func (u *user) farewell(fn starlark.Callable) error {
 	if fn == nil {
-		return
+		return nil
 	}
 	_, err := u.call(fn)
 	var sig *signal
 	if err == nil || errors.Is(err, errOver) || errors.As(err, &sig) {
-		return
+		return nil
 	}
-	// The engine does not listen to users who have left.
-	u.sc.logger.line("on_stop: " + u.sc.secrets.clean(err).Error())
+	return fmt.Errorf("on_stop: %w", u.sc.secrets.clean(err))
 }
 
 // isAboutData tells whether an error is about something that was expected in an answer.
