@@ -20,9 +20,11 @@ import (
 // "weir --help" and "weir VERB --help" print.
 type verbs struct {
 	Run     runCmd     `cmd:"" help:"Send load to a URL and say what came back: admitted, throttled, failed, missed."`
+	Gate    gateCmd    `cmd:"" help:"Enforce a policy file in front of an API: a reverse proxy, or what other proxies ask."`
 	Lab     labCmd     `cmd:"" help:"Start a local stand-in for a rate-limited service."`
+	Policy  policyCmd  `cmd:"" help:"Check, explain and convert policy files: limits as YAML, APIM policy XML or Envoy's YAML."`
 	Convert convertCmd `cmd:"" help:"Make a scenario from a curl command line, HAR, OpenAPI or Postman."`
-	Report  reportCmd  `cmd:"" help:"Show a recorded run again, in any format."`
+	Report  reportCmd  `cmd:"" help:"Show a recorded run again, in any format, or compare two."`
 	Demo    demoCmd    `cmd:"" help:"Start a stand-in and drive it into its limit: the main job in half a minute."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
@@ -70,16 +72,16 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		verb := ""
 		var pe *kong.ParseError
 		if errors.As(err, &pe) && pe.Context != nil && pe.Context.Selected() != nil {
-			verb = " " + pe.Context.Selected().Name
+			verb = " " + strings.TrimSpace(pe.Context.Selected().Path())
 		}
-		return s.fail(verb, usage("see weir"+verb+" --help", "%s", strings.TrimSpace(err.Error())))
+		return s.fail(verb, usage("see weir"+verb+" --help", "%s", parseWords(err)))
 	}
 	err = ctx.Run()
 	var done verdict
 	if errors.As(err, &done) {
 		return int(done)
 	}
-	return s.fail(" "+ctx.Selected().Name, err)
+	return s.fail(" "+strings.TrimSpace(ctx.Selected().Path()), err)
 }
 
 // parseRun reads the arguments of "weir run", for a verb that runs something of its own.
@@ -120,12 +122,19 @@ func groups() []kong.Group {
 		{Key: "Scenario", Title: "A scenario file:"},
 		{Key: "Users", Title: "Load by users (closed model: each waits for its answer):"},
 		{Key: "Rate", Title: "Load by rate (open model: arrivals do not wait):"},
+		{Key: "Profile", Title: "Several loads, warm-up, and changes while running:"},
 		{Key: "Budget", Title: "When to stop:"},
 		{Key: "Connection", Title: "Connections:"},
 		{Key: "Verdict", Title: "Outcomes and verdict:"},
 		{Key: "Watch", Title: "What is read beside the load:"},
 		{Key: "Output", Title: "What is written:"},
 		{Key: "Lab", Title: "The stand-in:"},
+		{Key: "Gate", Title: "The gate:"},
+		{Key: "Upstreams", Title: "What is behind it:"},
+		{Key: "Clients", Title: "Who the client is:"},
+		{Key: "TLS", Title: "TLS:"},
+		{Key: "Timeouts", Title: "Bounds:"},
+		{Key: "Store", Title: "Where counts are kept:"},
 	}
 }
 

@@ -3,12 +3,17 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/weir-dev/weir/internal/lab"
 	"github.com/weir-dev/weir/internal/lab/cognito"
 )
+
+// demoHint is what to do when the demonstration's files cannot be written: it
+// has fewer flags than the run it makes, and the hints of that name others.
+const demoHint = "choose another folder with --dir"
 
 // demoCmd does the main job against a stand-in of its own.
 type demoCmd struct {
@@ -27,6 +32,13 @@ func (c *demoCmd) Run(s *session) error {
 	if c.RunTime < 5*time.Second {
 		return usage("", "--run-time must be at least 5s: the load needs time to grow")
 	}
+	html := filepath.Join(c.Dir, "weir-report.html")
+	if info, err := os.Stat(c.Dir); err != nil || !info.IsDir() {
+		return usage("make it first: mkdir -p "+c.Dir, "--dir %s: there is no such folder", c.Dir)
+	}
+	if err := probe(c.Dir); err != nil {
+		return cannotRun(demoHint, "cannot write in the folder %s: %v", c.Dir, err)
+	}
 	server, err := lab.Start(context.Background(), lab.Config{Standin: "cognito", Options: lab.Options{Quota: c.Quota}})
 	if err != nil {
 		return cannotRun("", "the stand-in did not start: %v", err)
@@ -38,7 +50,6 @@ func (c *demoCmd) Run(s *session) error {
 	// quota over the first four fifths, and then stays.
 	peak := max(int(c.Quota*17/10), 2)
 	ramp := (c.RunTime * 4 / 5).Round(time.Second)
-	html := filepath.Join(c.Dir, "weir-report.html")
 	run, err := parseRun([]string{
 		server.URL() + cognito.TokenPath,
 		"--basic-auth", cognito.MachineClientID + ":" + cognito.MachineSecret,
@@ -61,7 +72,7 @@ func (c *demoCmd) Run(s *session) error {
 	sub := *s
 	sub.args = []string{"demo"}
 	if err := run.Run(&sub); err != nil {
-		return err
+		return withHint(err, demoHint)
 	}
 	fmt.Fprintf(s.stdout, "\nLook at it:   %s\nThe same against your own:\n"+
 		"  weir run https://…/oauth2/token --basic-auth-env CLIENT \\\n"+

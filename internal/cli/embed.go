@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/weir-dev/weir/internal/load"
+	"github.com/weir-dev/weir/internal/pace"
 	"github.com/weir-dev/weir/internal/script"
 	"github.com/weir-dev/weir/internal/target"
 )
@@ -26,8 +27,7 @@ type ProgramOptions struct {
 	Tags        []string
 	ExcludeTags []string
 	Classes     []string
-	Arrivals    bool              // the run has an arrival rate
-	Log         func(line string) // any goroutine
+	Arrivals    bool // the run has an arrival rate
 }
 
 // ProgramSender is what the users of a Program send with.
@@ -38,6 +38,12 @@ type ProgramScenario struct {
 	load.Scenario
 	Hosts   []string // of the classes, each once
 	Details string   // classes and tasks, for people
+	Known   []string // names of the classes that there are
+	// Profiles are the loads that the program declares.
+	Profiles []pace.Profile
+	// Part returns the scenario of one load: of the classes of these names, of all
+	// when there are none.
+	Part func(classes []string, arrivals bool) (load.Scenario, error)
 	// Senders wraps what makes the plan's senders.
 	Senders func(next func(user int) (ProgramSender, error)) func(user int) (load.Sender, error)
 }
@@ -82,17 +88,18 @@ func (c *runCmd) fromProgram(s *session) (*workload, error) {
 		return nil, usage("say it in the class: Wait: weir.Between(…)", "--wait is for a single request, not a scenario")
 	}
 	sc, err := c.program.Load(ProgramOptions{
-		Host: c.Host, Tags: c.Tags, ExcludeTags: c.ExcludeTags, Classes: c.Class, Arrivals: c.loadFlags.open(), Log: s.log,
+		Host: c.Host, Tags: c.Tags, ExcludeTags: c.ExcludeTags, Classes: c.Class, Arrivals: c.loadFlags.open(),
 	})
 	if err != nil {
 		return nil, usage("", "%v", err)
 	}
 	w := &workload{
 		scenario: sc, target: c.program.Name, urls: sc.Hosts, details: sc.Details,
+		name: c.program.Name, profiles: sc.Profiles, known: sc.Known, part: sc.Part,
 		keepBody: func(int) bool { return true }, bodyLimit: scenarioBody,
 		senders: func(t *target.Target) func(int) (load.Sender, error) {
 			return sc.Senders(func(user int) (ProgramSender, error) { return t.NewSender(user) })
 		},
 	}
-	return w, w.name()
+	return w, w.address()
 }

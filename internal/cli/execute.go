@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,10 +37,14 @@ type execution struct {
 	failIf     []*threshold.Expr
 	stopIf     []*threshold.Expr
 	maxSendLag time.Duration
-	watch      *watch.Watcher // nil: nothing is watched
-	out        outputFlags
-	path       string // of the run file
-	temporary  bool   // the run file is removed at the end
+	mix        *mix
+	keys       bool // a person at the terminal may change the load
+
+	stopOnError bool           // the first error of the scenario ends the run
+	watch       *watch.Watcher // nil: nothing is watched
+	out         outputFlags
+	path        string // of the run file
+	temporary   bool   // the run file is removed at the end
 }
 
 // tickBuffer is how many ticks may wait for a slow disk before the engine would.
@@ -71,7 +76,10 @@ func (x *execution) run() error {
 
 	obs := x.observer(w, engine)
 	x.watch.Start()
+	restore := x.listen(engine)
+	defer restore()
 	result, err := engine.Run(hard, obs.take)
+	restore()
 	statements, complaints := x.watch.Stop()
 	obs.close()
 	for _, c := range complaints {
@@ -81,6 +89,7 @@ func (x *execution) run() error {
 		return cannotRun("", "%v", err)
 	}
 	j := judge(&obs.totals, obs.checks(), generator{bound: x.maxSendLag, starved: self.Waiting(0.99)}, obs.stopped, interrupted())
+	j.notes = append(j.notes, remarks(&obs.totals, &result)...)
 	if obs.err != nil {
 		j.notes = append(j.notes, "The run file is incomplete, and so are reports made from it later.")
 		if j.code == exitPassed {
@@ -98,6 +107,41 @@ func (x *execution) run() error {
 		}
 	}
 	return x.finish(end, j.code, obs.unstored)
+}
+
+// remarks are what has to be said in every report about how the run was not, or
+// not wholly, the plan with every request counted.
+func remarks(t *tally.Totals, r *load.Result) []string {
+	var out []string
+	if t.Warm > 0 {
+		text := fmt.Sprintf("The first %v were warm-up: %s sent in it, which no total, percentile or condition counts.", t.Warm, plural(int(t.Warmed), "request"))
+		if r.Carried > 0 {
+			text += fmt.Sprintf(" %s to it came later and are not counted either.", plural(int(r.Carried), "answer"))
+		}
+		out = append(out, text)
+	}
+	var errs int64
+	worst := ""
+	for _, e := range t.Errors() {
+		if e.Name == load.ScenarioName {
+			errs += e.Count
+			if worst == "" {
+				worst = e.Text // the most frequent comes first
+			}
+		}
+	}
+	if errs > 0 {
+		out = append(out, fmt.Sprintf("%s of the scenario, of which most often: %s", plural(int(errs), "error"), worst))
+	}
+	const shown = 3
+	if n := len(r.Changes); n > 0 {
+		text := "The load was not the plan: it was changed by hand while the run went on, " + strings.Join(r.Changes[max(0, n-shown):], "; ") + "."
+		if n > shown {
+			text = fmt.Sprintf("%s These are the last of %d changes.", text, n)
+		}
+		out = append(out, text)
+	}
+	return out
 }
 
 // finish renders the reports from the run file, as "weir report" would, and
@@ -133,19 +177,11 @@ func (x *execution) finish(end runfile.End, code int, unstored []*tally.Tick) er
 	if err != nil {
 		return cannotRun("", "%v", err)
 	}
-	if x.out.text() {
-		if err := writeText(s, sum); err != nil {
-			return err
-		}
+	kept := x.path
+	if x.temporary {
+		kept = ""
 	}
-	files, err := x.out.render(run, sum, s.stdout)
-	if !x.temporary {
-		files = append(files, x.path)
-	}
-	if len(files) > 0 && !x.out.Quiet {
-		fmt.Fprintf(s.stderr, "wrote %s\n", list(files))
-	}
-	if err != nil {
+	if err := x.out.deliver(s, x.out.ofRun(run, sum), kept); err != nil {
 		fmt.Fprintf(s.stderr, "weir: %v\n", err)
 		if code == exitPassed {
 			code = exitCannotRun
@@ -155,16 +191,6 @@ func (x *execution) finish(end runfile.End, code int, unstored []*tally.Tick) er
 		return verdict(code)
 	}
 	return nil
-}
-
-// writeText writes the summary in words to standard output, as wide as it is.
-func writeText(s *session, sum *report.Summary) error {
-	tty, size := isTerminal(s.stdout)
-	o := report.TextOptions{Color: report.DetectMode(tty, s.getenv).Color}
-	if tty {
-		o.Width, _ = size()
-	}
-	return sum.WriteText(s.stdout, o)
 }
 
 // prepare fills in what is known at the start and checks where reports go.
@@ -192,7 +218,9 @@ func (x *execution) prepare() error {
 	}
 	switch x.out.Out {
 	case "":
-		x.path = "weir-" + now.Format("20060102-150405") + ".weir"
+		if x.path, err = reserve(now); err != nil {
+			return err
+		}
 	case "none":
 		dir, err := os.MkdirTemp("", "weir-")
 		if err != nil {
@@ -211,7 +239,10 @@ func (x *execution) prepare() error {
 // an interrupt so far, the second one gives the signals back.
 func (x *execution) onSignals(engine *load.Engine, hard context.CancelFunc) (interrupted func() bool, release func()) {
 	signals := make(chan os.Signal, 3)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup: the run goes on when the terminal closes
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	quit := make(chan struct{})
 	var count atomic.Int32
 	go func() {
@@ -320,6 +351,21 @@ func (o *observer) tick(k *tally.Tick) {
 	if o.err != nil {
 		o.unstored = append(o.unstored, k)
 	}
+	if o.x.stopOnError && !o.stopped {
+		for _, e := range k.Errors {
+			if e.Name == load.ScenarioName {
+				o.stopped = true
+				o.stop("stopped because of an error of the scenario (--stop-on-error)")
+				break
+			}
+		}
+	}
+	if k.Warm {
+		if o.live != nil {
+			o.live.Tick(k)
+		}
+		return
+	}
 	for _, w := range o.fail {
 		w.Tick(k, &o.totals)
 	}
@@ -352,8 +398,8 @@ func (o *observer) checks() []threshold.Check {
 	}
 	for _, w := range o.stopOn {
 		c := w.Check(&o.totals)
-		if c.Verdict == threshold.NoData { // never had anything to stop for
-			c.Verdict = threshold.Pass
+		if c.Verdict == threshold.NoData && w.Expr().Watched() == "" {
+			c.Verdict = threshold.Pass // never had anything to stop for; a figure that was never read could not have told
 		}
 		out = append(out, c)
 	}

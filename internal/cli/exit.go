@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Exit codes, the same for every verb. docs/run.md lists them for users.
@@ -31,6 +32,22 @@ func usage(hint, format string, args ...any) error {
 
 func cannotRun(hint, format string, args ...any) error {
 	return &failure{exitCannotRun, fmt.Errorf(format, args...), hint}
+}
+
+// withHint replaces what an error advises to do about a thing that could not be
+// carried out. A verdict and wrong usage keep what they say.
+func withHint(err error, hint string) error {
+	var f *failure
+	if errors.As(err, &f) && f.code == exitCannotRun && f.hint != "" {
+		return &failure{f.code, f.err, hint}
+	}
+	return err
+}
+
+// parseWords is what the reader of the command line complains of. A flag that
+// may be left out has "" among its choices, which nobody would write.
+func parseWords(err error) string {
+	return strings.Replace(strings.TrimSpace(err.Error()), `one of "",`, "one of ", 1)
 }
 
 // exitCode returns the exit code and the hint that err carries.

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/weir-dev/weir/internal/hit"
@@ -83,4 +85,43 @@ func judge(t *tally.Totals, checks []threshold.Check, g generator, stopped, inte
 		j.verdict, j.code = report.Interrupted, exitInterrupted
 	}
 	return j
+}
+
+// conditions parses --fail-if, --expect and --stop-if; the error points into the
+// one that is wrong. Those that could never be judged are refused. What is
+// expected is in failIf, too.
+func (f *outcomeFlags) conditions(watching bool) (failIf, stopIf []*threshold.Expr, err error) {
+	parse := func(flag string, texts []string, read func(string) (*threshold.Expr, error)) []*threshold.Expr {
+		var out []*threshold.Expr
+		for _, t := range texts {
+			e, bad := read(t)
+			switch {
+			case err != nil:
+			case bad != nil:
+				err = usage("docs/run.md lists what can be asked", "%s: %v", flag, bad)
+			case e.Watched() != "" && !watching:
+				err = usage("add --watch postgres://… or --watch prometheus+http://…", "%s %s: nothing is watched", flag, e)
+			case e.Expected() && flag == "--stop-if":
+				err = usage("write --stop-if with the condition to stop at, and --expect for the end", "%s %s: what is expected is judged at the end", flag, e)
+			}
+			out = append(out, e)
+		}
+		return out
+	}
+	failIf = parse("--fail-if", f.FailIf, threshold.Parse)
+	failIf = append(failIf, parse("--expect", f.Expect, threshold.ParseExpected)...)
+	stopIf = parse("--stop-if", f.StopIf, threshold.Parse)
+	if err != nil {
+		return nil, nil, err
+	}
+	return failIf, stopIf, nil
+}
+
+// describeCondition is the line of a plan for what the run is judged by.
+func describeCondition(w io.Writer, e *threshold.Expr) {
+	if text, ok := strings.CutPrefix(e.String(), "expect "); ok {
+		fmt.Fprintf(w, "Expects:  %s\n", text)
+		return
+	}
+	fmt.Fprintf(w, "Fails if: %s\n", e)
 }

@@ -6,10 +6,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/weir-dev/weir/internal/lab"
+	"github.com/weir-dev/weir/internal/lab/apim"
 	"github.com/weir-dev/weir/internal/lab/stand"
 	"github.com/weir-dev/weir/limit"
 )
@@ -35,6 +37,13 @@ type labCmd struct {
 	RetryAfter bool    `help:"Send Retry-After with a refusal." group:"Lab"`
 	Seed       uint64  `default:"1" help:"Seed of everything random." group:"Lab"`
 
+	Policy string `placeholder:"FILE" help:"twin: keep the limits of this policy file: YAML, APIM policy XML or Envoy rate limit YAML; - for standard input." group:"Lab"`
+
+	Config string `placeholder:"DIR|FILE" help:"apim: APIs, subscriptions and policies: a YAML file, or a folder with apim.yaml. Default: the two limits of docs/apim.md." group:"Lab"`
+	Tier   string `placeholder:"NAME" help:"apim: how rate limits count: with a sliding window (classic), or a token bucket (v2). auth0: the plan: free, self-service, enterprise, private-500 and others." group:"Lab"`
+
+	Auth0 labAuth0 `embed:""`
+
 	Database    string        `placeholder:"URL|FILE" help:"sms: a postgres:// URL or an SQLite file. Default: in memory." group:"Lab"`
 	Fixtures    string        `placeholder:"FILE" help:"sms: users, as JSON in the form of Django's dumpdata." group:"Lab"`
 	SNSEndpoint string        `name:"sns-endpoint" placeholder:"URL" help:"sms: where messages are published, such as LocalStack. Default: a stand-in inside." group:"Lab"`
@@ -48,6 +57,9 @@ type labCmd struct {
 
 // Run lists the stand-ins or serves one.
 func (c *labCmd) Run(s *session) error {
+	if c.Name == "" && c.Policy != "" {
+		c.Name = "twin"
+	}
 	if c.Name == "" {
 		for _, st := range lab.Catalogue() {
 			fmt.Fprintf(s.stdout, "%-10s %s\n", st.Name, st.Summary)
@@ -61,6 +73,16 @@ func (c *labCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	if err := c.twin(s, &cfg.Options); err != nil {
+		return err
+	}
+	if err := c.apim(&cfg.Options); err != nil {
+		return err
+	}
+	if err := c.auth0(s, &cfg.Options); err != nil {
+		return err
+	}
+	defer c.Auth0.close()
 	switch c.AccessLog {
 	case "":
 	case "-":
@@ -83,6 +105,11 @@ func (c *labCmd) Run(s *session) error {
 	server, err := lab.Start(ctx, cfg)
 	if err != nil {
 		return cannotRun("", "%v", err)
+	}
+	if noted, ok := server.Service().(interface{ Notes() []string }); ok {
+		for _, n := range noted.Notes() {
+			fmt.Fprintf(s.stderr, "not kept: %s\n", n)
+		}
 	}
 	greet(s.stdout, server)
 	<-server.Done()
@@ -144,6 +171,73 @@ func (c *labCmd) config() (lab.Config, error) {
 	}
 	o.Policy = &p
 	return cfg, nil
+}
+
+// twin reads the policy file, which only this stand-in has.
+func (c *labCmd) twin(s *session, o *lab.Options) error {
+	switch {
+	case c.Name != "twin" && c.Policy != "":
+		return usage("leave out the name", "--policy makes a twin of a policy file, and %s has limits of its own", c.Name)
+	case c.Name != "twin":
+		return nil
+	case c.Quota != 0 || c.Algorithm != "":
+		return usage("write the limit into the file", "--quota and --algorithm are for stand-ins with limits of their own")
+	case c.Policy == "":
+		return nil
+	}
+	f, format, err := s.theFile(c.Policy)
+	if err != nil {
+		return err
+	}
+	for _, n := range f.Notes {
+		fmt.Fprintf(s.stderr, "%s: not kept: %s\n", shown(c.Policy), noteText(n))
+	}
+	if len(f.Policies) == 0 {
+		return usage("", "%s: there is no limit in it", shown(c.Policy))
+	}
+	o.Twin.File, o.Twin.RequireKey = f, format == formatAPIM
+	return nil
+}
+
+// apim reads the configuration, which only this stand-in has.
+func (c *labCmd) apim(o *lab.Options) error {
+	if c.Name != "apim" {
+		if c.Config != "" || c.Tier != "" && c.Name != "auth0" {
+			return usage("weir lab apim", "--config and --tier are for the stand-in apim, not %s", c.Name)
+		}
+		return nil
+	}
+	if c.Quota != 0 || c.Algorithm != "" || c.RetryAfter {
+		return usage("write the limit into a policy", "--quota, --algorithm and --retry-after are for other stand-ins: apim keeps the limits of its policies")
+	}
+	if c.Config != "" {
+		dir, name := c.Config, apim.ConfigName
+		if info, err := os.Stat(c.Config); err != nil {
+			return usage("give a file, or a folder with "+apim.ConfigName, "--config: %v", err)
+		} else if !info.IsDir() {
+			dir, name = filepath.Split(c.Config)
+		}
+		// A root, so that no link and no .. in a configuration leads out of it.
+		root, err := os.OpenRoot(filepath.Clean(dir))
+		if err != nil {
+			return usage("", "--config: %v", err)
+		}
+		defer root.Close()
+		if o.APIM, err = apim.ReadConfig(root.FS(), name); err != nil {
+			return usage("docs/apim.md describes the file", "%v", err)
+		}
+	}
+	if c.Tier != "" {
+		if c.Config == "" {
+			o.APIM = apim.Default()
+		}
+		o.APIM.Tier = apim.Tier(c.Tier)
+	}
+	// Built here to try it: what is wrong is the user's to correct.
+	if _, err := apim.New(o.APIM); err != nil {
+		return usage("docs/apim.md describes the file", "%v", err)
+	}
+	return nil
 }
 
 // sms fills in what only the SMS system has.

@@ -15,10 +15,14 @@ import (
 type profile struct {
 	level    *pace.Level // closed model
 	arrivals pace.Pacer  // open model
+	name     string
+	classes  []string      // whose users these are; none: of all
+	start    time.Duration // after the start of the run
+	requests int64         // of a profile: it ends after so many
 	maxUsers int
 	peakRate float64 // arrivals per second at the peak of the open model; 0 is unknown
-	catchUp  load.CatchUp
 	wait     waitTime
+	drawing  *pace.Drawing // of a shape
 	runTime  time.Duration // 0: the arrivals or the level end by themselves, or the request budget does
 	length   time.Duration // as planned; 0: unknown
 	planned  int64         // arrivals; 0 in the closed model or when there is no end
@@ -59,7 +63,12 @@ func (f *loadFlags) profile(start time.Time) (*profile, error) {
 	if p.wait, err = parseWait(f.Wait); err != nil {
 		return nil, err
 	}
-	if f.open() {
+	if f.shape != nil {
+		if p.drawing, err = pace.Draw(f.shape, p.runTime); err != nil {
+			return nil, scriptError(err)
+		}
+	}
+	if f.open() || p.drawing != nil && p.drawing.Open {
 		err = f.openModel(p, start)
 	} else {
 		err = f.closedModel(p)
@@ -67,20 +76,10 @@ func (f *loadFlags) profile(start time.Time) (*profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch f.CatchUp {
-	case "burst":
-		p.catchUp = load.Burst
-	case "skip":
-		p.catchUp = load.Skip
-	}
-	if f.Requests > 0 {
-		p.words += fmt.Sprintf(", at most %d requests", f.Requests)
-	}
-	if f.MaxThrottled > 0 {
-		p.words += fmt.Sprintf(", until %d were throttled", f.MaxThrottled)
-	}
 	return p, nil
 }
+
+var catchUps = map[string]load.CatchUp{"spread": load.Spread, "burst": load.Burst, "skip": load.Skip}
 
 // open reports whether the load is a rate of arrivals rather than a number of users.
 func (f *loadFlags) open() bool {
@@ -132,7 +131,10 @@ func (f *loadFlags) oneModel() error {
 
 func (f *loadFlags) closedModel(p *profile) error {
 	var level pace.Level
-	if f.Stages != "" {
+	if p.drawing != nil {
+		level, p.length = p.drawing.Level, p.drawing.Length
+		p.words = fmt.Sprintf("users by a shape, at most %d", level.Max())
+	} else if f.Stages != "" {
 		var err error
 		if level, err = pace.ParseLevel(f.Stages); err != nil {
 			return usage("", "--stages: %v", err)
@@ -146,16 +148,9 @@ func (f *loadFlags) closedModel(p *profile) error {
 		n := max(f.Users, 1)
 		var spawn pace.Rate
 		if f.SpawnRate != "" {
-			text := f.SpawnRate
-			if !strings.Contains(text, "/") {
-				text += "/s"
-			}
 			var err error
-			if spawn, err = pace.ParseRate(text); err != nil {
+			if spawn, err = pace.ParseSpawn(f.SpawnRate); err != nil {
 				return usage("", "--spawn-rate: %v", err)
-			}
-			if spawn.IsZero() {
-				return usage("leave it out to start all at once", "--spawn-rate is zero")
 			}
 		}
 		level = pace.Users(n, spawn)
@@ -187,6 +182,13 @@ func (f *loadFlags) openModel(p *profile, start time.Time) error {
 		d = defaultRunTime
 	}
 	switch {
+	case p.drawing != nil:
+		s := p.drawing.Stages
+		p.arrivals, p.length = s.Pacer(), p.drawing.Length
+		for _, st := range s {
+			p.peakRate = max(p.peakRate, st.From.PerSecond())
+		}
+		p.words = fmt.Sprintf("arrivals by a shape, at most %.6g/s", p.peakRate)
 	case f.Rate != "":
 		r, err := pace.ParseRate(f.Rate)
 		if err != nil {

@@ -1,15 +1,13 @@
 package cli
 
 import (
-	"fmt"
-
 	"github.com/weir-dev/weir/internal/report"
 	"github.com/weir-dev/weir/internal/runfile"
 )
 
-// reportCmd renders a run file again.
+// reportCmd renders a run file again, or compares two.
 type reportCmd struct {
-	Run_ string `arg:"" name:"run" help:"Run file." placeholder:"RUN"`
+	Runs []string `arg:"" name:"run" help:"Run file; with a second one the two are compared." placeholder:"RUN"`
 
 	renderFlags
 }
@@ -17,10 +15,19 @@ type reportCmd struct {
 // Run writes the reports asked for, and the summary in words.
 // Its exit code says whether they could be written, not how the run ended.
 func (c *reportCmd) Run(s *session) error {
-	if err := c.check(); err != nil {
+	switch {
+	case len(c.Runs) > 2:
+		return usage("compare them two at a time", "%d run files are too many", len(c.Runs))
+	case len(c.Runs) == 2 && (c.HTML != "" || c.CSV != "" || c.JUnit != ""):
+		return usage("leave out one of the run files", "a comparison can be written as text, with --json and with --markdown")
+	}
+	if err := c.check(c.Runs...); err != nil {
 		return err
 	}
-	rec, err := runfile.Open(c.Run_)
+	if len(c.Runs) == 2 {
+		return c.compare(s)
+	}
+	rec, err := runfile.Open(c.Runs[0])
 	if err != nil {
 		return usage("", "%v", err)
 	}
@@ -30,14 +37,23 @@ func (c *reportCmd) Run(s *session) error {
 	if err != nil {
 		return cannotRun("", "%v", err)
 	}
-	if c.text() {
-		if err := writeText(s, sum); err != nil {
-			return err
+	return c.deliver(s, c.ofRun(run, sum), "")
+}
+
+// compare sets the second run beside the first.
+func (c *reportCmd) compare(s *session) error {
+	var runs [2]report.Run
+	for i, path := range c.Runs {
+		rec, err := runfile.Open(path)
+		if err != nil {
+			return usage("", "%v", err)
 		}
+		defer rec.Close()
+		runs[i] = recorded(rec)
 	}
-	files, err := c.render(run, sum, s.stdout)
-	if len(files) > 0 && !c.Quiet {
-		fmt.Fprintf(s.stderr, "wrote %s\n", list(files))
+	cmp, err := report.Compare(runs[0], runs[1], c.Runs[0], c.Runs[1])
+	if err != nil {
+		return cannotRun("", "%v", err)
 	}
-	return err
+	return c.deliver(s, documents{json: cmp.WriteJSON, markdown: cmp.WriteMarkdown, text: cmp.WriteText}, "")
 }

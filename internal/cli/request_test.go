@@ -30,6 +30,9 @@ func TestMaskArgs(t *testing.T) {
 		{[]string{"--watch", "host=db password=" + secret}, []string{"--watch", "***"}},
 		{[]string{"--watch", "postgres://me:" + secret + "@a:5432,b:5433/x"}, []string{"--watch", "postgres://me:***@a:5432,b:5433/x"}},
 		{[]string{"--watch-query", "CPU=sum(a)"}, []string{"--watch-query", "CPU=sum(a)"}},
+		{[]string{"-H", "AuthorizationBearer " + secret}, []string{"-H", "AuthorizationBearer ***"}},
+		{[]string{"-H", secret}, []string{"-H", "***"}},
+		{[]string{"http://api.example/%zz?token=" + secret}, []string{"http://api.example/%zz?***"}},
 		{[]string{"-u", "300", "-t", "1m"}, []string{"-u", "300", "-t", "1m"}},
 	}
 	for _, c := range cases {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/internal/load"
+	"github.com/weir-dev/weir/internal/pace"
 	"github.com/weir-dev/weir/internal/selfwatch"
 	"github.com/weir-dev/weir/internal/target"
-	"github.com/weir-dev/weir/internal/threshold"
 	"github.com/weir-dev/weir/internal/wake"
 )
 
@@ -41,6 +41,12 @@ type runFlags struct {
 
 // loadFlags say how much load, in which model, for how long.
 type loadFlags struct {
+	Profile []string `sep:"none" placeholder:"PROFILE" help:"One of several loads, side by side or one after another: 'Admin: users=10, spawn=5, start=15s, for=1m'. Repeat for each. A name that is a user class means that class; else classes=A,B. Also rate, stages, requests, max-users." group:"Profile"`
+	WarmUp  string   `placeholder:"DURATION" help:"Send load that does not count for so long: it is in no total, percentile or condition." group:"Profile"`
+	Keys    bool     `default:"true" negatable:"" help:"At a terminal, keys change the load while it runs: w one user more, W ten more, s one fewer, S ten fewer; with a rate, one or ten tenths of it." group:"Profile"`
+
+	shape pace.Shape // of a profile
+
 	Users     int    `short:"u" placeholder:"N" help:"Users at the peak. Default 1." group:"Users"`
 	SpawnRate string `short:"r" placeholder:"N" help:"Users started per second, such as 100. Default: all at once." group:"Users"`
 	Wait      string `placeholder:"DURATION" help:"Pause of a user between an answer and its next request, such as 1s. Default: none." group:"Users"`
@@ -63,11 +69,13 @@ type loadFlags struct {
 
 // outcomeFlags say what counts as what, and what makes the run pass.
 type outcomeFlags struct {
-	Throttled  []string      `sep:"none" placeholder:"RULE" help:"A further kind of answer that is throttled: 403, 4xx, 503+retry-after, '400:TooManyRequests'." group:"Verdict"`
-	OK         []string      `name:"ok" sep:"none" placeholder:"RULE" help:"A further kind of answer that is admitted, such as 404." group:"Verdict"`
-	FailIf     []string      `sep:"none" placeholder:"CONDITION" help:"The run fails if this holds: 'admitted.p95 > 500ms', 'throttled.ratio > 1%', 'failed.count > 0'. Repeat for more." group:"Verdict"`
-	StopIf     []string      `sep:"none" placeholder:"CONDITION" help:"Stop, and fail, as soon as this holds: 'throttled.rate > 20/s for 10s'." group:"Verdict"`
-	MaxSendLag time.Duration `default:"100ms" help:"The run is invalid if the generator itself was later than this with one request in a hundred." group:"Verdict"`
+	Throttled   []string      `sep:"none" placeholder:"RULE" help:"A further kind of answer that is throttled: 403, 4xx, 503+retry-after, '400:TooManyRequests'." group:"Verdict"`
+	OK          []string      `name:"ok" sep:"none" placeholder:"RULE" help:"A further kind of answer that is admitted, such as 404." group:"Verdict"`
+	FailIf      []string      `sep:"none" placeholder:"CONDITION" help:"The run fails if this holds: 'admitted.p95 > 500ms', 'throttled.ratio > 1%', 'failed.count > 0'. Repeat for more." group:"Verdict"`
+	StopIf      []string      `sep:"none" placeholder:"CONDITION" help:"Stop, and fail, as soon as this holds: 'throttled.rate > 20/s for 10s'." group:"Verdict"`
+	Expect      []string      `sep:"none" placeholder:"CONDITION" help:"The run fails unless this holds: 'admitted.per_hour >= 1000'. Repeat for more." group:"Verdict"`
+	StopOnError bool          `help:"Stop, and fail, at the first error of a scenario's own: a missing key, a wrong type. Without it the others go on." group:"Verdict"`
+	MaxSendLag  time.Duration `default:"100ms" help:"The run is invalid if the generator itself was later than this with one request in a hundred." group:"Verdict"`
 }
 
 // Run sends the load and returns the verdict.
@@ -102,10 +110,12 @@ func (c *runCmd) Run(s *session) error {
 			return cannotRun("", "nothing was sent: %v", err)
 		}
 	}
-	if x.record.Model == "open" {
-		w := wake.New()
-		defer w.Close()
-		x.plan.Sleep = w.SleepUntil
+	for i := range x.plan.Parts {
+		if x.plan.Parts[i].Arrivals != nil {
+			w := wake.New()
+			defer w.Close()
+			x.plan.Parts[i].Sleep = w.SleepUntil
+		}
 	}
 	watcher, watched, err := c.watchFlags.open(s.getenv)
 	if err != nil {
@@ -113,7 +123,13 @@ func (c *runCmd) Run(s *session) error {
 	}
 	defer watcher.Stop()
 	x.watch, x.record.Watch = watcher, watched
-	if !c.Yes && !work.local(c.UnixSocket) {
+	asks := !c.Yes && !work.local(c.UnixSocket)
+	if !asks {
+		for _, n := range x.mix.notes {
+			fmt.Fprintf(s.stderr, "weir run: %s\n", n)
+		}
+	}
+	if asks {
 		c.describe(s.stderr, x, work)
 		yes, err := confirm(s.stdin, s.stderr, "Send this?")
 		if err != nil {
@@ -144,43 +160,35 @@ func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := c.loadFlags.profile(time.Now())
+	m, err := c.mix(work, time.Now())
 	if err != nil {
 		return nil, nil, err
 	}
-	if work.details != "" {
-		p.words = strings.Replace(p.words, ", no pause", "", 1)
-	}
-	x := &execution{session: s, out: c.outputFlags, maxSendLag: c.MaxSendLag}
+	x := &execution{session: s, out: c.outputFlags, maxSendLag: c.MaxSendLag, keys: c.Keys, stopOnError: c.StopOnError}
 	if c.MaxSendLag <= 0 {
 		return nil, nil, usage("give a time such as 100ms", "--max-send-lag must be above zero")
 	}
-	if x.failIf, err = conditions("--fail-if", c.FailIf); err != nil {
-		return nil, nil, err
-	}
-	if x.stopIf, err = conditions("--stop-if", c.StopIf); err != nil {
+	if x.failIf, x.stopIf, err = c.outcomeFlags.conditions(c.watchFlags.any()); err != nil {
 		return nil, nil, err
 	}
 	if err := c.outputFlags.check(); err != nil {
 		return nil, nil, err
 	}
 	x.plan = load.Plan{
-		Scenario: work.scenario, Rules: rules, CatchUp: p.catchUp, RunTime: p.runTime, StopTimeout: c.StopTimeout,
-		MaxRequests: c.Requests, MaxThrottled: c.MaxThrottled, Seed: c.Seed,
+		Scenario: work.scenario, Rules: rules, CatchUp: catchUps[c.CatchUp], RunTime: m.runTime, StopTimeout: c.StopTimeout,
+		MaxRequests: c.Requests, MaxThrottled: c.MaxThrottled, Seed: c.Seed, WarmUp: m.warmUp, Parts: m.parts,
 	}
 	x.record = planRecord{
-		Model: "closed", Words: p.words, Length: p.length, Planned: p.planned,
+		Model: m.model, Words: m.words, Length: m.length, Planned: m.planned, Users: m.users, MaxUsers: m.maxUsers,
+		Profiles: m.profiles, WarmUp: m.warmUp,
 		Rate: c.Rate, Stages: c.Stages, Burst: c.Burst, Every: c.Every, Schedule: c.Schedule, Poisson: c.Poisson,
 		Wait: c.Wait, Requests: c.Requests, MaxThrottled: c.MaxThrottled, StopTimeout: c.StopTimeout,
 		Timeout: c.Timeout, Connections: c.Connections, HTTP: c.HTTP, Throttled: c.Throttled, OK: c.OK,
 		MaxSendLag: c.MaxSendLag, Seed: c.Seed,
 	}
-	if p.level != nil {
-		x.plan.Users = *p.level
-		x.record.Users = p.level.String()
-	} else {
-		x.plan.Arrivals, x.plan.MaxUsers = p.arrivals, p.maxUsers
-		x.record.Model, x.record.MaxUsers, x.record.CatchUp = "open", p.maxUsers, c.CatchUp
+	x.mix = m
+	if m.model == "open" {
+		x.record.CatchUp = c.CatchUp
 	}
 	x.meta.Seed, x.meta.Target = c.Seed, work.target
 	return x, work, nil
@@ -211,9 +219,9 @@ func room() int {
 
 // enoughFiles finds out before the start whether every user can have a connection.
 func enoughFiles(x *execution, connections string) error {
-	users, flag := x.plan.MaxUsers, "--max-users"
+	users, flag := x.mix.most, "--max-users"
 	if x.record.Model == "closed" {
-		users, flag = x.plan.Users.Max(), "--users"
+		flag = "--users"
 	}
 	room := room()
 	if room == 0 || connections == "shared" || users <= room {
@@ -230,16 +238,18 @@ func (c *runCmd) describe(w io.Writer, x *execution, work *workload) {
 	} else {
 		fmt.Fprintf(w, "Request:  %s\n", x.meta.Target)
 	}
-	fmt.Fprintf(w, "Load:     %s\n", x.record.Words)
+	x.mix.describe(w)
 	most := "as many requests as the users get answers for; bound them with --requests"
 	switch {
+	case c.Requests > 0 && (work.part != nil || x.record.Planned == 0):
+		most = plural(int(c.Requests), "request")
+	case x.record.Planned > 0 && work.part != nil:
+		most = plural(int(x.record.Planned), "arrival") + ", each of which is one task; a task may send several requests, or none: bound them with --requests"
 	case x.record.Planned > 0:
 		most = plural(int(x.record.Planned), "request")
-	case c.Requests > 0:
-		most = plural(int(c.Requests), "request")
 	case x.record.Length > 0 && x.record.Model == "closed" && c.Wait != "":
 		if w, err := parseWait(c.Wait); err == nil && w.from > 0 {
-			n := float64(x.plan.Users.Max()) * (x.record.Length.Seconds()/w.from.Seconds() + 1)
+			n := float64(x.mix.most) * (x.record.Length.Seconds()/w.from.Seconds() + 1)
 			most = fmt.Sprintf("%.0f requests, if answers take no time", n)
 		}
 	}
@@ -248,21 +258,8 @@ func (c *runCmd) describe(w io.Writer, x *execution, work *workload) {
 		fmt.Fprintf(w, "Stops if: %s\n", e)
 	}
 	for _, e := range x.failIf {
-		fmt.Fprintf(w, "Fails if: %s\n", e)
+		describeCondition(w, e)
 	}
-}
-
-// conditions parses the values of a repeated flag; the error points into the one that is wrong.
-func conditions(flag string, texts []string) ([]*threshold.Expr, error) {
-	var out []*threshold.Expr
-	for _, t := range texts {
-		e, err := threshold.Parse(t)
-		if err != nil {
-			return nil, usage("docs/run.md lists what can be asked", "%s: %v", flag, err)
-		}
-		out = append(out, e)
-	}
-	return out, nil
 }
 
 // optionError names the flag behind a wrong option of the sender.

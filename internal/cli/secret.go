@@ -13,22 +13,34 @@ const masked = "***"
 // whose values never reach a run file, a report, a log or an error.
 var sensitive = regexp.MustCompile(`(?i)auth|cookie|token|secret|passw|key|signature|sig$|credential|session|assertion|^code$`)
 
-// maskHeader hides the value of a header line that may carry a secret.
+// maskHeader hides the value of a header line that may carry a secret. Without
+// a colon nobody knows what is name and what is value, so that at most the first
+// of several words is shown.
 func maskHeader(line string) string {
 	name, _, ok := strings.Cut(line, ":")
-	if ok && sensitive.MatchString(name) {
+	switch {
+	case !ok:
+		if first, _, more := strings.Cut(line, " "); more {
+			return first + " " + masked
+		}
+		return masked
+	case sensitive.MatchString(name):
 		return name + ": " + masked
 	}
 	return line
 }
 
 // maskURL hides the password and the values of query parameters that may be
-// secrets. A text that is no URL is hidden whole if it has an @ in it.
+// secrets. A text that is no URL is hidden whole if it has an @ in it, and else
+// from its query on.
 func maskURL(s string) string {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" {
 		if strings.Contains(s, "@") {
 			return masked
+		}
+		if path, _, has := strings.Cut(s, "?"); has {
+			return path + "?" + masked
 		}
 		return s
 	}

@@ -21,6 +21,9 @@ type watchFlags struct {
 	WatchEvery    time.Duration `default:"1s" help:"How often they are asked, 100ms or more." group:"Watch"`
 }
 
+// any says whether anything is watched.
+func (f *watchFlags) any() bool { return len(f.Watch)+len(f.WatchEnv) > 0 }
+
 // connectWithin bounds how long the start waits for what is watched.
 const connectWithin = 15 * time.Second
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/weir-dev/weir/internal/load"
+	"github.com/weir-dev/weir/internal/pace"
 	"github.com/weir-dev/weir/internal/script"
 	"github.com/weir-dev/weir/internal/target"
 )
@@ -27,9 +28,13 @@ func (f *scenarioFlags) given() bool {
 // workload is what is sent: one request over and over, or a scenario file.
 type workload struct {
 	scenario load.Scenario
-	target   string   // in one line, for people
-	urls     []string // to which the way is tried before the start
-	details  string   // of a scenario: its classes and tasks
+	target   string                                                       // in one line, for people
+	urls     []string                                                     // to which the way is tried before the start
+	details  string                                                       // of a scenario: its classes and tasks
+	name     string                                                       // of a scenario: its file or program
+	profiles []pace.Profile                                               // that it declares
+	known    []string                                                     // its classes
+	part     func(classes []string, arrivals bool) (load.Scenario, error) // its scenario for one load; nil for a single request
 	senders  func(*target.Target) func(user int) (load.Sender, error)
 
 	keepBody  func(status int) bool
@@ -68,8 +73,7 @@ func (c *runCmd) fromURL(s *session, keepBody func(int) bool) (*workload, error)
 	}, nil
 }
 
-// fromScript loads a scenario file. What its profile() says holds for the load
-// flags that were not given.
+// fromScript loads a scenario file.
 func (c *runCmd) fromScript(s *session) (*workload, error) {
 	if c.requestFlags.given() {
 		return nil, usage("say it in the file", "--request, --header, --data and their like describe a single request, not a scenario")
@@ -85,25 +89,26 @@ func (c *runCmd) fromScript(s *session) (*workload, error) {
 	if err != nil {
 		return nil, scriptError(err)
 	}
-	c.loadFlags.fill(sc.Profile())
-	if c.loadFlags.open() {
-		o.Arrivals = true
-		if sc, err = script.Load(c.URL, o); err != nil {
-			return nil, scriptError(err)
-		}
-	}
 	w := &workload{
 		scenario: sc, target: filepath.Base(c.URL), urls: sc.Hosts(), details: sc.Describe(),
+		name: filepath.Base(c.URL), profiles: sc.Profiles(), known: sc.Classes(),
+		part: func(classes []string, arrivals bool) (load.Scenario, error) {
+			p, err := sc.Part(classes, arrivals)
+			if err != nil {
+				return nil, scriptError(err)
+			}
+			return p, nil
+		},
 		keepBody: func(int) bool { return true }, bodyLimit: scenarioBody,
 		senders: func(t *target.Target) func(int) (load.Sender, error) {
 			return sc.Senders(func(user int) (script.Sender, error) { return t.NewSender(user) })
 		},
 	}
-	return w, w.name()
+	return w, w.address()
 }
 
-// name adds to the name of a scenario where it sends.
-func (w *workload) name() error {
+// address adds to the name of a scenario where it sends.
+func (w *workload) address() error {
 	for _, h := range w.urls {
 		if _, err := parseTarget(h); err != nil {
 			return err
@@ -139,20 +144,4 @@ func scriptError(err error) error {
 		}
 	}
 	return usage("docs/scenarios.md shows what a scenario looks like", "%s", text)
-}
-
-// fill takes from a scenario's profile what the command line did not say. A
-// flag that gives the load in another way replaces the profile's load whole.
-func (f *loadFlags) fill(p *script.Profile) {
-	if p == nil {
-		return
-	}
-	if f.Users == 0 && f.SpawnRate == "" && f.Rate == "" && f.Stages == "" && f.Burst == "" && f.Schedule == "" {
-		f.Users, f.SpawnRate, f.Stages, f.Rate = p.Users, p.SpawnRate, p.Stages, p.Rate
-	} else if f.Users > 0 && f.SpawnRate == "" {
-		f.SpawnRate = p.SpawnRate
-	}
-	if f.RunTime == "" {
-		f.RunTime = p.RunTime
-	}
 }

@@ -131,7 +131,7 @@ func assemble(run Run, t *tally.Totals) *Summary {
 	for _, e := range t.Events() {
 		s.Events = append(s.Events, Event{At: secs(e.At), Kind: e.Kind, Text: e.Text})
 	}
-	s.State, s.StateReason = state(run.End, t.Length)
+	s.State, s.StateReason = state(run.End, t.Warm+t.Length)
 	s.Generator = generator(&t.Health, run.End)
 	return s
 }
@@ -139,7 +139,7 @@ func assemble(run Run, t *tally.Totals) *Summary {
 func runInfo(run Run, t *tally.Totals) RunInfo {
 	m := run.Meta
 	info := RunInfo{
-		ID: m.ID, Seconds: secs(t.Length), PlannedSeconds: secs(m.Length),
+		ID: m.ID, Seconds: secs(t.Warm + t.Length), WarmUp: secs(t.Warm), PlannedSeconds: secs(m.Length),
 		Target: m.Target, Model: m.Model, Plan: m.Plan, Version: m.Version,
 		Args: append([]string{}, m.Args...), Host: m.Host, OS: m.OS, Details: append([]Detail{}, m.Details...),
 	}
@@ -241,9 +241,18 @@ func state(end *End, length time.Duration) (string, string) {
 	case end.Verdict == Invalid:
 		return Invalid, sentence("The generator was the limit, not the service: " + list(end.Notes, "it reported no reason"))
 	case end.Verdict == Interrupted:
-		return Interrupted, sentence("The run was stopped before its plan was done: " + list([]string{end.Reason}, "no reason was given"))
+		return Interrupted, stoppedWords(end)
 	}
 	return Complete, ""
+}
+
+// stoppedWords says why an interrupted run ended. "interrupted" alone would
+// only say it twice.
+func stoppedWords(end *End) string {
+	if why := list([]string{end.Reason}, ""); why != "" && why != Interrupted {
+		return sentence("The run was stopped before its plan was done: " + why)
+	}
+	return "The run was stopped before its plan was done."
 }
 
 // judged shows the judgement that End carries, with a reason in words.
@@ -259,6 +268,7 @@ func (s *Summary) judged(end *End) Verdict {
 			at := secs(c.At)
 			check.At = &at
 		}
+		check.Estimate = estimateOf(c.Estimate)
 		v.Checks = append(v.Checks, check)
 		if c.Failed() {
 			failed = append(failed, checkWords(c))
@@ -272,7 +282,7 @@ func (s *Summary) judged(end *End) Verdict {
 	case v.Result == Invalid:
 		v.Reason = "The generator was the limit, so the run says nothing about the service."
 	case v.Result == Interrupted:
-		v.Reason = sentence("The run was stopped before its plan was done: " + list([]string{end.Reason}, "no reason was given"))
+		v.Reason = stoppedWords(end)
 	case v.Passed && len(end.Checks) == 0:
 		v.Reason = "No checks were given."
 	case v.Passed && len(end.Checks) == 1:
@@ -288,6 +298,7 @@ func (s *Summary) judged(end *End) Verdict {
 	default:
 		v.Reason = sentence(list(append(append([]string{}, end.Notes...), end.Reason), "the run failed without a stated reason"))
 	}
+	v.Reason = promised(v.Reason, end.Checks)
 	return v
 }
 

@@ -109,6 +109,50 @@ func TestGridFitsAndAligns(t *testing.T) {
 	})
 }
 
+// What does not fit gives way by importance: in a narrow terminal the tail of
+// a distribution is worth more than its other columns.
+func TestGridLeavesOutWhatMattersLeast(t *testing.T) {
+	g := func() *grid {
+		g := &grid{head: []string{"", "min", "p50", "p90", "max"}, left: 1, spare: []string{"p90", "min"}}
+		g.row(cell("admitted"), cell("1.00 ms"), cell("5.00 ms"), cell("9.00 ms"), cell("12.0 ms"))
+		return g
+	}
+	cases := []struct {
+		width int
+		want  string
+	}{
+		{44, "admitted  1.00 ms  5.00 ms  9.00 ms  12.0 ms"},
+		{43, "admitted  1.00 ms  5.00 ms  12.0 ms"},
+		{34, "admitted  5.00 ms  12.0 ms"},
+		{25, "admitted  5.00 ms"},
+		{9, "admitted"},
+	}
+	for _, c := range cases {
+		var b strings.Builder
+		g().lines(c.width)[1].appendTo(&b, false)
+		if b.String() != c.want {
+			t.Errorf("width %d: %q, want %q", c.width, b.String(), c.want)
+		}
+	}
+}
+
+// The tables of a run keep their maximum, and the shares of the outcomes, as
+// long as there is room for two columns.
+func TestNarrowSummaryKeepsItsTail(t *testing.T) {
+	s := build(t, rampRun())
+	for _, width := range []int{40, 50, 60, 80} {
+		var b strings.Builder
+		if err := s.WriteText(&b, TextOptions{Width: width}); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{" max\n", " p99", "16.1 ms", "9.14 ms", "61.7 %"} {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%d cells wide, the summary lacks %q:\n%s", width, want, b.String())
+			}
+		}
+	}
+}
+
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain":      "plain",

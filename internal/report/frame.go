@@ -60,7 +60,7 @@ func (l *Live) frame(elapsed time.Duration, cols, rows int) []line {
 		head = append(head, bar)
 	}
 	head = append(head, l.loadLines(width)...)
-	table := l.outcomeLines(width)
+	table := append(l.outcomeLines(width), l.watchedLines(width, rows)...)
 	notes := l.notes(width)
 
 	// A chart needs a scale, a row of times and a row for the onset.
@@ -95,6 +95,9 @@ func (l *Live) headLine(width int, elapsed time.Duration) line {
 	clock := figClock(elapsed)
 	if l.o.Meta.Length > 0 {
 		clock += " of " + figClock(l.o.Meta.Length)
+	}
+	if l.warming() {
+		clock = "warm-up, not counted  " + clock
 	}
 	right := text(clock)
 	room := width - right.cells() - 2 - len("weir  ")

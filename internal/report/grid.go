@@ -7,6 +7,9 @@ type grid struct {
 	head []string // empty: no heading
 	left int      // the first left columns are aligned left, the others right
 	rows [][]span
+	// spare are the columns that matter least, by their headings, in the order in
+	// which they give way when the grid is too wide.
+	spare []string
 }
 
 func (g *grid) row(c ...span) { g.rows = append(g.rows, c) }
@@ -14,8 +17,8 @@ func (g *grid) row(c ...span) { g.rows = append(g.rows, c) }
 func cell(s string) span { return span{text: s} }
 
 // lines lays the grid out in at most width cells. When it is too wide the
-// first column shrinks, down to twelve cells; after that columns are dropped
-// from the right.
+// first column shrinks, down to twelve cells; after that columns are left out,
+// the spare ones first and then from the right.
 func (g *grid) lines(width int) []line {
 	if len(g.rows) == 0 {
 		return nil
@@ -44,10 +47,29 @@ func (g *grid) lines(width int) []line {
 	if over := total() - width; over > 0 {
 		w[0] = max(min(w[0], narrow), w[0]-over)
 	}
-	for total() > width && len(w) > 1 {
-		w = w[:len(w)-1]
+	gone := make([]bool, cols)
+	whole := w
+	w = slices.Clone(w)
+	drop := func(i int) {
+		gone[i] = true
+		w = w[:0]
+		for k, n := range whole {
+			if !gone[k] {
+				w = append(w, n)
+			}
+		}
 	}
-	w[0] = min(w[0], width)
+	for _, name := range g.spare {
+		if i := slices.Index(g.head, name); i > 0 && total() > width {
+			drop(i)
+		}
+	}
+	for i := cols - 1; i > 0 && total() > width; i-- {
+		if !gone[i] {
+			drop(i)
+		}
+	}
+	whole[0] = min(whole[0], width)
 
 	var out []line
 	if len(g.head) > 0 {
@@ -55,17 +77,20 @@ func (g *grid) lines(width int) []line {
 		for i, s := range g.head {
 			h[i] = span{s, faint}
 		}
-		out = append(out, g.line(h, w))
+		out = append(out, g.line(h, whole, gone))
 	}
 	for _, r := range g.rows {
-		out = append(out, g.line(r, w))
+		out = append(out, g.line(r, whole, gone))
 	}
 	return out
 }
 
-func (g *grid) line(r []span, w []int) line {
+func (g *grid) line(r []span, w []int, gone []bool) line {
 	var l line
 	for i := range min(len(r), len(w)) {
+		if gone[i] {
+			continue
+		}
 		if i > 0 {
 			l = append(l, span{text: "  "})
 		}

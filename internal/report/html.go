@@ -142,7 +142,8 @@ func tiles(s *Summary) []tile {
 	each(&s.Outcomes, func(name string, o *Outcome) {
 		t := tile{Class: name, Name: name, Count: figCount(o.Count), Rate: figRate(o.Rate) + "/s · " + figShare(o.Ratio)}
 		if r := o.Response; r != nil {
-			t.Time = "p50 " + figMS(r.P50) + " · p99 " + figMS(r.P99)
+			// The name of a percentile stays with its figure on a narrow page.
+			t.Time = "p50\u00a0" + figMS(r.P50) + " · p99\u00a0" + figMS(r.P99)
 		}
 		t.Time, t.Rate = glue(t.Time), glue(t.Rate)
 		if o.Count == 0 {

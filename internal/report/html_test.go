@@ -215,6 +215,23 @@ func TestPageReadsWithoutScript(t *testing.T) {
 	}
 }
 
+// A part of the page without anything in it says why.
+func TestEmptyPageHasNoEmptyParts(t *testing.T) {
+	parts := 0
+	nodes(t, pageOf(t, stories()["empty"]), func(n *html.Node) {
+		if n.Data != "div" || attr(n, "class") != "body" {
+			return
+		}
+		parts++
+		if strings.TrimSpace(textOf(n)) == "" {
+			t.Errorf("the part %q is empty", attr(n.Parent, "id"))
+		}
+	})
+	if parts < 5 {
+		t.Errorf("%d parts, want at least 5", parts)
+	}
+}
+
 // A day at one tick a second, busy in every second, with many names.
 func TestPageOfADayStaysSmall(t *testing.T) {
 	if testing.Short() {

@@ -27,6 +27,7 @@ type junitCase struct {
 	Class   string        `xml:"classname,attr"`
 	Time    string        `xml:"time,attr"`
 	Failure *junitFailure `xml:"failure,omitempty"`
+	Out     string        `xml:"system-out,omitempty"`
 }
 
 type junitFailure struct {
@@ -42,7 +43,7 @@ func (s *Summary) WriteJUnit(w io.Writer) error {
 	took := fmt.Sprintf("%.3f", s.Run.Seconds)
 	suite := junitSuite{
 		Name: "weir", Time: took, Hostname: xmlText(s.Run.Host),
-		Out: xmlText(strings.Join(s.Answer, "\n")),
+		Out: xmlText(strings.Join(s.spoken(), "\n")),
 	}
 	if s.Run.Target != "" {
 		suite.Name = xmlText("weir " + s.Run.Target)
@@ -69,6 +70,9 @@ func (s *Summary) WriteJUnit(w io.Writer) error {
 			}
 		}
 		add(c.Expression, "check", failure)
+		if c.Estimate != nil {
+			suite.Cases[len(suite.Cases)-1].Out = xmlText(c.Observed)
+		}
 	}
 	invalid := ""
 	if s.State != Complete {

@@ -65,8 +65,14 @@ func (l *Live) plainLine(end time.Duration) string {
 	if now := l.now(); now.Count() > 0 {
 		fmt.Fprintf(&b, "  admitted p50 %s p95 %s", figTime(now.Quantile(0.50)), figTime(now.Quantile(0.95)))
 	}
-	return b.String()
+	if l.warming() {
+		b.WriteString("  (warm-up, not counted)")
+	}
+	return b.String() + l.watchedPlain()
 }
+
+// warming reports whether nothing that was sent so far counts.
+func (l *Live) warming() bool { return l.totals.Warm > 0 && l.totals.Length == 0 }
 
 // now is the response times of the requests admitted in the latest seconds.
 func (l *Live) now() *hist.Hist {

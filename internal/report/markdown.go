@@ -9,6 +9,7 @@ import (
 const (
 	mdNames  = 30
 	mdErrors = 10
+	mdText   = 100 // of a name; a comment on a pull request has a bound, and its reader one too
 )
 
 // WriteMarkdown writes a short summary for a pull request or a job page.
@@ -45,7 +46,7 @@ func (s *Summary) WriteMarkdown(w io.Writer) error {
 			if r := n.Outcomes.Admitted.Response; r != nil {
 				p95 = figMS(r.P95)
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", mdCode(n.title()), figCount(n.Outcomes.Admitted.Count),
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", mdCode(clipMiddle(n.title(), mdText)), figCount(n.Outcomes.Admitted.Count),
 				figCount(n.Outcomes.Throttled.Count), figCount(n.Outcomes.Failed.Count), p95)
 		}
 		if more := len(s.Names) - mdNames; more > 0 {
@@ -55,7 +56,7 @@ func (s *Summary) WriteMarkdown(w io.Writer) error {
 	if len(s.Errors) > 0 {
 		b.WriteString("\n| why requests failed | count |\n|:--|--:|\n")
 		for _, e := range s.Errors[:min(len(s.Errors), mdErrors)] {
-			fmt.Fprintf(&b, "| %s | %s |\n", mdCode(title(e.Method, e.Name)+": "+e.Text), figCount(e.Count))
+			fmt.Fprintf(&b, "| %s | %s |\n", mdCode(clipMiddle(title(e.Method, e.Name), mdText)+": "+clip(e.Text, sentenceText)), figCount(e.Count))
 		}
 		if more := len(s.Errors) - mdErrors; more > 0 {
 			fmt.Fprintf(&b, "\nand %s more.\n", plural(int64(more), "reason", "reasons"))
@@ -63,7 +64,7 @@ func (s *Summary) WriteMarkdown(w io.Writer) error {
 	}
 	about := []string{}
 	if s.Run.Target != "" {
-		about = append(about, mdCode(s.Run.Target))
+		about = append(about, mdCode(clipMiddle(s.Run.Target, mdText)))
 	}
 	if s.Run.Plan != "" {
 		about = append(about, md(s.Run.Plan))

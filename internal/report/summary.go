@@ -88,6 +88,8 @@ type Check struct {
 	Result     string   `json:"result"`   // pass, fail or no-data; only pass counts for the run
 	Observed   string   `json:"observed"` // what was seen, in words
 	At         *float64 `json:"at_seconds,omitempty"`
+	// Estimate is there when Observed was extrapolated from a shorter time.
+	Estimate *Estimate `json:"estimate,omitempty"`
 }
 
 // Summary is everything the outputs show. Its JSON form is stable: names carry
@@ -129,6 +131,7 @@ type RunInfo struct {
 	Ended          string   `json:"ended,omitempty"`
 	Seconds        float64  `json:"duration_seconds"`
 	PlannedSeconds float64  `json:"planned_duration_seconds,omitempty"`
+	WarmUp         float64  `json:"warm_up_seconds,omitempty"` // of the duration; no figure below counts it
 	EndReason      string   `json:"end_reason,omitempty"`
 	Unfinished     int64    `json:"unfinished"`
 	Target         string   `json:"target"`

@@ -316,6 +316,53 @@ func TestBuildTellsWhereReadingFailed(t *testing.T) {
 	}
 }
 
+// A service chooses how long its errors are and how many statuses it has; it
+// does not choose how long the summary is.
+func TestLongTextsFromOutsideStayShort(t *testing.T) {
+	sim := simulation{seconds: 12, rate: func(float64) float64 { return 40 }, users: func(float64) int { return 4 }, failing: 1,
+		names: []string{"/" + strings.Repeat("n", 700), "/b"},
+		failure: func(i int) (hit.Failure, int, string) {
+			return hit.CheckFailed, 500 + i%45, "it said " + strings.Repeat("x", 5000)
+		}}
+	s := build(t, Run{Meta: testMeta(), Ticks: each1(sim.ticks()), End: testEnd()})
+	for _, a := range s.Answer {
+		if n := len([]rune(a)); n > 300 {
+			t.Errorf("a sentence has %d characters: %.80s…", n, a)
+		}
+	}
+	var text, md strings.Builder
+	if err := s.WriteText(&text, TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.WriteMarkdown(&md); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(text.String(), "\n"); n > 90 {
+		t.Errorf("the summary has %d lines", n)
+	}
+	if want := "and 25 statuses more, in the JSON"; !strings.Contains(text.String(), want) {
+		t.Errorf("the summary lacks %q:\n%s", want, text.String())
+	}
+	// A comment on GitHub takes 65,536 characters.
+	if md.Len() > 10_000 {
+		t.Errorf("the Markdown has %d bytes", md.Len())
+	}
+}
+
+// Why a run was interrupted is said when it says more than that it was.
+func TestInterruptedIsSaidOnce(t *testing.T) {
+	for reason, want := range map[string]string{
+		"interrupted": "The run was stopped before its plan was done.",
+		"":            "The run was stopped before its plan was done.",
+		"SIGTERM":     "The run was stopped before its plan was done: SIGTERM.",
+	} {
+		s := build(t, Run{Meta: testMeta(), Ticks: each1(nil), End: &End{Verdict: Interrupted, Reason: reason, ExitCode: 130}})
+		if s.StateReason != want || s.Verdict.Reason != want {
+			t.Errorf("%q: state %q, verdict %q; want %q", reason, s.StateReason, s.Verdict.Reason, want)
+		}
+	}
+}
+
 func TestWords(t *testing.T) {
 	has := func(name, want string) {
 		t.Helper()

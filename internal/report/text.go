@@ -17,6 +17,7 @@ type TextOptions struct {
 // Bounds on tables whose length the target decides: what is left out is said.
 const (
 	textNames      = 20
+	textCodes      = 20
 	textErrors     = 10
 	textEvents     = 10
 	textStatements = 5
@@ -95,7 +96,8 @@ func (t *textPage) verdict(s *Summary) {
 }
 
 func (t *textPage) outcomes(s *Summary) {
-	g := &grid{head: []string{"outcome", "count", "per second", "share", "first", "last"}, left: 1}
+	g := &grid{head: []string{"outcome", "count", "per second", "share", "first", "last"}, left: 1,
+		spare: []string{"last", "first", "per second"}}
 	each(&s.Outcomes, func(name string, o *Outcome) {
 		if name == "missed" && o.Count == 0 && s.Offered.Planned == 0 {
 			return
@@ -140,7 +142,8 @@ func outcomeStyle(name string) style {
 }
 
 func (t *textPage) times(s *Summary) {
-	g := &grid{head: []string{"", "min", "p50", "p90", "p95", "p99", "p99.9", "max"}, left: 1}
+	g := &grid{head: []string{"", "min", "p50", "p90", "p95", "p99", "p99.9", "max"}, left: 1,
+		spare: []string{"p99.9", "p90", "min", "p95"}}
 	put := func(label string, st style, l *Latency) {
 		if l == nil {
 			return
@@ -193,7 +196,7 @@ func (t *textPage) names(s *Summary) {
 	if len(s.Names) < 2 {
 		return
 	}
-	g := &grid{head: []string{"name", "admitted", "throttled", "failed", "p50", "p95"}, left: 1}
+	g := &grid{head: []string{"name", "admitted", "throttled", "failed", "p50", "p95"}, left: 1, spare: []string{"p50"}}
 	for i := range s.Names {
 		n := &s.Names[i]
 		if i == textNames {
@@ -222,16 +225,20 @@ func title(method, name string) string {
 
 func (t *textPage) more(have, shown int, one, many string) {
 	if n := have - shown; n > 0 {
-		t.put(line{{fmt.Sprintf("  and %s more, in the JSON and the CSV", plural(int64(n), one, many)), faint}})
+		t.put(line{{fmt.Sprintf("  and %s more, in the JSON", plural(int64(n), one, many)), faint}})
 	}
 }
 
 func (t *textPage) codes(s *Summary) {
 	g := &grid{left: 2}
-	for _, c := range s.StatusCodes {
+	for i, c := range s.StatusCodes {
+		if i == textCodes {
+			break
+		}
 		g.row(cell(c.Label()), cell(c.Describe()), cell(figCount(c.Count)))
 	}
 	t.section("Status codes", g)
+	t.more(len(s.StatusCodes), textCodes, "status", "statuses")
 }
 
 // Label is the status, or a dash when there was none.

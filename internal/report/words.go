@@ -156,6 +156,10 @@ func apart(r, v *Latency) bool {
 	return far(r.P50, v.P50) || far(r.P95, v.P95) || far(r.P99, v.P99)
 }
 
+// sentenceText is how much of a text from outside fits into a sentence. All of
+// it stands in the tables.
+const sentenceText = 200
+
 func failedWords(s *Summary) string {
 	f := s.Outcomes.Failed
 	if f.Count == 0 {
@@ -164,9 +168,9 @@ func failedWords(s *Summary) string {
 	text := fmt.Sprintf("%s (%s) failed", plural(f.Count, "request", "requests"), figShare(f.Ratio))
 	if len(s.Errors) > 0 && s.Errors[0].Text != "" {
 		if e := s.Errors[0]; e.Count == f.Count {
-			text += ": " + e.Text
+			text += ": " + clip(e.Text, sentenceText)
 		} else {
-			text += fmt.Sprintf(", most often (%s) with: %s", figCount(e.Count), e.Text)
+			text += fmt.Sprintf(", most often (%s) with: %s", figCount(e.Count), clip(e.Text, sentenceText))
 		}
 	}
 	return sentence(text)

@@ -48,7 +48,11 @@ func create(path string, m Meta, o options) (*Writer, error) {
 	}
 	w := &Writer{path: path, names: map[nameKey]int64{}, errors: map[errorKey]int64{}, watches: map[watchKey]int64{}}
 	if err := w.start(m); err != nil {
-		return nil, errors.Join(err, w.release(), os.Remove(path))
+		err = errors.Join(err, w.release())
+		if c := code(err); c == sqlite3.SQLITE_BUSY || c == sqlite3.SQLITE_LOCKED {
+			return nil, err // somebody else began to fill it in this very moment: it is theirs
+		}
+		return nil, errors.Join(err, os.Remove(path))
 	}
 	return w, nil
 }

@@ -47,6 +47,8 @@ type End struct {
 	Statements []tally.Statement `json:"statements,omitempty"` // what the watched databases were busy with, slowest first
 	LostTicks  int64             `json:"lost_ticks,omitempty"` // ticks that could not be stored; filled in by Finish
 	Checks     []threshold.Check `json:"-"`                    // one row each in the table verdict
+	// Estimates are those of Checks, by index; filled in by Finish.
+	Estimates map[int]threshold.Estimate `json:"estimates,omitempty"`
 }
 
 // Run is a recorded execution, open for reading. Its methods are safe for
@@ -118,6 +120,7 @@ func (r *Run) load(ctx context.Context) error {
 		if err := c.Verdict.UnmarshalText(word); err != nil {
 			return fmt.Errorf("%w (%w)", ErrDamaged, err)
 		}
+		c.Estimate = r.End.Estimates[len(r.End.Checks)]
 		r.End.Checks = append(r.End.Checks, c)
 		return nil
 	})

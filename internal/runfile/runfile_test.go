@@ -422,3 +422,28 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	b.ReportMetric(float64(info.Size())/float64(n), "file-B/tick")
 }
+
+// A file that another program began to fill in the same moment is that
+// program's: Create gives up, and does not take it away.
+func TestCreateLeavesAFileThatIsBeingFilled(t *testing.T) {
+	t.Parallel() // it waits five seconds for the other one
+	path := filepath.Join(t.TempDir(), "r.weir")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := database(path, "mode=rw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec("BEGIN EXCLUSIVE"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Create(path, Meta{}, Overwrite()); !errors.Is(err, ErrInUse) {
+		t.Errorf("Create: %v, want ErrInUse", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the file of the other program is gone: %v", err)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/weir-dev/weir/internal/hist"
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/internal/tally"
+	"github.com/weir-dev/weir/internal/threshold"
 )
 
 // checkpointEvery is after how many ticks the log is carried over into the file
@@ -355,6 +356,14 @@ func (w *Writer) Finish(e End) error {
 	}
 	ctx := context.Background()
 	e.LostTicks = w.lost
+	for i, c := range e.Checks {
+		if c.Estimate.Known() {
+			if e.Estimates == nil {
+				e.Estimates = map[int]threshold.Estimate{}
+			}
+			e.Estimates[i] = c.Estimate
+		}
+	}
 	err := w.finish(ctx, e)
 	if err != nil {
 		err = fmt.Errorf("finish run file %s: %w", w.path, explain(err))

@@ -39,12 +39,21 @@ func (t *Totals) Offered(window time.Duration) (Offered, bool) {
 type sendBins struct {
 	ring    []int64 // bin b is at b % ringBins
 	next    int64   // the first bin that was not pushed yet
+	first   int64   // the first bin that counts: after the warm-up
 	windows [len(windowLengths)]slidingWindow
 }
 
 type slidingWindow struct {
 	Offered
 	sum int64 // of the window that ends at next
+}
+
+// skip leaves out the bins before that instant, while none was added.
+func (b *sendBins) skip(until time.Duration) {
+	if b.ring == nil {
+		b.first = int64(max(until, 0) / BinWidth)
+		b.next = b.first
+	}
 }
 
 func (b *sendBins) add(k *Tick) {
@@ -85,11 +94,11 @@ func (b *sendBins) push(n int64) {
 	for i := range b.windows {
 		w, bins := &b.windows[i], int64(windowLengths[i]/BinWidth)
 		w.sum += n
-		if gone := b.next - bins; gone >= 0 {
+		if gone := b.next - bins; gone >= b.first {
 			w.sum -= b.ring[gone%ringBins]
 		}
 		w.seePeak(b.next + 1)
-		if b.next+1 >= bins {
+		if b.next+1-b.first >= bins {
 			if w.Whole == 0 || w.sum < w.Min {
 				w.Min, w.MinAt = w.sum, time.Duration(b.next+1)*BinWidth
 			}

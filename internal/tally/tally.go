@@ -24,6 +24,7 @@ type Tick struct {
 	Index    int           // from 0, without gaps
 	Start    time.Duration // offset from the start of the run
 	Length   time.Duration // one second, the last one may be shorter
+	Warm     bool          // warm-up: load that is sent and not counted. Totals leaves it out. A run file has it as the warm-up of its plan
 	Users    int           // users alive at the end of the tick
 	InFlight int           // requests under way at the end of the tick
 	Due      int64         // arrivals that the schedule placed in this tick; 0 in the closed model
@@ -72,7 +73,7 @@ type Error struct {
 // throttled answer, a stage, a warning, the reason to stop.
 type Event struct {
 	At   time.Duration
-	Kind string // a stable word: start stage throttle-start throttle-end stop warning sample watch
+	Kind string // a stable word: start stage change throttle-start throttle-end stop warning sample watch
 	Text string // one sentence for people
 	Data string // optional JSON for machines; "" when there is none
 }

@@ -16,7 +16,9 @@ import (
 // Memory is O(names × outcomes × buckets), plus 96 KB of recent send bins, 16
 // bytes for each second of throttling and at most 6 KB for each watched figure.
 type Totals struct {
-	Length  time.Duration // the running time: where the latest tick ended, as an offset from the start of the run
+	Length  time.Duration // the time that counts: where the latest tick ended, as an offset from the start of the run, less Warm
+	Warm    time.Duration // how long the warm-up took; nothing of it is counted below, but events and watched figures
+	Warmed  int64         // requests that reached the wire in it
 	Ticks   int           // ticks added
 	Sent    int64         // requests that reached the wire
 	Due     int64         // arrivals that the schedule placed; 0 in the closed model
@@ -151,10 +153,23 @@ func sortedCodes(m map[int]int64) []Code {
 
 // Add adds one tick. Ticks come in the order of their index; a tick that comes
 // late is still summed exactly, only Offered and the onset's rate may then miss
-// what it changes. A row whose outcome is unknown is left out.
+// what it changes. A row whose outcome is unknown is left out. Ticks of the
+// warm-up come before all others.
 func (t *Totals) Add(k *Tick) {
+	t.AddWatched(k)
+	for _, e := range k.Events {
+		t.events.add(e)
+	}
 	end := k.Start + k.Length
-	t.Length = max(t.Length, end)
+	if k.Warm {
+		t.Warm = max(t.Warm, end)
+		for _, n := range k.Sends {
+			t.Warmed += int64(n)
+		}
+		t.bins.skip(t.Warm)
+		return
+	}
+	t.Length = max(t.Length, end-t.Warm)
 	t.Ticks++
 	t.Due += k.Due
 	t.Retried += k.Retried
@@ -187,12 +202,6 @@ func (t *Totals) Add(k *Tick) {
 	t.noteThrottling(k, admitted)
 	for i := range k.Errors {
 		t.errors.add(&k.Errors[i])
-	}
-	for i := range k.Watched {
-		t.watched.add(&k.Watched[i])
-	}
-	for _, e := range k.Events {
-		t.events.add(e)
 	}
 }
 

@@ -312,3 +312,32 @@ func TestHealthPeaks(t *testing.T) {
 		t.Errorf("Health = %+v, want %+v", h, want)
 	}
 }
+
+// The warm-up is in nothing but events, and windows of the offered load begin after it.
+func TestTotalsLeaveOutTheWarmUp(t *testing.T) {
+	var totals, without Totals
+	for i := range 6 {
+		k := &Tick{
+			Index: i, Start: time.Duration(i) * time.Second, Length: time.Second, Warm: i < 2, Users: 10 - i, Due: 7,
+			Sends: []uint32{uint32(10 * (6 - i))}, Series: []Series{{Name: "x", Outcome: hit.Admitted, Count: 3}},
+			Events: []Event{{At: time.Duration(i) * time.Second, Kind: "stage", Text: "x"}},
+		}
+		totals.Add(k)
+		if !k.Warm {
+			without.Add(k)
+		}
+	}
+	if totals.Warm != 2*time.Second || totals.Warmed != 60+50 || totals.Length != 4*time.Second || totals.Ticks != 4 {
+		t.Errorf("%v of warm-up with %d requests, %v counted in %d ticks", totals.Warm, totals.Warmed, totals.Length, totals.Ticks)
+	}
+	if totals.Sent != without.Sent || totals.Due != 28 || totals.PeakUsers != 8 || totals.Outcome(hit.Admitted).Count != 12 {
+		t.Errorf("sent %d, due %d, %d users at most, %d admitted", totals.Sent, totals.Due, totals.PeakUsers, totals.Outcome(hit.Admitted).Count)
+	}
+	if len(totals.Events()) != 6 {
+		t.Errorf("%d events, want all 6", len(totals.Events()))
+	}
+	o, _ := totals.Offered(time.Second)
+	if o.Peak != 40 || o.Min != 10 || o.Whole != 301 {
+		t.Errorf("offered %+v", o)
+	}
+}

@@ -116,6 +116,8 @@ type WatchedTotals struct {
 	MaxAt     time.Duration // first time that Max was read
 	Last      float64
 	LastAt    time.Duration
+	Shares    int64   // readings that had a limit, or were refused
+	MaxShare  float64 // the largest part of the limit, 1 at least when refused; meaningless while Shares is 0
 
 	sum     float64
 	kept    []Saturation
@@ -144,6 +146,9 @@ func (w *WatchedTotals) Saturations() []Saturation {
 	return out
 }
 
+// Saturated says whether the figure is at its limit now.
+func (w *WatchedTotals) Saturated() bool { return w.current.Readings > 0 }
+
 // Stretches returns how often the figure was saturated, also those that
 // Saturations does not keep.
 func (w *WatchedTotals) Stretches() int64 {
@@ -169,6 +174,13 @@ func (t *Totals) Watched() []*WatchedTotals {
 // WatchedDropped returns how many readings belong to no figure of Watched,
 // because there are more than MaxWatched.
 func (t *Totals) WatchedDropped() int64 { return t.watched.dropped }
+
+// AddWatched adds the readings of a tick and nothing else of it.
+func (t *Totals) AddWatched(k *Tick) {
+	for i := range k.Watched {
+		t.watched.add(&k.Watched[i])
+	}
+}
 
 type watchedKey struct{ source, group, name, unit string }
 
@@ -201,6 +213,15 @@ func (w *WatchedTotals) add(n *Watched) {
 	share, limited := n.share()
 	if limited {
 		w.Limit, w.LimitName = n.Limit, n.LimitName
+	}
+	if n.Refused {
+		share = max(share, 1)
+	}
+	if n.Refused || limited {
+		if w.Shares == 0 || share > w.MaxShare {
+			w.MaxShare = share
+		}
+		w.Shares++
 	}
 	if !n.Refused || limited { // a refusal by a source whose limit is not known has no value
 		if w.Readings == 0 || n.Value > w.Max {

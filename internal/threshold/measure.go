@@ -156,27 +156,32 @@ type reading struct {
 	none   string
 }
 
+// hits is the number of hits that a metric is about.
+func (m *metric) hits(f *figures) int64 {
+	o, isOutcome := m.outcome()
+	switch {
+	case isOutcome:
+		return f.counts[o]
+	case m.subject == "goodput":
+		return f.counts[hit.Admitted]
+	case m.subject == "status":
+		return f.statuses
+	case m.subject == "offered":
+		return f.sent
+	case m.isLag():
+		return int64(f.times.Count())
+	}
+	return f.answers()
+}
+
 // read computes a metric. In a tick, f.sent and f.found do not matter: a second
 // in which nothing was sent has counts of 0.
 func (m *metric) read(f *figures, v value) reading {
-	o, isOutcome := m.outcome()
-	count := f.answers()
-	switch {
-	case isOutcome:
-		count = f.counts[o]
-	case m.subject == "goodput":
-		count = f.counts[hit.Admitted]
-	case m.subject == "status":
-		count = f.statuses
-	case m.subject == "offered":
-		count = f.sent
-	case m.isLag():
-		count = int64(f.times.Count())
-	}
+	count := m.hits(f)
 	switch m.unit {
 	case units:
 		return reading{number: float64(count)}
-	case rate, perHour:
+	case rate, perMinute, perHour:
 		if f.over <= 0 {
 			return reading{none: "no time has passed"}
 		}
@@ -217,7 +222,23 @@ func (m *metric) time(h *hist.Hist) time.Duration {
 	return h.Quantile(m.quantile)
 }
 
-// readRun computes a metric over the run so far.
+// readRun computes the metric over the run so far.
+func (e *Expr) readRun(t *tally.Totals) reading {
+	if e.metric.subject == "watch" {
+		return e.readWatched(t)
+	}
+	return e.metric.readRun(t, e.limit)
+}
+
+// readTick computes it in one tick.
+func (e *Expr) readTick(k *tally.Tick) reading {
+	if e.metric.subject == "watch" {
+		return e.readWatchedTick(k)
+	}
+	f := e.metric.ofTick(k)
+	return e.metric.read(&f, e.limit)
+}
+
 func (m *metric) readRun(t *tally.Totals, v value) reading {
 	tried := max(t.Sent, t.Answers())
 	if tried == 0 && (m.subject != "missed" || t.Missed == 0) {
@@ -287,8 +308,12 @@ func (e *Expr) write(number float64, digits int) string {
 		return plain(number) + "/" + e.limit.per
 	case perHour:
 		return plain(number) + "/h"
+	case perMinute:
+		return plain(number) + "/min"
 	case share:
 		return plain(number*100) + "%"
+	case gauge:
+		return plain(number)
 	}
 	return time.Duration(number).String()
 }

@@ -12,22 +12,26 @@ import (
 type unit uint8
 
 const (
-	units   unit = iota // a whole number of hits
-	rate                // per second
-	perHour             // per hour
-	share               // from 0 to 1
-	length              // a time that something took
-	instant             // a time since the start of the run
+	units     unit = iota // a whole number of hits
+	rate                  // per second
+	perHour               // per hour
+	perMinute             // per minute
+	share                 // from 0 to 1
+	length                // a time that something took
+	instant               // a time since the start of the run
+	gauge                 // what a watched figure is measured in
 )
 
 // what a value of each unit looks like, for messages.
 var unitHelp = [...]struct{ is, example string }{
-	units:   {"a number of hits", "100"},
-	rate:    {"a rate", "20/s"},
-	perHour: {"a number of hits per hour", "1000"},
-	share:   {"a share", "1%"},
-	length:  {"a time", "500ms"},
-	instant: {"a time since the start", "10s"},
+	units:     {"a number of hits", "100"},
+	rate:      {"a rate", "20/s"},
+	perHour:   {"a number of hits per hour", "1000"},
+	perMinute: {"a number of hits per minute", "20"},
+	share:     {"a share", "1%"},
+	length:    {"a time", "500ms"},
+	instant:   {"a time since the start", "10s"},
+	gauge:     {"a number, with or without a unit", "90"},
 }
 
 // metric is the left side of a condition.
@@ -39,6 +43,7 @@ type metric struct {
 	stat     string      // the last word; "pNN" for percentiles, "" for goodput
 	quantile float64     // of pNN, from 0 to 1
 	percent  string      // the NN of pNN, canonical
+	end      string      // "low" or "high" of the interval of a rate; "" is the rate itself
 	unit     unit
 }
 
@@ -67,6 +72,9 @@ func (m *metric) String() string {
 	default:
 		b.WriteString("." + m.stat)
 	}
+	if m.end != "" {
+		b.WriteString("." + m.end)
+	}
 	return b.String()
 }
 
@@ -88,7 +96,7 @@ type subject struct {
 }
 
 var (
-	counting = []string{"count", "rate", "per_hour", "ratio"}
+	counting = []string{"count", "rate", "per_minute", "per_hour", "ratio"}
 	timing   = []string{"min", "mean", "max", "pNN"}
 	lags     = append([]string{"count"}, timing...)
 	answered = append(append(append([]string(nil), counting...), timing...), "onset")
@@ -99,7 +107,7 @@ var subjects = []subject{
 	{name: "throttled", outcome: hit.Throttled, stats: answered, request: true},
 	{name: "failed", outcome: hit.Failed, stats: answered, request: true},
 	{name: "missed", outcome: hit.Missed, stats: append(append([]string(nil), counting...), "onset"), request: true},
-	{name: "total", stats: []string{"count", "rate", "per_hour"}, request: true},
+	{name: "total", stats: []string{"count", "rate", "per_minute", "per_hour"}, request: true},
 	{name: "goodput", request: true},
 	{name: "status", stats: counting, request: true},
 	{name: "offered", stats: []string{"rate", "count", "peak_1s", "peak_10s", "peak_60s"}},
@@ -107,11 +115,21 @@ var subjects = []subject{
 	{name: "send_lag", stats: lags},
 	{name: "wake_lag", stats: lags},
 	{name: "connect", stats: lags},
+	{name: "watch", stats: []string{"used", "max", "min", "mean", "last"}, request: true},
+}
+
+// unitOf returns the unit of a word after a subject.
+func unitOf(subject, stat string) unit {
+	if u := statUnits[stat]; subject != "watch" || u == share {
+		return u
+	}
+	return gauge
 }
 
 var statUnits = map[string]unit{
-	"": rate, "count": units, "rate": rate, "per_hour": perHour, "ratio": share,
+	"": rate, "count": units, "rate": rate, "per_hour": perHour, "per_minute": perMinute, "ratio": share,
 	"min": length, "mean": length, "max": length, "pNN": length, "onset": instant,
+	"used": share, "last": gauge,
 	"peak_1s": units, "peak_10s": units, "peak_60s": units,
 }
 
@@ -120,7 +138,7 @@ var synonyms = map[string]string{
 	"error": "failed", "errors": "failed", "failures": "failed", "success": "admitted", "ok": "admitted", "passed": "admitted",
 	"requests": "total", "hits": "total", "all": "total", "rejected": "throttled", "limited": "throttled", "dropped": "missed",
 	"code": "status", "lag": "send_lag", "rps": "rate", "qps": "rate", "avg": "mean", "average": "mean", "median": "p50",
-	"percent": "ratio", "share": "ratio", "fraction": "ratio", "number": "count", "first": "onset", "hourly": "per_hour", "peak": "peak_1s",
+	"percent": "ratio", "share": "ratio", "fraction": "ratio", "number": "count", "first": "onset", "hourly": "per_hour", "per_second": "rate", "rpm": "per_minute", "peak": "peak_1s",
 }
 
 // nearest returns the known word that the writer probably meant, or "".

@@ -44,6 +44,23 @@ func Parse(expr string) (*Expr, error) {
 	return e, nil
 }
 
+// expect is the word before a condition that must hold.
+const expect = "expect"
+
+// ParseExpected reads a condition that must hold: --expect 'admitted.per_hour >= 1000'.
+// The error is a *SyntaxError.
+func ParseExpected(expr string) (*Expr, error) {
+	e, err := Parse(expr)
+	if err != nil {
+		return nil, err
+	}
+	if e.hold > 0 {
+		return nil, &SyntaxError{Expr: expr, Column: 1, Msg: `what is expected is expected of the whole run; leave out "for", or use --fail-if with what must not last`}
+	}
+	e.wanted = true
+	return e, nil
+}
+
 type parser struct {
 	src string
 	at  int // byte offset
@@ -86,6 +103,12 @@ func (p *parser) expr() (*Expr, *SyntaxError) {
 	e := &Expr{}
 	var bad *SyntaxError
 	p.space()
+	if back := p.at; p.take(isWord) == expect && p.rest() != "" && unicode.IsSpace(rune(p.rest()[0])) {
+		e.wanted = true
+		p.space()
+	} else {
+		p.at = back
+	}
 	if e.metric, bad = p.metric(); bad != nil {
 		return nil, bad
 	}
@@ -95,8 +118,13 @@ func (p *parser) expr() (*Expr, *SyntaxError) {
 	if e.limit, bad = p.value(&e.metric); bad != nil {
 		return nil, bad
 	}
+	p.space()
+	at := p.at
 	if e.hold, bad = p.hold(&e.metric); bad != nil {
 		return nil, bad
+	}
+	if e.hold > 0 && e.wanted {
+		return nil, p.fail(at, `what is expected is expected of the whole run; leave out "for", or use --fail-if with what must not last`)
 	}
 	return e, nil
 }
@@ -125,6 +153,9 @@ func (p *parser) metric() (metric, *SyntaxError) {
 		if m.request, bad = p.request(brace); bad != nil {
 			return m, bad
 		}
+	}
+	if m.subject == "watch" && m.request == "" {
+		return m, p.fail(p.at, "say which figure in braces, as in watch{connections}.used > 90%%")
 	}
 	if bad = p.stat(&m, s); bad != nil {
 		return m, bad
@@ -240,8 +271,11 @@ func (p *parser) stat(m *metric, s *subject) *SyntaxError {
 	} else {
 		return p.unknownStat(at, word, m, known)
 	}
-	m.unit = statUnits[m.stat]
-	if next := p.at; p.accept(".") {
+	m.unit = unitOf(m.subject, m.stat)
+	if m.counted() && (p.accept(".low") || p.accept(".high")) {
+		m.end = p.src[strings.LastIndexByte(p.src[:p.at], '.')+1 : p.at]
+	}
+	if next := p.at; p.accept(".") || m.end != "" && p.take(isWord) != "" {
 		return p.fail(next, "nothing may follow %s", m)
 	}
 	return nil
@@ -366,7 +400,7 @@ func (p *parser) hold(m *metric) (time.Duration, *SyntaxError) {
 	if err != nil || d <= 0 {
 		return 0, p.fail(when, `%q is not a time; write "for 10s" or "for 2m"`, num+suffix)
 	}
-	if m.unit == instant || m.subject == "limit" || strings.HasPrefix(m.stat, "peak") {
+	if m.end != "" || m.unit == instant || m.subject == "limit" || strings.HasPrefix(m.stat, "peak") {
 		return 0, p.fail(at, `%s is about the whole run; leave out "for"`, m)
 	}
 	p.space()

@@ -42,6 +42,14 @@ var goodExprs = map[string]string{
 	`failed{"plain"}.count > 0`:                "failed{plain}.count > 0",
 	`status(429){ü}.ratio > 100%`:              "",
 	"goodput{/x} > 1/h":                        "",
+	"expect admitted.per_hour>=1000":           "expect admitted.per_hour >= 1000",
+	"admitted.per_minute < 20/min":             "admitted.per_minute < 20",
+	"admitted{/sms}.per_hour.low < 1000":       "",
+	"admitted.rate.high > 7/s":                 "",
+	"watch{connections}.used > 90%":            "",
+	"watch{longest time: transaction}.max>5s":  "watch{longest time: transaction}.max > 5s",
+	"watch{CPU}.mean > 90.0% for 10s":          "watch{CPU}.mean > 90% for 10s",
+	"expect watch{cache: hit ratio}.min >= 99": "",
 }
 
 func TestParseAndString(t *testing.T) {
@@ -132,6 +140,18 @@ var badExprs = []struct {
 	{"throttled.rate > 20%", 18, "or use throttled.ratio"},
 	{"admitted.per_hour > 20/s", 21, "or use admitted.rate"},
 	{"failed.count > 1.5", 16, "write 1"},
+	{"admitted.per_minute > 20/s", 23, "or use admitted.rate"},
+	{"admitted.per_hour.middle > 20", 18, "nothing may follow admitted.per_hour"},
+	{"admitted.per_hour.lower > 20", 22, "nothing may follow admitted.per_hour.low"},
+	{"admitted.per_hour.low > 20 for 3s", 28, "about the whole run"},
+	{"admitted.count.low > 20", 15, "nothing may follow"},
+	{"expect admitted.rate > 2/s for 3s", 28, "expected of the whole run"},
+	{"expect", 1, "is not measured"},
+	{"watch.postgres.used > 90%", 6, "which figure in braces"},
+	{"watch{connections} > 90%", 19, "say what of watch"},
+	{"watch{connections}.p95 > 90", 20, "has no"},
+	{"watch{connections}.used > 90", 27, "write 90%"},
+	{"watch{connections}.max > 90/h", 26, "a number, with or without a unit"},
 	{"failed.count > 1%", 16, "or use failed.ratio"},
 	{"failed.count > 0 and failed.count < 9", 18, "each condition by itself"},
 	{"failed.count > 0 for", 21, `must follow "for"`},
@@ -176,11 +196,15 @@ func TestErrorHasACaretUnderTheMistake(t *testing.T) {
 func genExpr(t *rapid.T) string {
 	s := rapid.SampledFrom(subjects).Draw(t, "subject")
 	var b strings.Builder
+	wanted := rapid.Bool().Draw(t, "expect")
+	if wanted {
+		b.WriteString("expect ")
+	}
 	b.WriteString(s.name)
 	if s.name == "status" {
 		b.WriteString("(" + rapid.SampledFrom([]string{"0", "503", "4xx"}).Draw(t, "status") + ")")
 	}
-	if s.request && rapid.Bool().Draw(t, "braces") {
+	if s.request && (s.name == "watch" || rapid.Bool().Draw(t, "braces")) {
 		name := rapid.StringN(1, 9, -1).Draw(t, "request")
 		b.WriteString("{" + quoteRequest(name) + "}")
 	}
@@ -188,27 +212,33 @@ func genExpr(t *rapid.T) string {
 	if len(s.stats) > 0 {
 		stat = rapid.SampledFrom(s.stats).Draw(t, "stat")
 		b.WriteByte('.')
-		if statUnits[stat] == length && contains(s.stats, "onset") && rapid.Bool().Draw(t, "which") {
+		if unitOf(s.name, stat) == length && contains(s.stats, "onset") && rapid.Bool().Draw(t, "which") {
 			b.WriteString(rapid.SampledFrom([]string{"service.", "response."}).Draw(t, "time"))
 		}
 		b.WriteString(strings.Replace(stat, "pNN", rapid.SampledFrom([]string{"p50", "p99.9", "p100", "p0.1"}).Draw(t, "p"), 1))
 	}
+	ended := (unitOf(s.name, stat) == rate || unitOf(s.name, stat) == perHour || unitOf(s.name, stat) == perMinute) && s.name != "limit" && stat != "" && rapid.Bool().Draw(t, "ended")
+	if ended {
+		b.WriteString(rapid.SampledFrom([]string{".low", ".high"}).Draw(t, "end"))
+	}
 	b.WriteString(rapid.SampledFrom([]string{">", " >= ", "<", "<=", "==", "!="}).Draw(t, "operator"))
 	number := rapid.StringMatching(`[0-9]{1,5}`).Draw(t, "number")
 	fraction := rapid.StringMatching(`(\.[0-9]{0,3})?`).Draw(t, "fraction")
-	switch statUnits[stat] {
+	switch unitOf(s.name, stat) {
 	case units:
 		b.WriteString(number)
 	case rate:
 		b.WriteString(number + fraction + rapid.SampledFrom([]string{"/s", "/min", "/h", " /m"}).Draw(t, "per"))
-	case perHour:
+	case perHour, perMinute:
 		b.WriteString(number + fraction)
+	case gauge:
+		b.WriteString(number + fraction + rapid.SampledFrom([]string{"", "%", "/s", "ms", "s"}).Draw(t, "unit"))
 	case share:
 		b.WriteString("0" + fraction + rapid.SampledFrom([]string{"", "%"}).Draw(t, "%"))
 	default:
 		b.WriteString(number + fraction + rapid.SampledFrom([]string{"ns", "us", "ms", "s", "m", "h"}).Draw(t, "unit"))
 	}
-	if s.name != "limit" && !strings.HasPrefix(stat, "peak") && stat != "onset" && rapid.Bool().Draw(t, "for") {
+	if !wanted && !ended && s.name != "limit" && !strings.HasPrefix(stat, "peak") && stat != "onset" && rapid.Bool().Draw(t, "for") {
 		b.WriteString(" for 10s")
 	}
 	return b.String()

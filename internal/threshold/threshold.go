@@ -3,12 +3,14 @@
 //
 // # The language
 //
-//	condition = metric operator value [ "for" duration ]
-//	metric    = subject [ "{" request "}" ] { "." word }
+//	condition = [ "expect" ] metric operator value [ "for" duration ]
+//	metric    = subject [ "{" name "}" ] { "." word }
 //	operator  = ">" | ">=" | "<" | "<=" | "==" | "!="
 //
 // A condition describes what is NOT wanted: --fail-if fails the run when it is
-// true, --stop-if stops the run when it becomes true.
+// true, --stop-if stops the run when it becomes true. One that begins with
+// "expect" describes what is wanted, of the whole run: --expect writes the word
+// by itself.
 //
 // # Subjects
 //
@@ -22,16 +24,20 @@
 //	send_lag                    sent minus intended
 //	wake_lag                    how late the generator's own clock woke it
 //	connect                     time to open a connection
+//	watch{connections}          a figure of the system under test, read by --watch
 //
 // # Words after a subject
 //
 //	count                 hits                       admitted throttled failed missed total status offered, send_lag wake_lag connect
 //	rate                  per second                 admitted throttled failed missed total status offered limit
-//	per_hour              per hour                   admitted throttled failed missed total status
+//	per_minute per_hour   per minute, per hour       admitted throttled failed missed total status
+//	….low ….high          ends of its interval       of rate, per_minute and per_hour
 //	ratio                 share of total             admitted throttled failed status; missed: share of all that was due (total and missed)
 //	min mean max pNN      times                      admitted throttled failed, send_lag wake_lag connect
 //	onset                 when the first was sent    admitted throttled failed missed
 //	peak_1s _10s _60s     most sends in any window   offered
+//	used                  largest part of its limit  watch
+//	max min mean last     of the readings            watch
 //
 // pNN is a percentile, nearest rank: p50, p99.9, p99.99; more than 0, at most 100.
 // Times are response times (done minus intended). Write admitted.service.p95
@@ -44,13 +50,19 @@
 // a brace or a quote in it is written as a Go string: failed{"a } b"}.count.
 // Rates and counts are then of these requests alone, and so is the ratio.
 //
+// A watched figure is named as the reports do, with or without its group and its
+// source: watch{connections}, watch{longest time: transaction}, watch{CPU}. A
+// name that fits several figures of one unit means any of them: the condition is
+// true when it is true of one. used is 100 % while the source is too full to be asked.
+//
 // # Values
 //
 //	count and peak   a whole number: 0, 120
 //	rate             20/s 600/min 1000/h
-//	per_hour         1000 or 1000/h
+//	per_hour         1000 or 1000/h; per_minute likewise
 //	ratio            1% 0.5% or a fraction below one: 0.01
 //	times and onset  500ms 1.5s 2m 1m30s 250us
+//	watch            a number, or one with the figure's unit: 90 90% 5s 100/s; used is a ratio
 //
 // A bare 0 fits everything. Values that do not fit the metric are an error.
 //
@@ -65,6 +77,19 @@
 // fulfilled it. A tick in which a time or a ratio has no data neither counts nor
 // interrupts. onset, peak and limit have no meaning for one tick and take no "for".
 //
+// # Promises
+//
+// A rate that is counted over more time than the run took, such as
+// admitted.per_hour of ten minutes, is extrapolated, and Check.Estimate says how
+// sure it is: a 95 % interval of what the hour would have given had it gone on
+// like this. The verdict rests on the rate itself; when the bound lies in the
+// interval the estimate says that nothing is proved. Who wants proof compares an
+// end of the interval: admitted.per_hour.low >= 1000.
+//
+// Where a run begins and ends in a schedule costs or wins it a hit: 1000 per hour
+// are 166 or 167 in ten minutes, 996 or 1002 an hour. A rate as near as that to
+// the bound keeps its promise.
+//
 // # No data
 //
 // A verdict is pass, fail or no-data, and no-data counts as failed:
@@ -73,6 +98,7 @@
 //   - a time, when there was no such hit;
 //   - a ratio, when there was no hit to be a share of;
 //   - a request in braces that never occurred;
+//   - a watched figure of which there was no reading, or with another unit than the value;
 //   - limit, when too little was throttled to tell;
 //   - "for 10s", when the run was shorter than that, or no tick had data.
 //
@@ -92,11 +118,18 @@ type Expr struct {
 	op     operator
 	limit  value
 	hold   time.Duration // 0: the whole run
+	wanted bool          // it must hold, instead of must not
 }
+
+// Expected says whether the condition must hold (--expect) instead of must not.
+func (e *Expr) Expected() bool { return e.wanted }
 
 // String returns the condition in its canonical form, which Parse reads again.
 func (e *Expr) String() string {
 	var b strings.Builder
+	if e.wanted {
+		b.WriteString(expect + " ")
+	}
 	b.WriteString(e.metric.String())
 	fmt.Fprintf(&b, " %s %s", e.op, e.limit)
 	if e.hold > 0 {
@@ -168,6 +201,8 @@ type Check struct {
 	// run: the end of the tick since which it has held without a break or, with
 	// "for", at which it had held that long for the first time. 0 unless Verdict is Fail.
 	At time.Duration `json:"at_ns,omitempty"`
+	// Estimate is set when Value was extrapolated from a shorter time.
+	Estimate Estimate `json:"estimate,omitzero"`
 }
 
 // Failed says whether the check counts against the run: Fail and NoData do.

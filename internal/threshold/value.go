@@ -111,6 +111,13 @@ func (m *metric) literalValue(num string, n float64, suffix string) (value, stri
 		if kind == rate {
 			return value{}, m.String() + " is per hour; write 1000 or 1000/h" + m.instead(rate)
 		}
+	case perMinute:
+		if suffix == "" || kind == rate && per == "min" {
+			return value{number: n, per: "min", text: digits}, ""
+		}
+		if kind == rate {
+			return value{}, m.String() + " is per minute; write 20 or 20/min" + m.instead(rate)
+		}
 	case share:
 		if suffix == "" && n < 1 {
 			return value{number: n, text: digits}, ""
@@ -126,6 +133,18 @@ func (m *metric) literalValue(num string, n float64, suffix string) (value, stri
 				return value{}, "a share is at most 100%"
 			}
 			return value{number: n, text: digits + "%"}, ""
+		}
+	case gauge:
+		if d, err := time.ParseDuration(num + suffix); err == nil && suffix != "" {
+			return value{number: d.Seconds(), per: "s", text: d.String()}, ""
+		}
+		switch {
+		case suffix == "":
+			return value{number: n, text: digits}, ""
+		case kind == share:
+			return value{number: n, per: "%", text: digits + "%"}, ""
+		case kind == rate && per == "s":
+			return value{number: n, per: "/s", text: digits + "/s"}, ""
 		}
 	case length, instant:
 		if suffix == "" && n == 0 {
@@ -169,9 +188,9 @@ func suffixUnit(suffix string) (kind unit, per string) {
 func (m *metric) instead(written unit) string {
 	s := findSubject(m.subject)
 	for stat, u := range map[string]unit{"count": units, "rate": rate, "ratio": share, "pNN": length} {
-		if u == written && contains(s.stats, stat) && statUnits[m.stat] != u {
+		if u == written && contains(s.stats, stat) && m.subject != "watch" && statUnits[m.stat] != u {
 			other := *m
-			other.service = false
+			other.service, other.end = false, ""
 			other.stat, other.percent = stat, "95"
 			return ", or use " + other.String()
 		}

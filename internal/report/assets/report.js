@@ -38,12 +38,12 @@
   }
   function sig(v) { return String(+v.toPrecision(3)); }
   function percent(v) { return v == null ? "–" : num(v) + " %"; }
-  function clock(s) {
+  function clock(s, hours) {
     if (s < 0) return "";
     var t = Math.round(s * 10) / 10, whole = Math.floor(t), frac = Math.round((t - whole) * 10);
     var h = Math.floor(whole / 3600), m = Math.floor(whole / 60) % 60, ss = whole % 60;
     var tail = String(ss).padStart(2, "0") + (frac ? "." + frac : "");
-    return h ? h + ":" + String(m).padStart(2, "0") + ":" + tail : m + ":" + tail;
+    return h || hours ? h + ":" + String(m).padStart(2, "0") + ":" + tail : m + ":" + tail;
   }
 
   // ---- drawing helpers on a chart's canvas; positions are in canvas pixels
@@ -293,7 +293,7 @@
           points: {
             show: function () { return false; },
             filter: function (u, si, on) { return on ? null : lonely(u, si); },
-            size: 4, stroke: function () { return colour[s.colour]; }, fill: function () { return colour[s.colour]; }
+            size: 7, stroke: function () { return colour[s.colour]; }, fill: function () { return colour[s.colour]; }
           }
         };
         // What is read seldom leaves points without a reading, which are no break.
@@ -347,7 +347,7 @@
     var spec = {
       x: mid, sync: true, height: 240, onset: true,
       scaleX: { time: false, range: function (u, a, b) { return b - a < (mid[mid.length - 1] - mid[0]) * 0.999 ? [a, b] : [0, end]; } },
-      axisX: { incrs: seconds, space: 64, values: function (u, v) { return v.map(clock); } },
+      axisX: { incrs: seconds, space: 64, values: function (u, v) { return v.map(function (s) { return clock(s, end >= 3600); }); } },
       value: num, tick: num,
       where: function (k) { return clock(data.at[k]) + (data.len[k] > 1.5 ? " to " + clock(data.at[k] + data.len[k]) : ""); }
     };
