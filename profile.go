@@ -119,7 +119,7 @@ func (p Profile) declare(to *declared) error {
 
 func (p *Profile) check() error {
 	if p.Start < 0 || p.RunTime < 0 || p.WarmUp < 0 {
-		return errors.New("Start, RunTime and WarmUp cannot be negative")
+		return errors.New("cannot have a negative Start, RunTime or WarmUp")
 	}
 	return nil
 }
