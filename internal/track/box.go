@@ -115,6 +115,9 @@ func newSpec(s State, o Options) (*spec, error) {
 	default:
 		sp.grid = evenGrid{base: int64(p.Phase), width: sp.width}
 	}
+	if _, even := sp.grid.(evenGrid); even {
+		sp.skew = min(sp.skew, sp.width/2+1) // more is the same heads again
+	}
 	return sp, nil
 }
 

@@ -27,6 +27,11 @@ import (
 type State struct {
 	Policy limit.Policy
 	Limits []int64 // of each view; empty: one, the policy's own
+
+	// Unrested, when not zero, is an instant before the first request at which
+	// nothing is known of the state: others may have used it. Zero: it is as good
+	// as new.
+	Unrested time.Time
 }
 
 // Options say what is known of the server. The zero value says that its clock
@@ -104,8 +109,14 @@ func New(states []State, o Options) (*Track, error) {
 		if err != nil {
 			return nil, fmt.Errorf("state %d: %w", i, err)
 		}
+		set := []box{sp.fresh()}
+		if !s.Unrested.IsZero() {
+			if set = sp.unrested(s.Unrested.UnixNano()); len(set) == 0 {
+				t.lost = "what it holds at the start cannot be followed"
+			}
+		}
 		t.specs = append(t.specs, sp)
-		t.sets = append(t.sets, []box{sp.fresh()})
+		t.sets = append(t.sets, set)
 	}
 	return t, nil
 }
