@@ -12,7 +12,8 @@ type keeper struct {
 	start time.Time
 	all   limit.Limiter
 	each  map[int]limit.Limiter // by client, where each has its own
-	block int64                 // of the allotment, the latest spent; -1: none
+	until time.Duration         // the end of the latest block of the allotment; -1: none yet
+	extra limit.Limiter         // what the block lets pass
 	res   LimitResult
 }
 
@@ -52,32 +53,36 @@ func (k *keeper) look(at time.Duration) int64 {
 }
 
 // exceed reports whether the allotment lets pass what the limit refuses.
-func (k *keeper) exceed(at time.Duration) bool {
+func (k *keeper) exceed(at time.Duration, cost int64) bool {
 	a := k.spec.Allotment
-	if a == nil {
-		return false
-	}
-	block := k.start.Add(at).UnixNano() / int64(a.Block)
-	if block != k.block {
+	if at >= k.until {
 		if k.res.Blocks == a.Blocks {
 			return false
 		}
-		k.block = block
+		k.until = at + a.Block
 		if k.res.Blocks++; k.res.Blocks == a.Blocks {
 			k.res.BlocksOut = at
+		}
+	}
+	if a.Times > 0 {
+		if k.extra == nil {
+			k.extra, _ = k.spec.extra().New(k.start) // Validate has accepted it
+		}
+		if !k.extra.Take(k.start.Add(at), cost).Allowed {
+			return false
 		}
 	}
 	k.res.Excess++
 	return true
 }
 
-func (k *keeper) asked(column int, d limit.Decision, binding bool) {
+func (k *keeper) asked(column int, remaining int64, binding bool) {
 	k.res.Asked++
 	c := &k.res.Columns[column]
 	c.Asked++
 	if binding {
-		k.res.Least = min(k.res.Least, d.Remaining)
-		c.Remaining = min(c.Remaining, d.Remaining)
+		k.res.Least = min(k.res.Least, remaining)
+		c.Remaining = min(c.Remaining, remaining)
 	}
 }
 
@@ -102,7 +107,20 @@ func (p *play) ask(flow, call int, n int64) (d limit.Decision, by int) {
 		client = int(n % int64(f.Clients))
 	}
 	at := p.m.Start.Add(p.now)
+	if len(asks) == 1 && p.limits[asks[0].Limit].spec.Allotment == nil { // nearly all of them
+		by = asks[0].Limit
+		k := p.limits[by]
+		d = k.limiter(client).Take(at, max(1, asks[0].Cost))
+		k.asked(p.column, d.Remaining, true)
+		if !d.Allowed {
+			k.refused(p.column, p.now)
+		}
+		return d, by
+	}
 	d.Allowed = true
+	if p.m.Chain {
+		return p.oneByOne(asks, client, at)
+	}
 	rest := 0
 	for _, a := range asks {
 		k := p.limits[a.Limit]
@@ -111,8 +129,8 @@ func (p *play) ask(flow, call int, n int64) (d limit.Decision, by int) {
 			continue
 		}
 		e := k.limiter(client).Take(at, max(1, a.Cost))
-		k.asked(p.column, e, true)
-		if !e.Allowed && !k.exceed(p.now) {
+		k.asked(p.column, e.Remaining, true)
+		if !e.Allowed && !k.exceed(p.now, max(1, a.Cost)) {
 			k.refused(p.column, p.now)
 			return e, a.Limit
 		}
@@ -122,15 +140,10 @@ func (p *play) ask(flow, call int, n int64) (d limit.Decision, by int) {
 		return d, 0
 	}
 	delay := d.Delay
-	if rest == 1 && len(asks) == 1 {
-		d = p.limits[asks[0].Limit].limiter(client).Take(at, max(1, asks[0].Cost))
-		d.Binding = 0
-	} else {
-		d = p.together(asks, client, at)
-	}
+	d = p.together(asks, client, at)
 	for i, a := range asks {
 		if p.limits[a.Limit].spec.Allotment == nil {
-			p.limits[a.Limit].asked(p.column, d, i == d.Binding)
+			p.limits[a.Limit].asked(p.column, d.Remaining, i == d.Binding)
 		}
 	}
 	by = asks[max(0, d.Binding)].Limit
@@ -139,6 +152,23 @@ func (p *play) ask(flow, call int, n int64) (d limit.Decision, by int) {
 	}
 	d.Delay = max(d.Delay, delay)
 	return d, by
+}
+
+// oneByOne asks limits in order until one refuses.
+func (p *play) oneByOne(asks []Ask, client int, at time.Time) (d limit.Decision, by int) {
+	d.Allowed = true
+	for _, a := range asks {
+		k := p.limits[a.Limit]
+		cost := max(1, a.Cost)
+		e := k.limiter(client).Take(at, cost)
+		k.asked(p.column, e.Remaining, true)
+		if !e.Allowed && (k.spec.Allotment == nil || !k.exceed(p.now, cost)) {
+			k.refused(p.column, p.now)
+			return e, a.Limit
+		}
+		d.Delay = max(d.Delay, e.Delay)
+	}
+	return d, 0
 }
 
 // together asks several limits, each for a cost of its own: looks at all, and takes

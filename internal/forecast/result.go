@@ -26,13 +26,18 @@ type FlowResult struct {
 	Refused int64 // of them
 	Cached  int64 // calls that a cache made needless
 
+	First time.Duration // of the refusals; -1 when there was none
+
 	Took    hist.Hist // from arrival to the last answer, of those done
 	Columns []FlowColumn
 	Calls   []CallResult
 }
 
 // FlowColumn is a stretch of time as a flow saw it.
-type FlowColumn struct{ Arrived, Done, GaveUp int64 }
+type FlowColumn struct {
+	Arrived, Done, GaveUp int64
+	Sent, Refused         int64 // calls
+}
 
 // CallResult is what became of one call of a flow.
 type CallResult struct{ Sent, Refused int64 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/weir-dev/weir/internal/pace"
 	"github.com/weir-dev/weir/limit"
 )
 
@@ -42,6 +43,7 @@ type play struct {
 	limits  []*keeper
 	work    []*work
 	streams []*stream
+	queues  []*queue // of each flow
 	late    lateHeap
 	order   int64
 	res     *Result
@@ -103,7 +105,7 @@ func newPlay(m *Model, o Options) (*play, error) {
 	p.res = &Result{Column: width, Ended: m.For}
 	p.nextColumn = width
 	for _, l := range m.Limits {
-		k := &keeper{spec: l, start: m.Start, block: -1}
+		k := &keeper{spec: l, start: m.Start, until: -1}
 		k.res = LimitResult{First: -1, Last: -1, BlocksOut: -1, Least: l.Capacity(), Columns: make([]LimitColumn, columns)}
 		for i := range k.res.Columns {
 			k.res.Columns[i].Remaining = l.Capacity()
@@ -111,13 +113,14 @@ func newPlay(m *Model, o Options) (*play, error) {
 		p.limits = append(p.limits, k)
 	}
 	for i, f := range m.Flows {
-		p.res.Flows = append(p.res.Flows, FlowResult{Columns: make([]FlowColumn, columns), Calls: make([]CallResult, len(f.Calls))})
+		p.res.Flows = append(p.res.Flows, FlowResult{First: -1, Columns: make([]FlowColumn, columns), Calls: make([]CallResult, len(f.Calls))})
 		p.work = append(p.work, newWork(f))
+		p.queues = append(p.queues, &queue{from: f.Arrivals, end: m.For, keep: len(f.Calls) > 1})
 		var offset time.Duration
 		for j, c := range f.Calls {
 			offset += c.After
 			s := &stream{flow: i, call: j, offset: offset, n: -1}
-			s.next(m)
+			s.next(p.queues[i], false)
 			p.streams = append(p.streams, s)
 			offset += c.Lasts
 		}
@@ -125,14 +128,57 @@ func newPlay(m *Model, o Options) (*play, error) {
 	return p, nil
 }
 
-// next goes to the next instance.
-func (s *stream) next(m *Model) {
-	s.n++
-	s.at, s.open = m.Flows[s.flow].Arrivals.Due(s.n)
-	if s.open && s.at >= m.For {
-		s.open = false
+// next goes to the next instance. last: no other stream of the flow is behind it.
+func (s *stream) next(q *queue, last bool) {
+	if last {
+		q.drop()
 	}
+	s.n++
+	s.at, s.open = q.due(s.n)
 	s.at += s.offset
+}
+
+// queue has the arrivals of a flow that some of its streams have yet to make, so
+// that each is computed once.
+type queue struct {
+	from  pace.Pacer
+	end   time.Duration
+	keep  bool  // more than one stream reads it
+	first int64 // the instance at head
+	at    []time.Duration
+	head  int
+	over  bool // there are no more
+}
+
+func (q *queue) due(n int64) (at time.Duration, ok bool) {
+	if !q.keep {
+		at, ok = q.from.Due(n)
+		return at, ok && at < q.end
+	}
+	for q.first+int64(len(q.at)-q.head) <= n {
+		if q.over {
+			return 0, false
+		}
+		at, ok = q.from.Due(q.first + int64(len(q.at)-q.head))
+		if !ok || at >= q.end {
+			q.over = true
+			return 0, false
+		}
+		q.at = append(q.at, at)
+	}
+	return q.at[q.head+int(n-q.first)], true
+}
+
+// drop forgets the oldest.
+func (q *queue) drop() {
+	if !q.keep {
+		return
+	}
+	q.first++
+	if q.head++; q.head > 1024 && q.head*2 > len(q.at) {
+		q.at = q.at[:copy(q.at, q.at[q.head:])]
+		q.head = 0
+	}
 }
 
 func (p *play) run() {
@@ -167,12 +213,12 @@ func (p *play) run() {
 	}
 }
 
-// first is the stream whose next call is due first; of equals the one further on in
-// its flow, since that arrived earlier.
+// first is the stream whose next call is due first; of equals of one flow that of
+// the earlier instance, and of one instance the earlier call.
 func (p *play) first() *stream {
 	var best *stream
 	for _, s := range p.streams {
-		if s.open && (best == nil || s.at < best.at || s.at == best.at && s.flow == best.flow) {
+		if s.open && (best == nil || s.at < best.at || s.at == best.at && s.flow == best.flow && s.n < best.n) {
 			best = s
 		}
 	}
@@ -187,7 +233,7 @@ func (p *play) arrive(s *stream) {
 		f.Arrived++
 		f.Columns[p.column].Arrived++
 	}
-	s.next(p.m)
+	s.next(p.queues[s.flow], s.call == len(f.Calls)-1)
 	if p.work[s.flow].left(n, s.call == len(f.Calls)-1) {
 		return
 	}
@@ -216,12 +262,17 @@ func (p *play) make(l late, onTime bool) {
 		d.Allowed = true
 	} else {
 		f.Sent++
+		f.Columns[p.column].Sent++
 		f.Calls[l.call].Sent++
 		d, by = p.ask(l.flow, l.call, l.n)
 	}
 	if !d.Allowed {
 		f.Refused++
+		f.Columns[p.column].Refused++
 		f.Calls[l.call].Refused++
+		if f.First < 0 {
+			f.First = p.now
+		}
 		if p.o.StopAtRefusal {
 			p.ended, p.res.Ended = true, p.now
 			return
