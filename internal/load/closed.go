@@ -20,6 +20,8 @@ type closed struct {
 	mu      sync.Mutex
 	members []*member // by number
 	planned int       // users that the level wants now
+	running int       // members that are
+	more    bool      // the level has a step to come, which may want others
 	added   int       // by Engine.Nudge, to those of the level
 	closed  bool
 }
@@ -45,9 +47,9 @@ func (c *closed) run(ctx context.Context) {
 		end, reason = r, "the run time was reached"
 	}
 	for t := time.Duration(0); ctx.Err() == nil; {
-		c.set(c.level.At(t), t)
 		next, ok := c.level.Next(t)
 		over := end > 0 && (!ok || next >= end)
+		c.set(c.level.At(t), t, ok && !over)
 		if over {
 			next = end
 		}
@@ -70,12 +72,28 @@ func (c *closed) run(ctx context.Context) {
 	c.halt()
 }
 
-// set makes the level want n users, from the instant at of the plan.
-func (c *closed) set(n int, at time.Duration) {
+// set makes the level want n users, from the instant at of the plan. more says
+// that it has a step to come.
+func (c *closed) set(n int, at time.Duration, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.planned = n
+	c.planned, c.more = n, more
 	c.adjust(at)
+	c.desert()
+}
+
+// left counts a member out. The caller holds mu.
+func (c *closed) left() {
+	c.running--
+	c.desert()
+}
+
+// desert ends the part when users are wanted, all of them have stopped
+// themselves, and no step of the level will bring others. The caller holds mu.
+func (c *closed) desert() {
+	if !c.more && c.running == 0 && c.want.Load() > 0 && !c.p.ended() {
+		c.p.end(EveryUserStopped, true)
+	}
 }
 
 // adjust lets users in, or go, until there are as many as there are to be. The
@@ -103,6 +121,7 @@ func (c *closed) adjust(at time.Duration) {
 		}
 		m := c.members[id]
 		m.running = true
+		c.running++
 		go m.run(at)
 	}
 }
@@ -134,18 +153,29 @@ func (m *member) alert() {
 func (m *member) done() bool {
 	m.c.mu.Lock()
 	defer m.c.mu.Unlock()
-	m.running = m.wanted()
-	return !m.running
+	if m.running = m.wanted(); m.running {
+		return false
+	}
+	m.c.left()
+	return true
+}
+
+// gone is told that the goroutine of the member ends.
+//
+// Subtle: the member is still running then only after runtime.Goexit in a
+// scenario, which is how a user stops itself.
+func (m *member) gone() {
+	m.c.mu.Lock()
+	defer m.c.mu.Unlock()
+	if m.running {
+		m.running = false
+		m.c.left()
+	}
 }
 
 func (m *member) run(from time.Duration) {
 	defer m.c.e.crew.leave()
-	defer func() {
-		// Subtle: reached with running set only by runtime.Goexit in a scenario.
-		m.c.mu.Lock()
-		m.running = false
-		m.c.mu.Unlock()
-	}()
+	defer m.gone()
 	wake := m.c.e.since() - from
 	for first := true; ; first = false {
 		m.serve(wake, first)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -247,8 +248,8 @@ func TestStepAfterTheEnd(t *testing.T) {
 	e.makeParts(t.Context(), t.Context())
 	c := e.parts[0].model.(*closed)
 	c.halt()
-	c.set(10, 0)
-	c.set(0, 0)
+	c.set(10, 0, true)
+	c.set(0, 0, true)
 	if alive, _, peak := e.crew.count(); alive != 0 || peak != 0 {
 		t.Errorf("%d users alive, %d at most, want none after the end", alive, peak)
 	}
@@ -410,6 +411,45 @@ func TestNobodyCanStart(t *testing.T) {
 		r := play(t, Plan{Scenario: fails, Users: pace.Users(users, mustRate(t, "10/s")), RunTime: time.Hour}, after(0), nil)
 		if r.err == nil || r.err.Error() != "no user could start: login refused" || r.Elapsed > latest {
 			t.Errorf("%d users: %v after %v, want an error within %v", users, r.err, r.Elapsed, latest)
+		}
+	}
+}
+
+// Users who stop themselves end the run when nobody else will come.
+func TestEveryUserStops(t *testing.T) {
+	var mu sync.Mutex
+	iterations := make([]int, 8) // by user
+	stops := scenario(func(s *Session) (time.Duration, error) {
+		s.Send(get)
+		mu.Lock()
+		iterations[s.ID()]++
+		last := iterations[s.ID()]%(s.ID()+1) == 0
+		mu.Unlock()
+		if last {
+			s.Pause(0)
+			runtime.Goexit()
+		}
+		return time.Second, nil
+	})
+	for _, c := range []struct {
+		name   string
+		plan   Plan
+		loaded time.Duration
+		reason string
+		sent   int
+	}{
+		{"all at once", Plan{Users: pace.Users(4, pace.Rate{})}, 3 * time.Second, "every user has stopped", 1 + 2 + 3 + 4},
+		{"others are still to come", Plan{Users: pace.Users(3, mustRate(t, "1/5s"))}, 12 * time.Second, "every user has stopped", 1 + 2 + 3},
+		{"before the run time", Plan{Users: pace.Users(2, pace.Rate{}), RunTime: time.Hour}, time.Second, "every user has stopped", 1 + 2},
+		{"fewer users are to come", Plan{Users: mustLevel(t, "3:10s,1:1m"), RunTime: time.Hour}, 10 * time.Second, "every user has stopped", 1 + 2 + 3},
+		{"the level comes back", Plan{Users: mustLevel(t, "1:10s,0:1s,1:10s"), RunTime: 30 * time.Second}, 11 * time.Second, "every user has stopped", 2},
+		{"one of two parts", Plan{Parts: []Part{{Users: pace.Users(1, pace.Rate{})}, {Users: mustLevel(t, "0:5s,1:5s"), End: 20 * time.Second}}}, 6 * time.Second, "every user has stopped", 3},
+	} {
+		clear(iterations)
+		c.plan.Scenario, c.plan.StopTimeout = stops, time.Second
+		r := play(t, c.plan, after(0), nil)
+		if r.Loaded != c.loaded || r.Reason != c.reason || len(r.sent) != c.sent {
+			t.Errorf("%s: ended after %v because %s, with %d requests; want %v, %s, %d", c.name, r.Loaded, r.Reason, len(r.sent), c.loaded, c.reason, c.sent)
 		}
 	}
 }

@@ -131,6 +131,8 @@ func (c *collector) collect(length time.Duration, pages int) *tally.Tick {
 	if c.last {
 		end = time.Duration(1<<63 - 1)
 	}
+	e.told.busy.Store(c.inFlight)
+	t.Limits = e.told.drain(e.names, t.Start+length)
 	t.Events = e.log.take(end)
 	if e.plan.Health != nil {
 		t.Health = e.plan.Health()

@@ -34,6 +34,8 @@ type Engine struct {
 	log      eventLog
 	parts    []*part
 	missedAs label
+	told     *endpoints
+	leaving  sync.Mutex    // one request at a time asks Respect.Leave
 	warm     time.Duration // requests that were due before this are not counted after it
 
 	start time.Time
@@ -72,6 +74,7 @@ func New(p Plan) (*Engine, error) {
 		names:    newNames(p.MaxNames),
 		rec:      newRecorder(runtime.GOMAXPROCS(0), p.MaxNames+1),
 		missedAs: label{name: missedName},
+		told:     newEndpoints(p.MaxNames + 1),
 		warm:     p.WarmUp,
 		over:     make(chan struct{}),
 	}

@@ -25,6 +25,7 @@ import (
 
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/internal/pace"
+	"github.com/weir-dev/weir/internal/retry"
 	"github.com/weir-dev/weir/internal/tally"
 )
 
@@ -121,6 +122,13 @@ type Plan struct {
 	MaxRequests  int64 // never more are handed to senders; retries and redirects are not counted. 0: no limit
 	MaxThrottled int64 // stop gracefully as soon as this many answers were throttled; those under way may add to it. 0: no limit
 
+	// Retry is what users do after a throttled answer, below the scenario: it sees
+	// the last answer only. The zero value does not try again.
+	Retry retry.Rule
+	// Respect holds requests back so that limits are kept.
+	Respect Respect
+	worked  bool // pieces of work are counted
+
 	// WarmUp is how long load is sent before it counts, in whole seconds: those
 	// ticks are marked Warm, and answers to requests that were due in them are in
 	// no later one.
@@ -129,13 +137,23 @@ type Plan struct {
 	MaxNames int    // most request names with a row of their own, known ones keep theirs. 0: 1000
 	Seed     uint64 // of Session.Rand
 
+	// Mask takes the secrets that the plan knows out of what is kept of answers:
+	// a service may send back what it was sent. Any goroutine calls it. nil: none are known.
+	Mask func(text string) string
+
 	// Health is called once per tick, from one goroutine. nil: none.
 	Health func() tally.Health
+	// OnHit is called with every request that was answered or failed, on the
+	// goroutine of its user, and must not wait or keep the hit; Seq is 0. nil: none.
+	OnHit func(*hit.Hit)
 	// Sleep returns at until, or soon after ctx is done. It is what makes the
 	// open model punctual: timers of an idle Go program are up to 1 ms late.
 	// Only one call at a time is made. nil: timers.
 	Sleep func(ctx context.Context, until time.Time)
 }
+
+// EveryUserStopped is the reason why a run ended whose users stopped themselves.
+const EveryUserStopped = "every user has stopped"
 
 // Result is how a run ended.
 type Result struct {

@@ -19,10 +19,11 @@ import (
 const missedName = "(iteration)"
 
 const (
-	maxSamples   = 20  // answers kept in a run to be looked at
-	sampleBody   = 512 // bytes of body in a sample
-	sampleHeader = 40  // header lines in a sample
-	sampleValue  = 200 // bytes of a header value in a sample
+	maxSamples   = 20       // answers kept in a run to be looked at
+	sampleBody   = 512      // bytes of body in a sample
+	sampleMasked = 64 << 10 // bytes that are looked through for secrets
+	sampleHeader = 40       // header lines in a sample
+	sampleValue  = 200      // bytes of a header value in a sample
 )
 
 // eventLog keeps events until the collector takes them.
@@ -70,11 +71,17 @@ func (l *eventLog) sample(s *Session, kind, text string) {
 	l.events = append(l.events, tally.Event{
 		At: s.hit.sent, Kind: kind,
 		Text: fmt.Sprintf("%s: %s %s: %s.", text, who.method, who.name, hit.Reason(s.hit.failure, s.hit.status, s.hit.why)),
-		Data: sampleJSON(who, &s.hit, &s.ans),
+		Data: sampleJSON(who, &s.hit, &s.ans, s.e.plan.Mask),
 	})
 }
 
-func sampleJSON(who label, h *pending, a *hit.Answer) string {
+// sampleJSON is what is kept of an answer. Secrets are masked before anything is
+// cut off, because of half a secret too much could be guessed.
+func sampleJSON(who label, h *pending, a *hit.Answer, mask func(string) string) string {
+	if mask == nil {
+		mask = func(text string) string { return text }
+	}
+	body := mask(string(a.Body[:min(len(a.Body), sampleMasked)]))
 	type field struct {
 		Name  string `json:"name"`
 		Value string `json:"value,omitempty"`
@@ -87,6 +94,7 @@ func sampleJSON(who label, h *pending, a *hit.Answer) string {
 		if !harmless(name) {
 			value = ""
 		}
+		value = mask(value)
 		fields = append(fields, field{strings.ToValidUTF8(name, "?"), strings.ToValidUTF8(value[:min(len(value), sampleValue)], "?")})
 	}
 	b, err := json.Marshal(struct {
@@ -100,8 +108,8 @@ func sampleJSON(who label, h *pending, a *hit.Answer) string {
 		Body    string  `json:"body,omitempty"`
 	}{
 		Outcome: h.outcome.String(), Method: who.method, Name: who.name, Status: h.status,
-		Failure: failureWord(h.failure), Reason: hit.Reason(h.failure, h.status, h.why), Fields: fields,
-		Body: strings.ToValidUTF8(string(a.Body[:min(len(a.Body), sampleBody)]), "?"),
+		Failure: failureWord(h.failure), Reason: mask(hit.Reason(h.failure, h.status, h.why)), Fields: fields,
+		Body: strings.ToValidUTF8(body[:min(len(body), sampleBody)], "?"),
 	})
 	if err != nil {
 		return ""

@@ -342,41 +342,51 @@ func (o *open) pop() *hand {
 func (o *open) serve(h *hand) {
 	e := o.e
 	defer e.crew.leave()
+	// A user that could not start gives up its place, and so does, because the
+	// function is left early, one whose scenario calls runtime.Goexit.
+	hired, leaving := false, false
+	defer func() {
+		if !hired {
+			a := <-h.work
+			e.missed(a.due, e.since())
+		}
+		if !leaving {
+			o.quit(h)
+		}
+	}()
 	s, u, err := o.p.hire(h.id, o.p.id(h.id))
 	if err != nil {
 		u = nil
 	}
 	defer func() { s.dismiss(u) }()
-	started := err == nil
-	if started || !s.cut {
+	hired = err == nil
+	if hired || !s.cut {
 		e.reportStart(err)
 	}
-	// A user that could not start gives up its place, and so does, because the
-	// function is left early, one whose scenario calls runtime.Goexit.
-	leaving := false
-	defer func() {
-		if !leaving {
-			o.quit(h)
-		}
-	}()
-	if !started {
+	if !hired {
 		if !s.cut {
 			e.noteScenario(err)
 		}
-		a := <-h.work
-		e.missed(a.due, e.since())
 		return
 	}
 	began := e.since()
-	for a := range h.work {
+	var a arrival
+	busy := false
+	done := func() {
+		if busy && s.sends == 0 && !s.unsent {
+			e.missed(a.due, e.since())
+		}
+		busy = false
+	}
+	defer done()
+	for a = range h.work {
+		busy = true
 		now := e.since()
 		_, err := s.iterate(u, a.due, now, now-max(a.from, began))
 		if err != nil && !s.cut {
 			e.noteScenario(err)
 		}
-		if s.sends == 0 {
-			e.missed(a.due, e.since())
-		}
+		done()
 		o.push(h)
 		if o.waiting.Load() {
 			o.dispatch()

@@ -74,6 +74,7 @@ func (p Plan) withDefaults() (Plan, error) {
 			return p, err
 		}
 	}
+	p.worked = p.Retry.Attempts > 1 || p.Respect.any()
 	if p.Rules == nil {
 		p.Rules = hit.DefaultRules()
 	}

@@ -47,7 +47,7 @@ type repeater struct {
 
 func (u *repeater) Iterate(context.Context) (time.Duration, error) {
 	// Nobody can mark the answer, so it is recorded at once.
-	if u.s.send(u.req) {
+	if u.s.deliver(u.req) {
 		u.s.record()
 	}
 	wait := u.low

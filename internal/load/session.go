@@ -29,6 +29,14 @@ type Session struct {
 	refused int           // requests not handed to it, because the run is over
 	cut     bool          // a request was refused or cut: what the scenario makes of that is no error
 
+	unsent bool // it was held back to the end of the run
+
+	work     piece         // the piece of work under way
+	promise  promise       // the latest wait that the user was told
+	toldWait time.Duration // by the latest answer; negative: none
+	ticket   int64         // of the request under way, from the holder
+	timer    *time.Timer   // of sleep
+
 	onWire  int  // times that the request under way reached the wire
 	sending bool // the sender has it
 }
@@ -84,7 +92,7 @@ func (s *Session) Rand() *rand.Rand {
 // a hundred of those the user is stopped by a panic.
 func (s *Session) Send(req *hit.Request) *hit.Answer {
 	s.settle()
-	s.hit.open = s.send(req)
+	s.hit.open = s.deliver(req)
 	return &s.ans
 }
 
@@ -133,6 +141,8 @@ func (s *Session) send(req *hit.Request) bool {
 	if s.begins {
 		s.begins = false
 		h.intended, h.sent = s.due, s.handed
+	} else if s.work.retrying {
+		h.intended, h.sent = s.work.due, s.work.due
 	} else {
 		h.intended = e.since()
 		h.sent = h.intended
@@ -169,6 +179,7 @@ func (s *Session) judge() bool {
 	}
 	h.outcome = s.e.rules.Outcome(a)
 	h.failure, h.status, h.why = a.Failure, a.Status, a.Err
+	s.read()
 	return true
 }
 
@@ -202,6 +213,12 @@ func (s *Session) settle() {
 // formats nothing, unless the request failed for a new reason.
 func (s *Session) record() {
 	h, a, r := &s.hit, &s.ans, s.e.rec
+	if s.work.open {
+		s.finishPiece()
+	}
+	if s.e.plan.OnHit != nil {
+		s.tellHit()
+	}
 	var fail *failCell
 	switch h.outcome {
 	case hit.Throttled:

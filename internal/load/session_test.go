@@ -197,7 +197,7 @@ func TestSample(t *testing.T) {
 	h := &pending{outcome: hit.Throttled, status: 429}
 	a := &hit.Answer{Body: []byte(strings.Repeat("x", 511) + "é and more"), Fields: hit.Fields(
 		"Retry-After: 3\r\nSet-Cookie: session=secret1\r\nauthorization: secret2\r\nX-RateLimit-Remaining: 0\r\nX-Token: secret3\r\n")}
-	text := sampleJSON(who, h, a)
+	text := sampleJSON(who, h, a, nil)
 	if strings.Contains(text, "secret") {
 		t.Errorf("a secret is in %s", text)
 	}
@@ -214,6 +214,16 @@ func TestSample(t *testing.T) {
 	}
 	if got.Headers[0].Value != "3" || got.Headers[1].Name != "Set-Cookie" {
 		t.Errorf("headers %+v", got.Headers)
+	}
+}
+
+// What the plan knows to be a secret is masked before anything is cut off.
+func TestSampleMasked(t *testing.T) {
+	mask := strings.NewReplacer("hunter2", "***").Replace
+	a := &hit.Answer{Body: []byte("hunter2 " + strings.Repeat("x", 500) + "hunter2"), Fields: hit.Fields("Server: hunter2\r\n")}
+	text := sampleJSON(label{"GET", "/"}, &pending{outcome: hit.Failed, failure: hit.CheckFailed, why: "got hunter2"}, a, mask)
+	if strings.Contains(text, "hunt") || strings.Count(text, "***") != 4 {
+		t.Errorf("the sample is %s", text)
 	}
 }
 

@@ -83,7 +83,7 @@ func (s *Session) farewell(u Leaver) (err error) {
 func (s *Session) iterate(u User, due, handed, wake time.Duration) (wait time.Duration, err error) {
 	defer s.rescue(&err)
 	s.due, s.handed, s.wake = due, handed, wake
-	s.begins, s.sends, s.refused, s.cut = true, 0, 0, false
+	s.begins, s.sends, s.refused, s.cut, s.unsent = true, 0, 0, false, false
 	wait, err = u.Iterate(s.ctx)
 	s.settle()
 	return wait, err
@@ -100,7 +100,11 @@ func (s *Session) rescue(err *error) {
 		*err = errOver // s.cut is set: nobody reports it
 		return
 	}
-	*err = fmt.Errorf("panic: %v%s", r, panicSite())
+	if p, ok := r.(relayed); ok {
+		*err = fmt.Errorf("panic: %v%s", p.value, p.site)
+	} else {
+		*err = fmt.Errorf("panic: %v%s", r, panicSite())
+	}
 	if s.sending {
 		// The request had begun, so it has to end somehow.
 		s.sending = false

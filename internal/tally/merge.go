@@ -33,6 +33,7 @@ func (k *Tick) Merge(other *Tick) error {
 	k.Connect = mergeHists(k.Connect, other.Connect)
 	k.Health.merge(&other.Health)
 	k.Watched = mergeWatched(k.Watched, other.Watched)
+	k.Limits = mergeLimits(k.Limits, other.Limits)
 	k.Events = slices.Concat(k.Events, other.Events)
 	slices.SortStableFunc(k.Events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
 	return nil

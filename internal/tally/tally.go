@@ -38,6 +38,7 @@ type Tick struct {
 	Health   Health
 	Watched  []Watched // what was read from the system under test, in the order of SortWatched
 	Events   []Event
+	Limits   *Limits // what was told of limits, retries, requests held back; nil when there is nothing
 }
 
 // Series is one row of a tick: the hits of one request name that ended alike.

@@ -45,6 +45,7 @@ type Totals struct {
 	watched  watchedRows
 	bins     sendBins
 	throttle throttling
+	limits   limitSums
 }
 
 // Sum adds up the hits that ended alike. The zero value is an empty sum.
@@ -200,6 +201,7 @@ func (t *Totals) Add(k *Tick) {
 	}
 	t.Missed = t.sums[hit.Missed].Count
 	t.noteThrottling(k, admitted)
+	t.limits.add(k, t.Throttling)
 	for i := range k.Errors {
 		t.errors.add(&k.Errors[i])
 	}

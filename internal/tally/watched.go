@@ -21,6 +21,9 @@ type Watched struct {
 	// Refused says that the source was too full to be asked: it counts as
 	// saturated, whatever Value says. Value is then Limit, or 0 when that is not known.
 	Refused bool
+	// Corrects says that this reading takes the place of an earlier one of the same
+	// figure and instant. A run file forgets that one, and this word.
+	Corrects bool
 }
 
 // Statement is one kind of query that the watched database carried out, as the
