@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/weir-dev/weir/internal/guard"
 	"github.com/weir-dev/weir/internal/lab"
 	"github.com/weir-dev/weir/internal/lab/apim"
 	"github.com/weir-dev/weir/internal/lab/stand"
@@ -43,6 +45,7 @@ type labCmd struct {
 	Tier   string `placeholder:"NAME" help:"apim: how rate limits count: with a sliding window (classic), or a token bucket (v2). auth0: the plan: free, self-service, enterprise, private-500 and others." group:"Lab"`
 
 	Auth0 labAuth0 `embed:""`
+	AWS   labAWS   `embed:""`
 
 	Database    string        `placeholder:"URL|FILE" help:"sms: a postgres:// URL or an SQLite file. Default: in memory." group:"Lab"`
 	Fixtures    string        `placeholder:"FILE" help:"sms: users, as JSON in the form of Django's dumpdata." group:"Lab"`
@@ -83,6 +86,9 @@ func (c *labCmd) Run(s *session) error {
 		return err
 	}
 	defer c.Auth0.close()
+	if err := c.aws(&cfg.Options); err != nil {
+		return err
+	}
 	switch c.AccessLog {
 	case "":
 	case "-":
@@ -194,6 +200,11 @@ func (c *labCmd) twin(s *session, o *lab.Options) error {
 	}
 	if len(f.Policies) == 0 {
 		return usage("", "%s: there is no limit in it", shown(c.Policy))
+	}
+	for _, u := range (guard.Known{KeyHeader: guard.KeyHeader, KeyQuery: guard.KeyQuery}).Unknown(f) {
+		if u.Never { // weir lab apim knows these
+			fmt.Fprintf(s.stderr, "%s: %q never applies here: it is for a certain %s, which a twin does not know\n", shown(c.Policy), u.Policy.Name, strings.Join(u.What, " and "))
+		}
 	}
 	o.Twin.File, o.Twin.RequireKey = f, format == formatAPIM
 	return nil

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/weir-dev/weir/internal/lab/apim"
 	"github.com/weir-dev/weir/internal/lab/auth0"
+	"github.com/weir-dev/weir/internal/lab/aws"
 	"github.com/weir-dev/weir/internal/lab/cognito"
 	"github.com/weir-dev/weir/internal/lab/plain"
 	"github.com/weir-dev/weir/internal/lab/sms"
@@ -63,6 +65,10 @@ type Options struct {
 	// Auth0 is what the stand-in of this name has: its plan, its error page.
 	Auth0 auth0.Config
 
+	// AWS is what the stand-in of this name has: its clock, its delays, its faults.
+	// The quota is that of PutMetricData.
+	AWS aws.Config
+
 	// Clock is as in stand.Config.
 	Clock func() time.Time
 }
@@ -93,6 +99,11 @@ func Catalogue() []Standin {
 			Name:    "auth0",
 			Summary: "an Auth0 tenant: logins, tokens, limits of the published plans, and its log",
 			New:     newAuth0,
+		},
+		{
+			Name:    "aws",
+			Summary: "CloudWatch with alarms, CloudWatch Logs, SNS topics, SQS queues, and Cognito on request",
+			New:     newAWS,
 		},
 		{
 			Name:    "cognito",
@@ -183,6 +194,36 @@ func newAuth0(o Options) (Service, error) {
 		cfg.Limits = &limits
 	}
 	return auth0.New(cfg)
+}
+
+func newAWS(o Options) (Service, error) {
+	cfg := o.AWS
+	cfg.Base = o.Base
+	cfg.Faults, cfg.Seed, cfg.Clock = o.Faults, o.Seed, o.Clock
+	if o.Latency != nil {
+		cfg.Latency = *o.Latency
+	}
+	switch {
+	case o.Policy != nil:
+		return nil, errors.New("lab: the quotas of aws are calls per second of each operation: a number, not a policy")
+	case o.Quota < 0:
+		return nil, fmt.Errorf("lab: quota %d: must be at least 1 call per second", o.Quota)
+	case o.Quota > 0:
+		tps := map[string]int64{"PutMetricData": o.Quota}
+		for op, n := range cfg.TPS {
+			tps[op] = n
+		}
+		cfg.TPS = tps
+	}
+	if cfg.Cognito != nil {
+		pool := *cfg.Cognito
+		pool.Issuer = o.Base
+		if pool.Latency == (stand.Latency{}) {
+			pool.Latency = cognitoLatency
+		}
+		cfg.Cognito = &pool
+	}
+	return aws.New(cfg)
 }
 
 func newPlain(o Options) (Service, error) {

@@ -159,7 +159,12 @@ func (s *Server) Service() Service { return s.service }
 // Stats returns the counts so far, with at most last minutes per category; a
 // negative last means all that are kept. It works after Close as well.
 func (s *Server) Stats(last int) stand.Stats {
-	st := s.service.Stand().Stats(last)
+	var st stand.Stats
+	if more, ok := s.service.(interface{ Stats(last int) stand.Stats }); ok {
+		st = more.Stats(last) // of several machineries
+	} else {
+		st = s.service.Stand().Stats(last)
+	}
 	st.Standin = s.name
 	return st
 }

@@ -148,6 +148,10 @@ type Config struct {
 	// quota of 120 every token is a new one.
 	SignPerSecond int
 
+	// Observe, when not nil, is told of every request that belongs to a category, after
+	// its answer is known. It is called from many goroutines and must be quick.
+	Observe func(Event)
+
 	// Key signs the tokens; nil makes a new 2048-bit key (about 0.1 s).
 	Key *rsa.PrivateKey
 
@@ -157,6 +161,16 @@ type Config struct {
 	Seed    uint64
 	History int
 	Clock   func() time.Time
+}
+
+// Event is what became of one token request.
+type Event struct {
+	// Client is the app client's id, "" where it is none of the pool's.
+	Client string
+	Grant  Grant
+
+	// Throttled says that the quota refused it, Issued that it got tokens.
+	Throttled, Issued bool
 }
 
 // PerSecond is the default reading of a quota of n requests per second: at most
@@ -291,6 +305,9 @@ func plainWord(s, also string) bool {
 
 // Stand is the machinery below: counts, quotas, faults.
 func (p *Pool) Stand() *stand.Stand { return p.stand }
+
+// ID is the pool's name.
+func (p *Pool) ID() string { return p.cfg.PoolID }
 
 // Commands are shell lines to try against the pool when it is reached at base:
 // a title and a line each. They show a secret only where it is the default one,

@@ -127,6 +127,7 @@ func (p *Pool) token(w http.ResponseWriter, r *http.Request) {
 	}
 	decision := p.stand.Take(category, 1)
 	if !decision.Allowed {
+		p.tell(r, s, &f, grant, true, false)
 		h := w.Header()
 		h["Content-Type"] = jsonType
 		if p.cfg.RetryAfter {
@@ -152,11 +153,13 @@ func (p *Pool) token(w http.ResponseWriter, r *http.Request) {
 	}
 	if client == nil {
 		if client = p.authenticate(r, s, &f); client == nil {
+			p.tell(r, s, &f, grant, false, false)
 			p.refuse(w, r, fault, invalidClient)
 			return
 		}
 	}
 	body, refusal := p.grant(client, grant, &f)
+	p.tell(r, s, &f, grant, false, refusal == nil)
 	if refusal != nil {
 		p.refuse(w, r, fault, refusal)
 		return
@@ -166,6 +169,22 @@ func (p *Pool) token(w http.ResponseWriter, r *http.Request) {
 	h["Access-Control-Allow-Origin"] = anyOne
 	h["Cache-Control"] = noStore
 	p.stand.Answer(w, r, fault, http.StatusOK, body)
+}
+
+// tell tells the observer, if there is one.
+func (p *Pool) tell(r *http.Request, s *scratch, f *form, grant Grant, throttled, issued bool) {
+	if p.cfg.Observe == nil {
+		return
+	}
+	id := f.clientID
+	if auth := r.Header["Authorization"]; id == nil && len(auth) > 0 {
+		id, _, _ = parseBasic(auth[0], s.basic[:])
+	}
+	e := Event{Grant: grant, Throttled: throttled, Issued: issued}
+	if p.clients[string(id)] != nil {
+		e.Client = p.clients[string(id)].ID
+	}
+	p.cfg.Observe(e)
 }
 
 // refuse answers 400 with one of the error bodies.

@@ -47,6 +47,13 @@ func (s *Stand) Abort() {
 	panic(http.ErrAbortHandler)
 }
 
+// Cut counts a request that gets no answer and resets its connection: for a
+// stand-in that carries a request out and then does not say so.
+func (s *Stand) Cut(w http.ResponseWriter) {
+	s.aborted.Add(1)
+	cut(w, true)
+}
+
 // cut closes the connection below w without an answer.
 func cut(w http.ResponseWriter, reset bool) {
 	conn, _, err := http.NewResponseController(w).Hijack()

@@ -200,15 +200,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // subject is the request as policies see it.
 func (s *Server) subject(r *http.Request) *expr.Subject {
-	key := r.Header.Get("Ocp-Apim-Subscription-Key")
 	out := &expr.Subject{
 		Method: r.Method, Scheme: "http", Host: r.Host, Path: guard.Path(r.URL.EscapedPath()), RawQuery: r.URL.RawQuery,
 		Header: expr.Fields(r.Header), IP: s.proxies.Client(r.RemoteAddr, r.Header["X-Forwarded-For"]),
 	}
-	if key == "" {
-		key = out.Query("subscription-key")
-	}
-	out.Subscription = expr.Named{ID: key, Key: key}
+	guard.Known{KeyHeader: guard.KeyHeader, KeyQuery: guard.KeyQuery}.Fill(out)
 	return out
 }
 
