@@ -86,6 +86,9 @@ func (r *Run) some(ctx context.Context, after int64) ([]*tally.Tick, error) {
 	if err := r.watchedIn(ctx, byIndex, within); err != nil {
 		return nil, err
 	}
+	if err := r.limitsIn(ctx, byIndex, within); err != nil {
+		return nil, err
+	}
 	return ticks, r.events(ctx, byIndex, within)
 }
 

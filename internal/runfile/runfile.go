@@ -34,6 +34,8 @@ type Meta struct {
 	FailIf  []string          `json:"fail_if,omitempty"`
 	StopIf  []string          `json:"stop_if,omitempty"`
 	Labels  map[string]string `json:"labels,omitempty"` // whatever else is worth keeping
+	// Sinks are the settings, by name of the sink, with which its telemetry is made and sent.
+	Sinks map[string]json.RawMessage `json:"sinks,omitempty"`
 }
 
 // End is what is known when a run has ended.
@@ -61,6 +63,7 @@ type Run struct {
 	db      *sql.DB
 	cleanup func() error
 	watched bool // the file has the tables for it
+	told    bool // likewise
 }
 
 // Partial says that ticks may be missing: the run has no end, or some could not be stored.
@@ -79,6 +82,11 @@ func (r *Run) Close() error {
 func (r *Run) load(ctx context.Context) error {
 	err := r.each(ctx, "SELECT count(*) = 2 FROM sqlite_schema WHERE type = 'table' AND name IN ('watch', 'watched')", nil,
 		func(scan func(...any) error) error { return scan(&r.watched) })
+	if err != nil {
+		return err
+	}
+	err = r.each(ctx, "SELECT count(*) = 1 FROM sqlite_schema WHERE type = 'table' AND name = 'told'", nil,
+		func(scan func(...any) error) error { return scan(&r.told) })
 	if err != nil {
 		return err
 	}

@@ -30,9 +30,15 @@ const schemaVersion = 1
 //	watch    figures read from the system under test: where, which chart, what, and what its limit is called
 //	watched  their readings; limit_value is NULL where there is none; refused is 1 when the
 //	         source was too full to be asked. Files written before these two tables existed lack them
+//	told     what each tick knows of limits: what headers told, contradictions, waits, work
+//	         with retries; JSON, absent where there is nothing and from older files
 //	event    what happened when
 //	verdict  the conditions that were judged at the end
-//	outbox   telemetry that has not been delivered yet
+//	outbox   telemetry that has not been delivered yet, one row for each call; state is
+//	         waiting, sending, doubtful (it may have arrived) or refused
+//	delivery what became of the calls, by lane: a sink, or a part of one
+//	carried  the latest tick of which everything is, or was, in the outbox, by sink. Files written
+//	         before these two tables existed have nothing in their outbox
 const schema = `
 CREATE TABLE run (
 	key   TEXT PRIMARY KEY,
@@ -133,6 +139,11 @@ CREATE TABLE watched (
 );
 CREATE INDEX watched_tick ON watched (tick);
 
+CREATE TABLE told (
+	tick   INTEGER PRIMARY KEY,
+	limits TEXT NOT NULL
+);
+
 CREATE TABLE event (
 	tick  INTEGER NOT NULL,
 	at_ns INTEGER NOT NULL,
@@ -150,13 +161,36 @@ CREATE TABLE verdict (
 );
 
 CREATE TABLE outbox (
-	id       INTEGER PRIMARY KEY,
+	id       INTEGER PRIMARY KEY AUTOINCREMENT,
+	lane     TEXT    NOT NULL,
 	tick     INTEGER NOT NULL,
-	sink     TEXT    NOT NULL,
+	items    INTEGER NOT NULL,
 	body     BLOB    NOT NULL,
+	state    TEXT    NOT NULL DEFAULT 'waiting',
 	attempts INTEGER NOT NULL DEFAULT 0,
 	error    TEXT    NOT NULL DEFAULT ''
 );
+CREATE INDEX outbox_lane ON outbox (lane, id);
+
+CREATE TABLE delivery (
+	lane            TEXT PRIMARY KEY,
+	calls           INTEGER NOT NULL DEFAULT 0,
+	sent            INTEGER NOT NULL DEFAULT 0,
+	items           INTEGER NOT NULL DEFAULT 0,
+	wire            INTEGER NOT NULL DEFAULT 0,
+	throttled       INTEGER NOT NULL DEFAULT 0,
+	failed          INTEGER NOT NULL DEFAULT 0,
+	ambiguous       INTEGER NOT NULL DEFAULT 0,
+	resent          INTEGER NOT NULL DEFAULT 0,
+	discarded       INTEGER NOT NULL DEFAULT 0,
+	discarded_items INTEGER NOT NULL DEFAULT 0,
+	took_ns         INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+CREATE TABLE carried (
+	sink TEXT PRIMARY KEY,
+	tick INTEGER NOT NULL
+) WITHOUT ROWID;
 `
 
 // tables are the ones that reading needs; the others came later.

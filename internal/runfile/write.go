@@ -51,7 +51,7 @@ type (
 )
 
 // inserts are the prepared statements of Append.
-type inserts struct{ tick, name, series, error, failed, watch, watched, event *sql.Stmt }
+type inserts struct{ tick, name, series, error, failed, watch, watched, event, told *sql.Stmt }
 
 // start writes the schema and Meta, in the file itself, before the log is
 // switched on: so even a copy of the file alone always tells what it is.
@@ -135,6 +135,7 @@ func (w *Writer) prepare(ctx context.Context) error {
 		{&w.insert.watch, `INSERT INTO watch (source, chart, name, unit, limit_name) VALUES (?,?,?,?,?)`},
 		{&w.insert.watched, `INSERT INTO watched VALUES (?,?,?,?,?,?)`},
 		{&w.insert.event, `INSERT INTO event VALUES (?,?,?,?,?)`},
+		{&w.insert.told, `INSERT INTO told VALUES (?,?)`},
 	} {
 		var err error
 		if *s.to, err = w.conn.PrepareContext(ctx, s.query); err != nil {
@@ -169,7 +170,11 @@ var errClosed = errors.New("the run file is closed")
 // only counted, so that the file holds an unbroken beginning of the run, and
 // Append returns nil: a load need not stop because a disk is full. Finish and Err
 // give the reason again.
-func (w *Writer) Append(k *tally.Tick) error {
+func (w *Writer) Append(k *tally.Tick) error { return w.AppendWith(k, nil, nil) }
+
+// AppendWith stores a tick and, in the same transaction, the telemetry that is
+// ready with it: sinks have given everything up to this tick in parcels.
+func (w *Writer) AppendWith(k *tally.Tick, sinks []string, parcels []Parcel) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.conn == nil {
@@ -180,7 +185,13 @@ func (w *Writer) Append(k *tally.Tick) error {
 		return nil
 	}
 	ctx := context.Background()
-	if err := w.transaction(ctx, func() error { return w.putTick(ctx, k) }); err != nil {
+	err := w.transaction(ctx, func() error {
+		if err := w.putTick(ctx, k); err != nil {
+			return err
+		}
+		return post(ctx, w.conn, k.Index, sinks, parcels)
+	})
+	if err != nil {
 		w.lost++
 		w.broken = fmt.Errorf("store tick %d in %s: %w; from here on the run is not recorded", k.Index, w.path, explain(err))
 		return w.broken
@@ -221,6 +232,9 @@ func (w *Writer) putTick(ctx context.Context, k *tally.Tick) error {
 		if err := w.putWatched(ctx, k.Index, &k.Watched[i]); err != nil {
 			return err
 		}
+	}
+	if err := w.putLimits(ctx, k); err != nil {
+		return err
 	}
 	for _, e := range k.Events {
 		if _, err := w.insert.event.ExecContext(ctx, k.Index, int64(e.At), e.Kind, e.Text, e.Data); err != nil {
@@ -283,6 +297,31 @@ func (w *Writer) putError(ctx context.Context, tick int, e *tally.Error) error {
 	return err
 }
 
+// AddWatched stores readings that came after their tick, with a later one.
+func (w *Writer) AddWatched(tick int, list []tally.Watched) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.conn == nil {
+		return fmt.Errorf("store readings in %s: %w", w.path, errClosed)
+	}
+	if w.broken != nil || len(list) == 0 {
+		return nil
+	}
+	ctx := context.Background()
+	err := w.transaction(ctx, func() error {
+		for i := range list {
+			if err := w.putWatched(ctx, tick, &list[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("store readings in %s: %w", w.path, explain(err))
+	}
+	return nil
+}
+
 // putWatched stores a reading. One that is no number is left out: SQLite has no NaN.
 func (w *Writer) putWatched(ctx context.Context, tick int, r *tally.Watched) error {
 	if math.IsNaN(r.Value) {
@@ -303,6 +342,11 @@ func (w *Writer) putWatched(ctx context.Context, tick int, r *tally.Watched) err
 	var limit any // NULL when there is none
 	if r.Limit != 0 && !math.IsNaN(r.Limit) {
 		limit = r.Limit
+	}
+	if r.Corrects {
+		if _, err := w.conn.ExecContext(ctx, "DELETE FROM watched WHERE watch = ? AND at_ns = ?", id, int64(r.At)); err != nil {
+			return err
+		}
 	}
 	_, err := w.insert.watched.ExecContext(ctx, tick, id, int64(r.At), r.Value, limit, r.Refused)
 	return err
@@ -410,7 +454,7 @@ func (w *Writer) Close() error {
 
 func (w *Writer) release() error {
 	var err error
-	for _, s := range []*sql.Stmt{w.insert.tick, w.insert.name, w.insert.series, w.insert.error, w.insert.failed, w.insert.watch, w.insert.watched, w.insert.event} {
+	for _, s := range []*sql.Stmt{w.insert.tick, w.insert.name, w.insert.series, w.insert.error, w.insert.failed, w.insert.watch, w.insert.watched, w.insert.event, w.insert.told} {
 		if s != nil {
 			err = errors.Join(err, s.Close())
 		}

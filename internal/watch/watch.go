@@ -54,7 +54,15 @@ type Summarizer interface {
 // Sample is what one look at a source gave. The Watcher fills in when and where.
 type Sample struct {
 	Readings []tally.Watched
+	Points   []Point
 	Events   []string // each one sentence, without secrets
+}
+
+// Point is a reading of an instant that is past: its source is late. One from
+// before the run is left out.
+type Point struct {
+	Time time.Time
+	tally.Watched
 }
 
 // Watcher asks sources and keeps what they said until a tick takes it. New
@@ -144,6 +152,13 @@ func (w *Watcher) keep(source string, s Sample, err error, out *outage) {
 			w.read = append(w.read, r)
 		}
 	}
+	for _, p := range s.Points {
+		p.At, p.Source = p.Time.Sub(w.origin), source
+		if p.At > -time.Minute && len(w.read) < maxWaiting { // a minute that the run began in
+			p.At = min(max(p.At, 0), at)
+			w.read = append(w.read, p.Watched)
+		}
+	}
 	tell := func(text string) {
 		if len(w.events) < maxWaiting {
 			w.events = append(w.events, tally.Event{At: at, Kind: Kind, Text: text})
@@ -186,6 +201,19 @@ func (w *Watcher) Attach(k *tally.Tick) {
 	}
 	k.Events = append(k.Events, w.events[:n]...)
 	w.events = append(w.events[:0], w.events[n:]...)
+}
+
+// Rest returns what was read and is in no tick: after the last one, which it can
+// still be stored with.
+func (w *Watcher) Rest() []tally.Watched {
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	rest := w.read
+	w.read = nil
+	return rest
 }
 
 // Stop ends asking, collects what the sources have to say about the run as a
