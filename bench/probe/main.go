@@ -1,0 +1,254 @@
+// Command probe measures internal/probe against random limits in virtual time:
+// a generator with a fixed seed, networks from good to bad, and a score.
+//
+//	go run ./bench/probe -n 1040                  # a clean network
+//	go run ./bench/probe -n 480 -foreign 0.1      # a tenth of what the limit allows goes to others
+//	go run ./bench/probe -n 320 -family 13        # one family: replicas
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/weir-dev/weir/internal/probe"
+	"github.com/weir-dev/weir/limit"
+)
+
+type score struct {
+	family            probe.Family
+	named, sure       bool
+	limitOK, windowOK bool
+	requests, refused float64
+	windows           float64
+	confidence        float64
+	took              time.Duration
+	got               probe.Family
+	truth             float64 // what the truth itself leaves unexplained
+	line              string
+}
+
+func main() {
+	n := flag.Int("n", 260, "how many policies")
+	seed := flag.Uint64("seed", 1, "of everything")
+	only := flag.Int("family", -1, "one family, by number; -1: the twelve and none")
+	foreign := flag.Float64("foreign", 0, "share of what the limit allows that others use")
+	lossy := flag.Float64("lossy", 0, "share of answers that are lost")
+	verbose := flag.Bool("v", false, "a line for each policy that was not named right")
+	one := flag.Int("one", -1, "only this policy, with every line")
+	simple := flag.Bool("naive", false, "measure a binary search on the rate instead")
+	during := flag.Duration("for", 0, "start no policy after this long; zero: all")
+	profile := flag.String("cpuprofile", "", "where to write a CPU profile")
+	flag.Parse()
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		defer pprof.StopCPUProfile()
+	}
+
+	families := []probe.Family{}
+	for f := probe.None; f < probe.Replicas; f++ {
+		families = append(families, f)
+	}
+	if *only >= 0 {
+		families = []probe.Family{probe.Family(*only)}
+	}
+	scores := make([]score, *n)
+	var wg sync.WaitGroup
+	next := make(chan int)
+	draw := func(i int) (truth, uint64) {
+		f := families[i%len(families)]
+		s := *seed<<32 + uint64(i)*64 + uint64(f)
+		r := rand.New(rand.NewPCG(s, 1))
+		tr := generate(f, r)
+		tr.lossy = *lossy
+		if *foreign > 0 {
+			tr.others(*foreign)
+		}
+		return tr, s
+	}
+	run := func(i int) score {
+		tr, s := draw(i)
+		return judge(tr, s, *one >= 0)
+	}
+	if *simple {
+		naive(*n, func(i int) *world {
+			tr, s := draw(i)
+			return newWorld(tr, s)
+		})
+		return
+	}
+	if *one >= 0 {
+		fmt.Println(run(*one).line)
+		return
+	}
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := range next {
+				scores[i] = run(i)
+				if s := scores[i]; *verbose && (!s.named || !s.limitOK || !s.windowOK || s.truth > 0 && *foreign == 0) {
+					fmt.Println(i, s.line)
+				}
+			}
+		})
+	}
+	began := time.Now()
+	done := 0
+	for i := range *n {
+		if *during > 0 && time.Since(began) > *during {
+			break
+		}
+		next <- i
+		done++
+	}
+	close(next)
+	wg.Wait()
+	table(families, scores[:done])
+}
+
+func judge(tr truth, seed uint64, trace bool) score {
+	w := newWorld(tr, seed)
+	began := time.Now()
+	p := probe.New(w, w, probe.Options{Seed: seed})
+	if trace {
+		p.Trace(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
+	}
+	v, err := p.Run(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	s := score{family: tr.family, got: v.Family, sure: v.Sure, confidence: v.Confidence, took: time.Since(began)}
+	if tr.family != probe.Replicas && tr.family != probe.None {
+		s.truth = p.Explain(probe.Found{Family: tr.family, Policies: tr.policies, Ban: tr.ban})
+	}
+	s.named = v.Family == tr.family
+	s.requests, s.refused = float64(v.Requests), float64(v.Refused)
+	if per := period(tr); per > 0 {
+		s.windows = v.Elapsed.Seconds() / per
+	}
+	s.limitOK, s.windowOK = s.named, s.named
+	if s.named && tr.family == probe.Replicas {
+		each, all := float64(tr.policies[0].Capacity()), float64(tr.policies[0].Capacity())*float64(tr.replicas)
+		s.limitOK = near(each, float64(v.LimitLow+v.LimitHigh)/2, 0.1)
+		s.windowOK = near(all, float64(v.LimitLow+v.LimitHigh)/2*float64(v.Replicas), 0.1) // the total, for replicas
+	}
+	if s.named && tr.family != probe.None && tr.family != probe.Replicas {
+		for i, p := range tr.policies {
+			q := v.Policies[i]
+			if p.Capacity() != q.Capacity() {
+				s.limitOK = false
+			}
+			if p.Window == 0 {
+				continue
+			}
+			if !near(per(p), per(q), 0.01) {
+				s.windowOK = false
+			}
+		}
+		if tr.ban > 0 && !near(tr.ban.Seconds(), v.Ban.Seconds(), 0.01) {
+			s.windowOK = false
+		}
+	}
+	s.line = fmt.Sprintf("%v %v ban %v hold %v net %v -> %v %v ban %v (%.4f, sure %v, off %.4f) requests %d refused %d %.1fs waves %d [%s] cpu %v TRUTH %.2f",
+		tr.family, tr.policies, tr.ban, tr.hold, tr.network, v.Family, v.Policies, v.Ban, v.Confidence, v.Sure, v.WindowOff, v.Requests, v.Refused, v.Elapsed.Seconds(), len(v.Waves), v.Stopped, s.took.Round(time.Millisecond), s.truth)
+	return s
+}
+
+// per is the window, or of a bucket the time per unit.
+func per(p limit.Policy) float64 {
+	if p.Algorithm == limit.TokenBucket || p.Algorithm == limit.LeakyBucket || p.Algorithm == limit.RefillBucket {
+		return p.Window.Seconds() / float64(p.Limit)
+	}
+	return p.Window.Seconds()
+}
+
+func period(tr truth) float64 {
+	if len(tr.policies) == 0 || tr.family == probe.Concurrency {
+		return 0
+	}
+	p := tr.policies[len(tr.policies)-1]
+	switch {
+	case tr.ban > 0:
+		return tr.ban.Seconds()
+	case p.Algorithm == limit.TokenBucket, p.Algorithm == limit.LeakyBucket:
+		return per(p) * float64(p.Capacity())
+	}
+	return p.Window.Seconds()
+}
+
+func near(a, b, tol float64) bool { return math.Abs(a-b) <= tol*a }
+
+func table(families []probe.Family, scores []score) {
+	fmt.Println("| family | runs | named | sure | sure and right | limit exact | window 1 % | requests median / p90 | refused median | windows median | CPU s |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|")
+	line := func(name string, of []score) {
+		if len(of) == 0 {
+			return
+		}
+		var named, sure, right, lim, win int
+		var req, ref, wins []float64
+		var cpu time.Duration
+		for _, s := range of {
+			if s.named {
+				named++
+				if s.limitOK {
+					lim++
+				}
+				if s.windowOK {
+					win++
+				}
+			}
+			if s.sure {
+				sure++
+				if s.named {
+					right++
+				}
+			}
+			req, ref = append(req, s.requests), append(ref, s.refused)
+			if s.windows > 0 {
+				wins = append(wins, s.windows)
+			}
+			cpu += s.took
+		}
+		q := func(x []float64, q float64) float64 {
+			if len(x) == 0 {
+				return 0
+			}
+			slices.Sort(x)
+			return x[int(float64(len(x)-1)*q)]
+		}
+		pc := func(a, b int) string {
+			if b == 0 {
+				return "–"
+			}
+			return fmt.Sprintf("%.1f", 100*float64(a)/float64(b))
+		}
+		fmt.Printf("| %s | %d | %s | %s | %s | %s | %s | %.0f / %.0f | %.0f | %.1f | %.2f |\n", name, len(of), pc(named, len(of)), pc(sure, len(of)), pc(right, sure),
+			pc(lim, named), pc(win, named), q(req, 0.5), q(req, 0.9), q(ref, 0.5), q(wins, 0.5), cpu.Seconds()/float64(len(of)))
+	}
+	for _, f := range families {
+		var of []score
+		for _, s := range scores {
+			if s.family == f {
+				of = append(of, s)
+			}
+		}
+		line(f.String(), of)
+	}
+	line("all", scores)
+}

@@ -1,0 +1,55 @@
+package probe
+
+import "github.com/weir-dev/weir/limit"
+
+// Explain returns how much of what was seen a given limit leaves unexplained: 0
+// when it explains everything. It is for comparing with what a service says of
+// itself, after Run. The phases of policies are those of the client's clock.
+func (p *Probe) Explain(f Found) float64 {
+	q := &particle{hypothesis: p.given(f)}
+	q.see(p.sights, 1e9)
+	return q.cost
+}
+
+// given is the hypothesis that says the same as f.
+func (p *Probe) given(f Found) hypothesis {
+	h := hypothesis{family: f.Family, v: f.Ban.Seconds()}
+	if len(f.Policies) == 0 {
+		return h
+	}
+	one := f.Policies[0]
+	h.n, h.w, h.ph = float64(one.Capacity()), one.Window.Seconds(), p.head(one)
+	switch f.Family {
+	case TokenBucket, LeakyQueue:
+		h.w /= float64(one.Limit)
+		h.m = float64(one.Undelayed + 1)
+	case RefillBucket:
+		h.m = float64(one.Limit)
+	case Stacked:
+		h.kind = familyOf(one)
+		two := f.Policies[1]
+		h.m, h.v, h.ph2 = float64(two.Capacity()), two.Window.Seconds(), p.head(two)
+	}
+	return h
+}
+
+// head is when a window of the policy begins, in seconds since the start.
+func (p *Probe) head(pol limit.Policy) float64 {
+	if pol.Window == 0 {
+		return 0
+	}
+	into := (p.start.UnixNano() - int64(pol.Phase)) % int64(pol.Window)
+	return -float64(into) / 1e9
+}
+
+func familyOf(p limit.Policy) Family {
+	switch {
+	case p.Algorithm == limit.FixedWindow && p.Align == limit.AlignFirst:
+		return FixedFirst
+	case p.Algorithm == limit.SlidingLog:
+		return SlidingLog
+	case p.Algorithm == limit.TokenBucket:
+		return TokenBucket
+	}
+	return FixedClock
+}

@@ -1,0 +1,229 @@
+package probe
+
+// opened is one way in which things may stand with a window that its first
+// request opens: when it was opened, what it has counted, or until when all is
+// refused.
+type opened struct {
+	is, banned bool
+	at         span // when it was opened; of a ban, when it ends
+	n          span
+	over, gap  float64
+	split      bool // the wave may have begun in the window before
+}
+
+// floating is a fixed window that its first request opens, with or without a ban
+// of those who exceed it.
+type floating struct {
+	cap, width float64
+	ban        float64 // seconds; 0 without
+	ways       []opened
+	next       []opened
+}
+
+func (m *floating) admit(w *sight) float64 {
+	if len(m.ways) == 0 {
+		m.ways = append(m.ways, opened{})
+	}
+	m.next = m.next[:0]
+	for _, b := range m.ways {
+		m.step(b, w)
+	}
+	if m.ban == 0 { // whether it was this limit that refused is not known yet
+		return m.keep(func(o *opened) float64 { return o.over })
+	}
+	return m.keep(func(o *opened) float64 { return o.over + o.gap })
+}
+
+// step finds what one way becomes with the whole wave, refusals too; over and
+// gap are kept with it until refuse.
+func (m *floating) step(b opened, w *sight) {
+	n := float64(w.a)
+	lost := float64(w.lost)
+	b.over, b.gap, b.split = 0, 0, false
+	if b.banned {
+		if w.a == 0 { // all within the ban
+			c := b
+			if w.r > 0 {
+				c.gap = boolTo(c.at.hi <= w.s, m.cap)
+				c.at.lo = min(c.at.hi, max(c.at.lo, w.s))
+			}
+			m.next = append(m.next, c)
+		}
+		if b.at.lo > w.d && w.a == 0 {
+			return
+		}
+		c := opened{over: boolTo(b.at.lo > w.d, n)}
+		if w.r > 0 && b.at.hi > w.s && w.a > 0 { // refused by the ban, then admitted
+			c.is, c.n = true, span{n, n + lost}
+			c.at = span{min(w.d, max(w.s, b.at.lo)), w.d}
+			c.over += max(0, n-m.cap)
+			m.next = append(m.next, c)
+		}
+		m.open(c, w, w.s, n, w.r > 0)
+		return
+	}
+	if !b.is || b.at.hi+m.width <= w.s {
+		m.open(opened{}, w, w.s, n, w.r > 0)
+		return
+	}
+	old := b
+	old.over = max(0, b.n.lo+n-m.cap)
+	old.n = span{min(m.cap, b.n.lo+n), min(m.cap, b.n.hi+n+lost)}
+	if w.a > 0 || m.ban > 0 { // else it may be over, and another limit refuse
+		old.at.lo = min(old.at.hi, max(b.at.lo, w.s-m.width))
+	}
+	m.refused(old, w, w.r > 0)
+	if b.at.lo+m.width <= w.d && w.a+w.lost > 0 {
+		// The window ended while the wave came.
+		from := max(w.s, b.at.lo+m.width)
+		rest := max(0, m.cap-b.n.lo)
+		c := opened{is: true, split: true, at: span{from, w.d}, n: span{min(m.cap, max(0, n-rest)), min(m.cap, n) + lost}}
+		c.over = max(0, n-rest-m.cap)
+		c.gap = max(0, min(m.cap-b.n.hi-n-lost, m.cap-n-lost))
+		if w.r > 0 && m.ban > 0 {
+			// A refusal before the end of the window would have been a ban.
+			c.gap = max(0, m.cap-n-lost)
+			c = m.banned(c, w)
+		} else if m.ban > 0 {
+			c.gap = 0
+		}
+		m.next = append(m.next, c)
+	}
+}
+
+func (m *floating) open(c opened, w *sight, from, n float64, refused bool) {
+	c.banned = false
+	if n == 0 && (!refused || m.ban == 0) {
+		none := c // a refused request opens no window, and a lost one may not have
+		none.is, none.gap = false, m.cap
+		m.next = append(m.next, none)
+		if w.lost == 0 {
+			return
+		}
+	}
+	c.is, c.at = true, span{from, w.d}
+	c.over += max(0, n-m.cap)
+	c.n = span{min(n, m.cap), min(m.cap, n+float64(w.lost))}
+	m.refused(c, w, refused)
+}
+
+func (m *floating) refused(c opened, w *sight, refused bool) {
+	if m.ban == 0 {
+		c.gap = max(0, m.cap-c.n.hi)
+	} else if refused {
+		c.gap += max(0, m.cap-c.n.hi)
+		c = m.banned(c, w)
+	}
+	m.next = append(m.next, c)
+}
+
+func (m *floating) banned(c opened, w *sight) opened {
+	return opened{banned: true, at: span{w.s + m.ban, w.d + m.ban}, over: c.over, gap: c.gap}
+}
+
+// keep drops the ways that explain less than the best one, and returns what the
+// best one leaves over.
+func (m *floating) keep(cost func(*opened) float64) float64 {
+	if len(m.next) == 0 {
+		m.ways = append(m.ways[:0], opened{})
+		return 1
+	}
+	best := m.next[0]
+	for i := range m.next {
+		if cost(&m.next[i]) < cost(&best) {
+			best = m.next[i]
+		}
+	}
+	m.ways = m.ways[:0]
+	for i := range m.next {
+		if c := &m.next[i]; cost(c) <= cost(&best)+1e-9 && len(m.ways) < 6 {
+			m.ways = append(m.ways, *c)
+		}
+	}
+	return best.over
+}
+
+func (m *floating) gap(*sight) float64 {
+	g := m.ways[0].gap
+	for _, b := range m.ways {
+		g = min(g, b.gap)
+	}
+	return g
+}
+
+func (m *floating) refuse(w *sight, gap float64) {
+	if m.ban > 0 {
+		return // admit has done it
+	}
+	kept := m.ways[:0]
+	for _, b := range m.ways {
+		if b.gap > gap+1e-9 {
+			continue
+		}
+		if !b.is { // others have opened it
+			b = opened{is: true, at: span{w.s - m.width/2, w.d}, n: span{m.cap, m.cap}}
+		} else if !b.split {
+			b.n = span{m.cap, m.cap}
+			b.at.lo = min(b.at.hi, max(b.at.lo, w.s-m.width))
+		} else {
+			b.n.hi = min(m.cap, b.n.hi+gap)
+		}
+		kept = append(kept, b)
+	}
+	m.ways = kept
+}
+
+func (m *floating) room(s, d float64) (least, most float64) {
+	if len(m.ways) == 0 {
+		return m.cap, m.cap
+	}
+	least, most = m.cap, 0
+	for _, b := range m.ways {
+		lo, hi := m.cap, m.cap
+		switch {
+		case b.banned && b.at.lo > d:
+			lo, hi = 0, 0
+		case b.banned && b.at.hi > s:
+			lo = 0
+		case b.banned || !b.is || b.at.hi+m.width <= s:
+		case b.at.lo+m.width > d:
+			lo, hi = m.cap-b.n.hi, m.cap-b.n.lo
+		default:
+			lo, hi = m.cap-b.n.hi, m.cap+m.cap-b.n.lo
+		}
+		least, most = min(least, lo), max(most, hi)
+	}
+	return max(0, least), most
+}
+
+func (m *floating) clone() model {
+	c := *m
+	c.ways = append(make([]opened, 0, 6), m.ways...)
+	c.next = nil
+	return &c
+}
+
+// pair is two limits that must both admit.
+type pair struct{ one, two model }
+
+func (m *pair) admit(w *sight) float64 { return m.one.admit(w) + m.two.admit(w) }
+
+func (m *pair) gap(w *sight) float64 { return min(m.one.gap(w), m.two.gap(w)) }
+
+func (m *pair) refuse(w *sight, gap float64) {
+	a, b := m.one.gap(w), m.two.gap(w)
+	switch {
+	case a < b:
+		m.one.refuse(w, a)
+	case b < a:
+		m.two.refuse(w, b)
+	}
+}
+
+func (m *pair) room(s, d float64) (least, most float64) {
+	a, b := m.one.room(s, d)
+	c, e := m.two.room(s, d)
+	return min(a, c), min(b, e)
+}
+
+func (m *pair) clone() model { return &pair{m.one.clone(), m.two.clone()} }

@@ -1,0 +1,173 @@
+package probe
+
+import (
+	"math"
+	"math/rand/v2"
+)
+
+// Family is a kind of limit, as it can be told apart from outside.
+type Family uint8
+
+// The families. Their names are what a verdict prints.
+const (
+	None Family = iota
+	FixedClock
+	FixedFirst
+	SlidingLog
+	SlidingLogDenied
+	SlidingWindow
+	SlidingWindowDenied
+	TokenBucket
+	RefillBucket
+	LeakyQueue
+	Ban
+	Concurrency
+	Stacked
+	Replicas
+	families
+)
+
+var familyNames = [families]string{
+	"no limit", "fixed window by the clock", "fixed window from the first request", "sliding log",
+	"sliding log that counts refused requests", "sliding window", "sliding window that counts refused requests",
+	"token bucket", "refill bucket", "leaky bucket with a queue", "fixed window with a ban", "concurrency limit",
+	"two limits", "one limit on each of several replicas",
+}
+
+// String returns the name in words.
+func (f Family) String() string {
+	if f >= families {
+		return "unknown"
+	}
+	return familyNames[f]
+}
+
+// hypothesis is a family with its figures. n and m are counts, w and v seconds;
+// what they mean depends on the family.
+type hypothesis struct {
+	family Family
+	kind   Family  // of both limits, when stacked
+	n      float64 // limit or capacity
+	w      float64 // window; of buckets, seconds per unit or per portion
+	ph     float64 // a head of the windows
+	m      float64 // portion of a refill bucket; units of a queue that pass undelayed; limit of the second
+	v      float64 // ban; window of the second
+	ph2    float64
+}
+
+func (h *hypothesis) model() model {
+	switch h.family {
+	case FixedClock:
+		return &grid{cap: h.n, width: h.w, head: h.ph, k: math.Inf(-1)}
+	case SlidingWindow, SlidingWindowDenied:
+		return &grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, sliding: true, denied: h.family == SlidingWindowDenied}
+	case RefillBucket:
+		return &grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, portion: h.m}
+	case FixedFirst:
+		return &floating{cap: h.n, width: h.w}
+	case Ban:
+		return &floating{cap: h.n, width: h.w, ban: h.v}
+	case SlidingLog, SlidingLogDenied:
+		return &slidingLog{cap: h.n, width: h.w, denied: h.family == SlidingLogDenied}
+	case TokenBucket:
+		return &level{cap: h.n, unit: h.w, free: -1, lo: -1e9, hi: -1e9}
+	case LeakyQueue:
+		return &level{cap: h.n, unit: h.w, free: h.m, lo: -1e9, hi: -1e9}
+	case Concurrency:
+		return &inUse{cap: h.n}
+	case Stacked:
+		one := hypothesis{family: h.kind, n: h.n, w: h.w, ph: h.ph}
+		two := hypothesis{family: h.kind, n: h.m, w: h.v, ph: h.ph2}
+		return &pair{one.model(), two.model()}
+	}
+	return &endless{}
+}
+
+// shortest is the shortest window that is looked for, in seconds.
+const shortest = 0.3
+
+// valid tells whether the figures make sense, after tidying those that must be whole.
+func (h *hypothesis) valid() bool {
+	h.n, h.m = math.Round(h.n), math.Round(h.m)
+	if h.n < 1 || h.n > 1e6 {
+		return false
+	}
+	if h.family == None || h.family == Concurrency {
+		return true
+	}
+	if h.w < 1e-4 || h.w > 1e5 {
+		return false
+	}
+	if h.n*h.w < shortest || h.w < shortest && h.family != TokenBucket && h.family != LeakyQueue {
+		return false
+	}
+	switch h.family {
+	case RefillBucket:
+		return h.m >= 1 && h.m < h.n
+	case LeakyQueue:
+		return h.m >= 1 && h.m < h.n && h.n >= 2
+	case Ban:
+		return h.v >= h.w*0.5 && h.v < 1e5
+	case Stacked:
+		return h.m > h.n && h.v > h.w*1.3 && h.m*h.w < h.n*h.v*0.98
+	}
+	return true
+}
+
+// mutate returns a neighbour of h. now is an instant near which phases are kept.
+func (h hypothesis) mutate(r *rand.Rand, now float64) hypothesis {
+	scale := []float64{0.3, 0.08, 0.02, 0.005, 0.001}[r.IntN(5)]
+	f := func(x float64) float64 { return x * math.Exp(scale*r.NormFloat64()) }
+	whole := func(x float64) float64 {
+		switch r.IntN(4) {
+		case 0:
+			return x + 1
+		case 1:
+			return x - 1
+		case 2:
+			return x + math.Round(3*r.NormFloat64())
+		}
+		return math.Round(f(x))
+	}
+	grids := h.family == FixedClock || h.family == SlidingWindow || h.family == SlidingWindowDenied || h.family == RefillBucket
+	for moves := 1 + r.IntN(2); moves > 0; moves-- {
+		switch r.IntN(6) {
+		case 0:
+			h.n = whole(h.n)
+		case 1, 2:
+			w := f(h.w)
+			if grids || h.family == Stacked && h.kind == FixedClock {
+				// Keep a head, somewhere in what has been seen.
+				at := now * r.Float64()
+				head := h.ph + math.Round((at-h.ph)/h.w)*h.w
+				h.ph = head
+			}
+			h.w = w
+		case 3:
+			switch h.family {
+			case RefillBucket, LeakyQueue, Stacked:
+				h.m = whole(h.m)
+			default:
+				h.n = whole(h.n)
+			}
+		case 4:
+			if h.family == Stacked && h.kind == FixedClock {
+				at := now * r.Float64()
+				h.ph2 += math.Round((at-h.ph2)/h.v) * h.v
+			}
+			if h.v > 0 {
+				h.v = f(h.v)
+			} else {
+				h.w = f(h.w)
+			}
+		case 5:
+			h.ph += scale * r.NormFloat64() * h.w
+			h.ph2 += scale * r.NormFloat64() * h.v
+		}
+	}
+	if h.family == TokenBucket && r.IntN(3) == 0 {
+		// The rate and what the bucket holds are seen together.
+		h.n = math.Round(h.n + 2*r.NormFloat64())
+	}
+	return h
+}

@@ -1,0 +1,110 @@
+// Package probe names the limit of a black box: a Probe sends waves of requests,
+// and finds the rate limit that explains the answers, by family and by figures.
+//
+// It holds a few hundred hypotheses at a time. Of each it carries every state of
+// the limiter that the answers allow, with the server's instant anywhere between
+// the first byte sent and the answer in, so that network delay never speaks
+// against the truth. The next experiment is the one that tells most hypotheses
+// apart for its price in requests, refusals and time. It ends when one is left,
+// when no experiment would help, or when a bound is reached; then it says
+// what remains.
+//
+// The package opens no connection and reads no clock: Sender and Clock are given.
+package probe
+
+import (
+	"context"
+	"time"
+
+	"github.com/weir-dev/weir/limit"
+)
+
+// Outcome is what became of a request.
+type Outcome uint8
+
+const (
+	Admitted Outcome = iota
+	Refused          // by the limit: status 429 and the like
+	Lost             // no answer; it may have been counted
+	Failed           // an answer that says nothing about a limit, such as a 5xx
+)
+
+// Answer is one request and what came back.
+type Answer struct {
+	Sent, Done time.Time // just before the first byte went, and when the answer was in
+	Outcome    Outcome
+}
+
+// Sender sends a request at each of the times after now, which do not decrease,
+// without waiting for the answers of those before, and returns the answers in the
+// same order when all are in. The error ends the probe; what a server does is no error.
+type Sender interface {
+	Send(ctx context.Context, at []time.Duration) ([]Answer, error)
+}
+
+// Clock is the time of the client.
+type Clock interface {
+	Now() time.Time
+	// Sleep returns at the instant, or with an error when ctx ends.
+	Sleep(ctx context.Context, until time.Time) error
+}
+
+// Options bound a probe. The zero value has the bounds that the fields name.
+type Options struct {
+	MaxRequests int           // in all; zero: 2500
+	MaxRefused  int           // refused requests; zero: 300
+	MaxTime     time.Duration // zero: 30 minutes
+	Seed        uint64        // of the search; the same answers and seed give the same verdict
+
+	// Progress, when not nil, is called after each experiment.
+	Progress func(Belief)
+}
+
+// Belief is how things stand during a probe.
+type Belief struct {
+	Doing             string // what is tried next
+	Requests, Refused int
+	Elapsed           time.Duration
+	Shares            []Share // the likeliest first, those above 1 %
+}
+
+// Share is how much of the belief one family has, from 0 to 1.
+type Share struct {
+	Family Family
+	Found  Found
+	Share  float64
+}
+
+// Found is a limit with its figures.
+type Found struct {
+	Family   Family
+	Policies []limit.Policy // two when stacked; none when there is no limit
+	Ban      time.Duration  // of a Ban: how long all is refused
+	Replicas int            // of Replicas: how many, at least
+
+	// WindowOff is how far the window (or the time per unit) may be off, as a share of it.
+	WindowOff float64
+	// LimitLow and LimitHigh bound the limit (the burst of a bucket).
+	LimitLow, LimitHigh int64
+}
+
+// Verdict is what a probe found out.
+type Verdict struct {
+	Found
+	Confidence   float64 // that the family is right, from 0 to 1
+	Sure         bool    // one explanation is left, and its figures are settled
+	Alternatives []Share // other explanations that remain
+	Foreign      float64 // what Found leaves unexplained, as Probe.Explain counts it; above 2 others may use the limit too
+	Stopped      string  // why it ended before it was sure; "" when it was not cut short
+
+	Requests, Refused, Lost int
+	Elapsed                 time.Duration
+	Waves                   []Wave
+}
+
+// Wave is one wave of requests as it went.
+type Wave struct {
+	Sent, Done              time.Time
+	Admitted, Refused, Lost int
+	Why                     string
+}

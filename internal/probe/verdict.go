@@ -1,0 +1,186 @@
+package probe
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/weir-dev/weir/limit"
+)
+
+// belief is how things stand.
+func (p *Probe) belief(doing string) Belief {
+	b := Belief{Doing: doing, Requests: p.v.Requests, Refused: p.v.Refused, Elapsed: p.clock.Now().Sub(p.start)}
+	for _, s := range p.shares() {
+		if s.Share >= 0.01 {
+			s.Found = p.found(s.Family)
+			b.Shares = append(b.Shares, s)
+		}
+	}
+	return b
+}
+
+func (p *Probe) conclude() {
+	v := p.v
+	if p.began {
+		v.Elapsed = v.Waves[len(v.Waves)-1].Done.Sub(p.start)
+	}
+	if v.Refused == 0 {
+		v.Family, v.Confidence = None, 0.95
+		v.Sure = v.Requests >= p.opt.MaxRequests/2
+		return
+	}
+	if !p.fitted {
+		p.fitAll()
+	}
+	p.refit()
+	shares := p.shares()
+	v.Found = p.found(shares[0].Family)
+	v.Confidence = shares[0].Share
+	v.Foreign = p.herd(shares[0].Family).cost()
+	for _, s := range shares[1:] {
+		if s.Share >= 0.005 {
+			s.Found = p.found(s.Family)
+			v.Alternatives = append(v.Alternatives, s)
+		}
+	}
+	v.Sure = p.settled(shares) && v.Foreign < 2
+	if p.spread != nil {
+		v.Alternatives = append([]Share{{Family: v.Family, Found: v.Found, Share: 0.05}}, v.Alternatives...)
+		v.Found, v.Confidence, v.Sure = p.foundReplicas(p.spread, v.Found), 0.9, false
+	}
+}
+
+// found turns the best particles of a family into policies.
+func (p *Probe) found(fam Family) Found {
+	f := Found{Family: fam}
+	h := p.herd(fam)
+	if fam == None || h == nil || len(h.best) == 0 {
+		return f
+	}
+	nLo, nHi := math.Inf(1), 0.0
+	w, v := span{math.Inf(1), 0}, span{math.Inf(1), 0}
+	best := h.best[0]
+	for _, q := range h.best {
+		if q.cost > h.cost()+0.01 {
+			break
+		}
+		nLo, nHi = min(nLo, q.n), max(nHi, q.n)
+	}
+	for _, q := range h.best {
+		if q.cost > h.cost()+0.01 || q.n != best.n {
+			continue
+		}
+		w = span{min(w.lo, q.w), max(w.hi, q.w)}
+		v = span{min(v.lo, q.v), max(v.hi, q.v)}
+	}
+	f.LimitLow, f.LimitHigh = int64(nLo), int64(nHi)
+	width := round(w)
+	f.WindowOff = (w.hi - w.lo) / 2 / max(width, 1e-9)
+	policy := func(kind Family, n, w float64, ph float64) limit.Policy {
+		pol := limit.Policy{Limit: int64(n), Window: seconds(w)}
+		switch kind {
+		case FixedClock, SlidingWindow, SlidingWindowDenied:
+			pol.Algorithm = limit.FixedWindow
+			if kind != FixedClock {
+				pol.Algorithm, pol.CountDenied = limit.SlidingWindow, kind == SlidingWindowDenied
+			}
+			pol.Phase = p.phase(ph, pol.Window)
+		case FixedFirst:
+			pol.Algorithm, pol.Align = limit.FixedWindow, limit.AlignFirst
+		case SlidingLog, SlidingLogDenied:
+			pol.Algorithm, pol.CountDenied = limit.SlidingLog, kind == SlidingLogDenied
+		case TokenBucket:
+			pol.Limit, pol.Window = rate(w)
+			pol.Burst = int64(n)
+		}
+		return pol
+	}
+	switch fam {
+	case TokenBucket:
+		lim, per := rateWithin(w)
+		f.Policies = []limit.Policy{{Limit: lim, Window: per, Burst: int64(best.n)}}
+	case LeakyQueue:
+		lim, per := rateWithin(w)
+		f.Policies = []limit.Policy{{Algorithm: limit.LeakyBucket, Limit: lim, Window: per, Burst: int64(best.n) - 1, Undelayed: int64(best.m) - 1}}
+	case RefillBucket:
+		win := seconds(width)
+		f.Policies = []limit.Policy{{Algorithm: limit.RefillBucket, Limit: int64(best.m), Window: win, Burst: int64(best.n), Phase: p.phase(best.ph, win)}}
+	case Ban:
+		f.Policies = []limit.Policy{policy(FixedFirst, best.n, width, 0)}
+		f.Ban = seconds(round(v))
+	case Concurrency:
+		f.Policies = []limit.Policy{{Algorithm: limit.Concurrency, Limit: int64(best.n)}}
+	case Stacked:
+		f.Policies = []limit.Policy{policy(best.kind, best.n, width, best.ph), policy(best.kind, best.m, round(v), best.ph2)}
+	default:
+		f.Policies = []limit.Policy{policy(fam, best.n, width, best.ph)}
+	}
+	return f
+}
+
+// phase is where the windows of a policy begin on the clock.
+func (p *Probe) phase(head float64, window time.Duration) time.Duration {
+	at := p.start.Add(seconds(head)).UnixNano()
+	ph := time.Duration(at % int64(window))
+	if ph < 0 {
+		ph += window
+	}
+	return ph
+}
+
+// grain is how far, as a share, a server may be from what it was told because
+// its clock is coarse: nginx counts in milliseconds.
+const grain = 4e-4
+
+// round returns the roundest number of seconds within the span: people choose
+// limits, and they like round ones.
+func round(s span) float64 {
+	s.lo, s.hi = s.lo*(1-grain), s.hi*(1+grain)
+	if s.hi-s.lo > 0.3*s.hi {
+		return (s.lo + s.hi) / 2
+	}
+	for _, unit := range []float64{3600, 1800, 900, 600, 300, 60, 30, 15, 10, 5, 1, 0.5, 0.1, 0.05, 0.01, 0.001} {
+		if n := math.Ceil(s.lo/unit - 1e-6); n >= 1 && n*unit <= s.hi+1e-6 {
+			return math.Round(n*unit*1e6) / 1e6
+		}
+	}
+	return (s.lo + s.hi) / 2
+}
+
+// rate writes seconds per unit as units per window.
+func rate(unit float64) (int64, time.Duration) {
+	return rateWithin(span{unit * 0.9999, unit * 1.0001})
+}
+
+// rateWithin finds the simplest limit per window whose time per unit is within s.
+func rateWithin(s span) (int64, time.Duration) {
+	s.lo, s.hi = s.lo*(1-grain), s.hi*(1+grain)
+	for _, win := range []float64{1, 60, 3600} {
+		lo, hi := win/s.hi, win/s.lo
+		if n := math.Ceil(lo - 1e-9); n >= 1 && n <= hi+1e-9 && n < 100000 && s.hi-s.lo < 0.1*s.hi {
+			return int64(n), seconds(win)
+		}
+	}
+	mid := (s.lo + s.hi) / 2
+	// The most of seconds that are a whole number of units, to the microsecond.
+	for n := 1.0; n <= 2000; n++ {
+		w := round(span{s.lo * n, s.hi * n})
+		if math.Abs(w*100-math.Round(w*100)) < 1e-6 && w >= s.lo*n-1e-9 && w <= s.hi*n+1e-9 {
+			return int64(n), seconds(w)
+		}
+	}
+	return 1, seconds(mid)
+}
+
+func (p *Probe) report() {
+	p.trace("after %d requests, %d refused, %.1fs:", p.v.Requests, p.v.Refused, p.sights[len(p.sights)-1].d)
+	for _, s := range p.shares() {
+		h := p.herd(s.Family)
+		if s.Share < 0.001 && h.cost() > 30 {
+			continue
+		}
+		q := h.best[0]
+		p.trace("   %-40v %.4f cost %.2f n=%g w=%.4f ph=%.3f m=%g v=%.4f (%d, %s)", s.Family, s.Share, q.cost, q.n, q.w, q.ph, q.m, q.v, len(h.best), fmt.Sprint(q.kind))
+	}
+}

@@ -1,0 +1,80 @@
+package probe
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/weir-dev/weir/limit"
+)
+
+// world is a server with one limiter and a network that delays, in virtual time.
+type world struct {
+	limiter limit.Limiter
+	hold    time.Duration // how long admitted requests are worked on
+	network time.Duration // the longest way there or back
+	now     time.Time
+	rng     *rand.Rand
+	sent    int
+	ends    []time.Time // of what a concurrency limit holds
+	lose    int         // every so many answers is lost; 0: none
+}
+
+func newWorld(p limit.Policy, network time.Duration, seed uint64) *world {
+	start := time.Unix(1_700_000_000, 123456789)
+	l, err := p.New(start.Add(-time.Hour))
+	if err != nil {
+		panic(err)
+	}
+	return &world{limiter: l, hold: 2 * time.Millisecond, network: network, now: start, rng: rand.New(rand.NewPCG(seed, 5))}
+}
+
+func (w *world) Now() time.Time { return w.now }
+
+func (w *world) Sleep(ctx context.Context, until time.Time) error {
+	if until.After(w.now) {
+		w.now = until
+	}
+	return ctx.Err()
+}
+
+func (w *world) Send(ctx context.Context, at []time.Duration) ([]Answer, error) {
+	out := make([]Answer, len(at))
+	type arrival struct {
+		at time.Time
+		i  int
+	}
+	var arrivals []arrival
+	way := func() time.Duration { return w.network/2 + time.Duration(w.rng.Int64N(int64(w.network/2))) }
+	for i, d := range at {
+		out[i].Sent = w.now.Add(d)
+		arrivals = append(arrivals, arrival{out[i].Sent.Add(way()), i})
+	}
+	slices.SortFunc(arrivals, func(a, b arrival) int { return a.at.Compare(b.at) })
+	for _, a := range arrivals {
+		if r, ok := w.limiter.(limit.Releaser); ok {
+			for len(w.ends) > 0 && !w.ends[0].After(a.at) {
+				r.Release(w.ends[0], 1)
+				w.ends = w.ends[1:]
+			}
+		}
+		d := w.limiter.Take(a.at, 1)
+		took := time.Duration(0)
+		if d.Allowed {
+			took = w.hold + d.Delay
+			w.ends = append(w.ends, a.at.Add(took))
+			slices.SortFunc(w.ends, time.Time.Compare)
+		} else {
+			out[a.i].Outcome = Refused
+		}
+		out[a.i].Done = a.at.Add(took + way())
+		if w.sent++; w.lose > 0 && w.sent%w.lose == 0 {
+			out[a.i].Outcome = Lost
+		}
+		if out[a.i].Done.After(w.now) {
+			w.now = out[a.i].Done
+		}
+	}
+	return out, ctx.Err()
+}
