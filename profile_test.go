@@ -76,17 +76,17 @@ profile(rate = lambda t: 2.5 * t, run_time = 3)
 func TestProfileMistakes(t *testing.T) {
 	visitor := Class[User]{Name: "V", Host: "http://127.0.0.1:9", Tasks: []Task[User]{{Name: "t", Do: func(*User) error { return nil }}}}
 	bad := map[string]Profile{
-		"keep one":                    {Users: 3, Rate: "5/s"},
-		"cannot be negative":          {Users: 3, Start: -1},
-		"rate: ":                      {Rate: "5"},
-		"stages: ":                    {Stages: "5"},
-		"there are V":                 {Classes: []string{"W"}, Users: 1},
-		"ends before it begins":       {Shape: func(time.Duration) Load { return Load{} }},
-		"does not end":                {Shape: func(time.Duration) Load { return Users(1) }},
-		"Spawning is for Users":       {Shape: func(time.Duration) Load { return PerSecond(1).Spawning(3) }},
-		"want a number from 0":        {Shape: func(time.Duration) Load { return Users(-1) }},
-		"is as long as the run":       {Users: 1, RunTime: time.Second, WarmUp: 5 * time.Second},
-		"max_users bounds the users ": {Users: 1, MaxUsers: 3},
+		"keep one":                     {Users: 3, Rate: "5/s"},
+		"cannot have a negative Start": {Users: 3, Start: -1},
+		"rate: ":                       {Rate: "5"},
+		"stages: ":                     {Stages: "5"},
+		"there are V":                  {Classes: []string{"W"}, Users: 1},
+		"ends before it begins":        {Shape: func(time.Duration) Load { return Load{} }},
+		"does not end":                 {Shape: func(time.Duration) Load { return Users(1) }},
+		"Spawning is for Users":        {Shape: func(time.Duration) Load { return PerSecond(1).Spawning(3) }},
+		"want a number from 0":         {Shape: func(time.Duration) Load { return Users(-1) }},
+		"is as long as the run":        {Users: 1, RunTime: time.Second, WarmUp: 5 * time.Second},
+		"max_users bounds the users ":  {Users: 1, MaxUsers: 3},
 	}
 	for want, p := range bad {
 		if _, err := Run(Options{}, visitor, p); err == nil || !strings.Contains(err.Error(), want) {

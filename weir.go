@@ -95,8 +95,9 @@ type Result struct {
 	RunFile string // path of run.weir, which "weir report" reads; "" without Options.Dir
 }
 
-// Passed reports whether the run passed: something was sent and answered, and
-// no condition of FailIf and StopIf held.
+// Passed reports whether the run passed: something was sent and answered, not
+// everything failed, no task returned an error, and no condition of FailIf and
+// StopIf held. With the flag --allow-errors in Options.Args tasks may fail.
 func (r Result) Passed() bool { return r.ExitCode == 0 }
 
 // Counts are numbers of requests by outcome.
@@ -218,7 +219,8 @@ func (r *Result) read(b []byte) error {
 	}
 	r.Reason = sum.Verdict.Reason
 	for _, c := range sum.Verdict.Checks {
-		if c.Result != "pass" {
+		// What nobody asked for is a sentence of the reason already.
+		if c.Result != "pass" && !strings.Contains(r.Reason, strings.TrimRight(c.Observed, ".")) {
 			r.Reason += fmt.Sprintf(" %s: %s.", c.Expression, strings.TrimRight(c.Observed, "."))
 		}
 	}

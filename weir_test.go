@@ -313,7 +313,7 @@ func TestTest(t *testing.T) {
 		}
 	}
 	r = Test(f, Options{Requests: 20, FailIf: []string{"throttled.count > 0"}}, visit("/busy"))
-	if len(f.errors) != 1 || r.ExitCode != 1 || r.Throttled != 20 || !strings.Contains(f.errors[0], "throttled.count > 0: ") {
+	if len(f.errors) != 1 || r.ExitCode != 1 || r.Throttled != 20 || !strings.Contains(f.errors[0], "throttled.count > 0 (20)") {
 		t.Errorf("%d, %v", r.ExitCode, f.errors)
 	}
 	Test(f, Options{Host: "http://example.com"}, visit("/"))
@@ -379,5 +379,48 @@ func TestGuideIsCode(t *testing.T) {
 	}
 	if len(blocks) < 4 {
 		t.Fatalf("found only %d blocks", len(blocks))
+	}
+}
+
+// Errors of tasks fail a run unless they are allowed, and so does a run in which
+// nothing got through. One whose users all stop themselves ends.
+func TestVerdictOfScenarios(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) }))
+	defer server.Close()
+	rows, err := NewFeed([]string{"a", "b", "c"}, FeedOptions{Order: Unique, StopUsers: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	class := func(do func(u *User) error) Class[User] {
+		return Class[User]{Name: "Visitor", Host: server.URL, Tasks: []Task[User]{{Name: "task", Do: do}}}
+	}
+	broken := class(func(u *User) error { u.Get("/"); return errors.New("it broke") })
+	for name, c := range map[string]struct {
+		o      Options
+		class  Class[User]
+		code   int
+		reason string
+		most   int64 // admitted
+	}{
+		"an error":         {Options{Requests: 2}, broken, 1, "errors of the scenario, of which most often: it broke.", 2},
+		"allowed errors":   {Options{Requests: 2, Args: []string{"--allow-errors"}}, broken, 0, "No checks were given.", 2},
+		"a condition held": {Options{Requests: 2, FailIf: []string{"failed.count > 0"}}, broken, 1, "it broke", 2},
+		"all failed":       {Options{Requests: 2}, class(func(u *User) error { u.Get("/").Failure("never good"); return nil }), 1, "Every request failed: check: never good.", 0},
+		"all stopped": {Options{Users: 2, Requests: 1000}, class(func(u *User) error {
+			if _, err := rows.Next(u); err != nil {
+				return err
+			}
+			u.Get("/")
+			return nil
+		}), 0, "No checks were given.", 3},
+	} {
+		c.o.Args = append(c.o.Args, "--max-send-lag", "20s")
+		r, err := Run(c.o, c.class)
+		if err != nil || r.ExitCode != c.code || !strings.Contains(r.Reason, c.reason) || r.Admitted != c.most {
+			t.Errorf("%s: exit code %d, %d admitted, %q, %v; want %d, %d and %q", name, r.ExitCode, r.Admitted, r.Reason, err, c.code, c.most, c.reason)
+		}
+		if n := strings.Count(r.Reason, "it broke"); n > 1 {
+			t.Errorf("%s: the reason is given %d times: %s", name, n, r.Reason)
+		}
 	}
 }

@@ -19,14 +19,18 @@ import (
 // verbs is the whole command line. Its field tags are the reference that
 // "weir --help" and "weir VERB --help" print.
 type verbs struct {
-	Run     runCmd     `cmd:"" help:"Send load to a URL and say what came back: admitted, throttled, failed, missed."`
-	Gate    gateCmd    `cmd:"" help:"Enforce a policy file in front of an API: a reverse proxy, or what other proxies ask."`
-	Lab     labCmd     `cmd:"" help:"Start a local stand-in for a rate-limited service."`
-	Policy  policyCmd  `cmd:"" help:"Check, explain and convert policy files: limits as YAML, APIM policy XML or Envoy's YAML."`
-	Convert convertCmd `cmd:"" help:"Make a scenario from a curl command line, HAR, OpenAPI or Postman."`
-	Report  reportCmd  `cmd:"" help:"Show a recorded run again, in any format, or compare two."`
-	Demo    demoCmd    `cmd:"" help:"Start a stand-in and drive it into its limit: the main job in half a minute."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Run      runCmd      `cmd:"" help:"Send load to a URL and say what came back: admitted, throttled, failed, missed."`
+	Gate     gateCmd     `cmd:"" help:"Enforce a policy file in front of an API: a reverse proxy, or what other proxies ask."`
+	Lab      labCmd      `cmd:"" help:"Start a local stand-in for a rate-limited service."`
+	Policy   policyCmd   `cmd:"" help:"Check, explain and convert policy files: limits as YAML, APIM policy XML or Envoy's YAML."`
+	Forecast forecastCmd `cmd:"" help:"Foresee what limits make of a load: what fits, when buckets run dry, what is refused, what to ask for."`
+	Verify   verifyCmd   `cmd:"" help:"Find out whether a service keeps the limits that a policy file declares."`
+	Probe    probeCmd    `cmd:"" help:"Find out which limit stands before a request: its kind and its figures."`
+	Convert  convertCmd  `cmd:"" help:"Make a scenario from a curl command line, HAR, OpenAPI or Postman."`
+	Logs     logsCmd     `cmd:"" help:"Explain from a tenant log which limits were met, by whom, and how early it warned."`
+	Report   reportCmd   `cmd:"" help:"Show a recorded run again, in any format, or compare two."`
+	Demo     demoCmd     `cmd:"" help:"Start a stand-in and drive it into its limit: the main job in half a minute."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 // session is what a verb may use of the outside world.
@@ -126,9 +130,14 @@ func groups() []kong.Group {
 		{Key: "Budget", Title: "When to stop:"},
 		{Key: "Connection", Title: "Connections:"},
 		{Key: "Verdict", Title: "Outcomes and verdict:"},
+		{Key: "Limits", Title: "What users do about limits:"},
 		{Key: "Watch", Title: "What is read beside the load:"},
+		{Key: "Telemetry", Title: "Where telemetry goes:"},
 		{Key: "Output", Title: "What is written:"},
+		{Key: "Verify", Title: "What is verified:"},
 		{Key: "Lab", Title: "The stand-in:"},
+		{Key: "Forecast", Title: "The forecast:"},
+		{Key: "Logs", Title: "The log:"},
 		{Key: "Gate", Title: "The gate:"},
 		{Key: "Upstreams", Title: "What is behind it:"},
 		{Key: "Clients", Title: "Who the client is:"},

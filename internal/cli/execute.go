@@ -22,6 +22,8 @@ import (
 	"github.com/weir-dev/weir/internal/report"
 	"github.com/weir-dev/weir/internal/runfile"
 	"github.com/weir-dev/weir/internal/selfwatch"
+	"github.com/weir-dev/weir/internal/sink"
+	"github.com/weir-dev/weir/internal/sink/prometheus"
 	"github.com/weir-dev/weir/internal/tally"
 	"github.com/weir-dev/weir/internal/threshold"
 	"github.com/weir-dev/weir/internal/watch"
@@ -41,7 +43,12 @@ type execution struct {
 	keys       bool // a person at the terminal may change the load
 
 	stopOnError bool           // the first error of the scenario ends the run
+	allowErrors bool           // they do not fail it
 	watch       *watch.Watcher // nil: nothing is watched
+	telemetry   *telemetry     // nil: none is sent
+	linger      time.Duration  // how long it goes on after the run
+	others      otherSinkFlags // beside the run file
+	sending     atomic.Bool    // the run is over; an interrupt ends the sending of its telemetry
 	out         outputFlags
 	path        string // of the run file
 	temporary   bool   // the run file is removed at the end
@@ -65,6 +72,11 @@ func (x *execution) run() error {
 	}
 	self := selfwatch.New()
 	x.plan.Health = self.Sample
+	beside, err := x.besides()
+	if err != nil {
+		return err
+	}
+	defer beside.close()
 	engine, err := load.New(x.plan)
 	if err != nil {
 		return usage("", "%v", err)
@@ -74,21 +86,41 @@ func (x *execution) run() error {
 	interrupted, release := x.onSignals(engine, cancel)
 	defer release()
 
+	sinks, outbox, err := x.sinks(w)
+	if err != nil {
+		return err
+	}
+	defer outbox.Close()
 	obs := x.observer(w, engine)
+	obs.sinks, obs.page = sinks, beside.page
+	go obs.loop()
+	sinks.Start(outbox)
+	defer sinks.Stop()
 	x.watch.Start()
 	restore := x.listen(engine)
 	defer restore()
 	result, err := engine.Run(hard, obs.take)
 	restore()
+	x.lateReadings(interrupted)
 	statements, complaints := x.watch.Stop()
 	obs.close()
+	if rest := x.watch.Rest(); len(rest) > 0 {
+		obs.totals.AddWatched(&tally.Tick{Watched: rest})
+		if err := w.AddWatched(obs.last, rest); err != nil && obs.err == nil {
+			x.tell(err.Error())
+		}
+	}
 	for _, c := range complaints {
 		fmt.Fprintf(x.session.stderr, "weir: %s\n", c)
 	}
 	if err != nil {
 		return cannotRun("", "%v", err)
 	}
-	j := judge(&obs.totals, obs.checks(), generator{bound: x.maxSendLag, starved: self.Waiting(0.99)}, obs.stopped, interrupted())
+	j := judge(&obs.totals, obs.checks(), &obs.complaints, generator{bound: x.maxSendLag, starved: self.Waiting(0.99)}, obs.stopped, interrupted())
+	if text := obs.complaints.String(); text != "" && obs.complaints.allowed {
+		j.notes = append(j.notes, text)
+	}
+	j.notes = append(j.notes, beside.close()...)
 	j.notes = append(j.notes, remarks(&obs.totals, &result)...)
 	if obs.err != nil {
 		j.notes = append(j.notes, "The run file is incomplete, and so are reports made from it later.")
@@ -100,12 +132,18 @@ func (x *execution) run() error {
 		Ended: result.Started.Add(result.Elapsed), Reason: result.Reason, Unfinished: result.Unfinished,
 		Checks: j.checks, Verdict: j.verdict, ExitCode: j.code, Notes: j.notes, Statements: statements,
 	}
+	sinks.Stop()
+	if err := x.lastParcels(sinks, outbox, &end, obs.last); err != nil && obs.err == nil {
+		fmt.Fprintf(x.session.stderr, "weir: the telemetry of the end of the run is missing: %v\n", err)
+	}
+	outbox.Close()
 	if err := w.Finish(end); err != nil && obs.err == nil {
 		fmt.Fprintf(x.session.stderr, "weir: the run file is incomplete: %v\n", err)
 		if j.code == exitPassed {
 			j.code = exitCannotRun
 		}
 	}
+	x.drain(sinks)
 	return x.finish(end, j.code, obs.unstored)
 }
 
@@ -120,18 +158,8 @@ func remarks(t *tally.Totals, r *load.Result) []string {
 		}
 		out = append(out, text)
 	}
-	var errs int64
-	worst := ""
-	for _, e := range t.Errors() {
-		if e.Name == load.ScenarioName {
-			errs += e.Count
-			if worst == "" {
-				worst = e.Text // the most frequent comes first
-			}
-		}
-	}
-	if errs > 0 {
-		out = append(out, fmt.Sprintf("%s of the scenario, of which most often: %s", plural(int(errs), "error"), worst))
+	if r.Reason == load.EveryUserStopped {
+		out = append(out, "Every user stopped itself, and so the run ended.")
 	}
 	const shown = 3
 	if n := len(r.Changes); n > 0 {
@@ -252,6 +280,11 @@ func (x *execution) onSignals(engine *load.Engine, hard context.CancelFunc) (int
 			case <-quit:
 				return
 			}
+			if x.sending.Load() {
+				fmt.Fprintln(x.session.stderr, "\nwhat was not sent waits in the run file (interrupt again to leave without the reports)")
+				signal.Stop(signals)
+				continue
+			}
 			switch count.Add(1) {
 			case 1:
 				engine.Stop("interrupted")
@@ -272,15 +305,19 @@ func (x *execution) onSignals(engine *load.Engine, hard context.CancelFunc) (int
 
 // observer takes the ticks of a run, off the engine's goroutines.
 type observer struct {
-	x       *execution
-	w       *runfile.Writer
-	stop    func(reason string)
-	live    *report.Live
-	totals  tally.Totals
-	fail    []*threshold.Watch
-	stopOn  []*threshold.Watch
-	stopped bool  // a stop rule held
-	err     error // the first error of the run file
+	x          *execution
+	w          *runfile.Writer
+	stop       func(reason string)
+	live       *report.Live
+	sinks      *sink.Set
+	page       *prometheus.Page
+	last       int // index of the latest tick
+	totals     tally.Totals
+	fail       []*threshold.Watch
+	stopOn     []*threshold.Watch
+	stopped    bool // a stop rule held
+	complaints complaints
+	err        error // the first error of the run file
 	// unstored are the ticks from that error on, for the reports of this run.
 	unstored []*tally.Tick
 	ticks    chan *tally.Tick
@@ -289,6 +326,7 @@ type observer struct {
 
 func (x *execution) observer(w *runfile.Writer, engine *load.Engine) *observer {
 	o := &observer{x: x, w: w, stop: engine.Stop, ticks: make(chan *tally.Tick, tickBuffer), done: make(chan struct{})}
+	o.complaints.allowed = x.allowErrors
 	for _, e := range x.failIf {
 		o.fail = append(o.fail, threshold.NewWatch(e))
 	}
@@ -296,7 +334,6 @@ func (x *execution) observer(w *runfile.Writer, engine *load.Engine) *observer {
 		o.stopOn = append(o.stopOn, threshold.NewWatch(e))
 	}
 	o.live = x.live()
-	go o.loop()
 	return o
 }
 
@@ -344,21 +381,22 @@ func (o *observer) loop() {
 func (o *observer) tick(k *tally.Tick) {
 	o.x.watch.Attach(k)
 	o.totals.Add(k)
-	if err := o.w.Append(k); err != nil && o.err == nil { // told once; the writer counts the others
+	o.last = k.Index
+	o.page.Add(k)
+	carried, parcels := o.sinks.Add(k)
+	if err := o.w.AppendWith(k, carried, parcels); err != nil && o.err == nil { // told once; the writer counts the others
 		o.err = err
 		fmt.Fprintf(o.x.session.stderr, "weir: the run goes on, but cannot be recorded: %v\n", err)
 	}
 	if o.err != nil {
 		o.unstored = append(o.unstored, k)
+	} else if len(parcels) > 0 {
+		o.sinks.Wake()
 	}
-	if o.x.stopOnError && !o.stopped {
-		for _, e := range k.Errors {
-			if e.Name == load.ScenarioName {
-				o.stopped = true
-				o.stop("stopped because of an error of the scenario (--stop-on-error)")
-				break
-			}
-		}
+	o.complaints.add(k)
+	if o.x.stopOnError && !o.stopped && o.complaints.count > 0 {
+		o.stopped = true
+		o.stop("stopped because of an error of the scenario (--stop-on-error)")
 	}
 	if k.Warm {
 		if o.live != nil {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,7 +19,6 @@ import (
 	"github.com/weir-dev/weir/internal/gate/rls"
 	"github.com/weir-dev/weir/internal/guard"
 	"github.com/weir-dev/weir/internal/policy"
-	"github.com/weir-dev/weir/limit"
 )
 
 // gateCmd enforces a policy file in front of an API.
@@ -43,6 +43,11 @@ type gateCmd struct {
 
 	Trust      []string `placeholder:"NETWORK" help:"Proxies in front of the gate whose X-Forwarded-For is believed: 10.0.0.0/8, an address, loopback or private. Default: nobody." group:"Clients"`
 	IPv6Prefix int      `name:"ipv6-prefix" default:"64" placeholder:"BITS" help:"Addresses that share this many bits are one client; 128 for each by itself." group:"Clients"`
+
+	SubscriptionHeader string `name:"subscription-header" default:"Ocp-Apim-Subscription-Key" placeholder:"NAME" help:"The header field with a subscription's key, for policies that count by subscription, as API Management's rate-limit and quota do. The key is not checked." group:"Clients"`
+	SubscriptionQuery  string `name:"subscription-query" default:"subscription-key" placeholder:"NAME" help:"The query parameter with it, where the field is missing." group:"Clients"`
+	API                string `name:"api" placeholder:"ID" help:"The API that the gate is in front of, for policies that are for one by its id or name." group:"Clients"`
+	Product            string `name:"product" placeholder:"ID" help:"The product it belongs to, likewise." group:"Clients"`
 
 	TLSCert       string   `name:"tls-cert" placeholder:"FILE" help:"Certificate chain, PEM. The gate then speaks TLS only." group:"TLS"`
 	TLSKey        string   `name:"tls-key" placeholder:"FILE" help:"Its key, PEM." group:"TLS"`
@@ -103,19 +108,24 @@ func (c *gateCmd) Run(s *session) error {
 	if store != nil {
 		defer store.Close()
 		o.Guard.Store = store
+		if !c.DryRun {
+			if err := awaitStore(store); err != nil {
+				o.Logf("the store does not answer yet, and each policy does what its on-store-error says: %v", err)
+			}
+		}
 	}
+	if c.RLS != "" {
+		if o.Envoy, err = rls.New(o.File, rls.Options{Guard: o.Guard}); err != nil {
+			return usage("", "%s: %v", c.Policy, err)
+		}
+		defer o.Envoy.Close()
+	}
+	envoy := o.Envoy
 	g, err := gate.New(o)
 	if err != nil {
 		return usage("", "%s: %v", c.Policy, err)
 	}
 	defer g.Close()
-	var envoy *rls.Service
-	if c.RLS != "" {
-		if envoy, err = rls.New(o.File, rls.Options{Guard: o.Guard}); err != nil {
-			return usage("", "%s: %v", c.Policy, err)
-		}
-		defer envoy.Close()
-	}
 	if c.DryRun {
 		fmt.Fprintf(s.stdout, "Nothing is started. With these files and flags:\n")
 		c.greet(s.stdout, g, gate.Listeners{}, nil, certs != nil)
@@ -134,7 +144,7 @@ func (c *gateCmd) Run(s *session) error {
 	}
 	c.greet(s.stdout, g, listeners, grpc, certs != nil)
 	ended := serveRLS(ctx, envoy, grpc, c.Drain)
-	reload := &gateReload{gate: g, rls: envoy, certs: certs, log: log, policy: c.Policy, say: o.Logf}
+	reload := &gateReload{gate: g, rls: envoy, certs: certs, log: log, policy: c.Policy, known: c.known(), say: o.Logf}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -181,6 +191,7 @@ func (c *gateCmd) options() (gate.Options, error) {
 		Balance: c.Balance, RewriteHost: c.RewriteHost, HealthPath: c.Health, HealthEvery: c.HealthEvery, IPv6Prefix: c.IPv6Prefix,
 		HeaderTimeout: c.HeaderTimeout, IdleTimeout: c.IdleTimeout, ConnectTimeout: c.ConnectTimeout,
 		UpstreamTimeout: c.UpstreamTimeout, DrainTimeout: c.Drain, MaxHeaderBytes: c.MaxHeader, LogKeys: c.LogKeys,
+		Known: c.known(),
 		Guard: guard.Options{MaxKeys: c.MaxKeys},
 	}
 	o.Guard.Shared.Budget = c.StoreBudget
@@ -342,7 +353,7 @@ func (c *gateCmd) greet(w io.Writer, g *gate.Gate, l gate.Listeners, grpc net.Li
 		wide = max(wide, min(len(f.Policies[i].Name), 30))
 	}
 	for i := range f.Policies {
-		fmt.Fprintf(w, "  %-*s  %s\n", wide, f.Policies[i].Name, sentence(&f.Policies[i]))
+		fmt.Fprintf(w, "  %-*s  %s\n", wide, f.Policies[i].Name, f.Policies[i].Summary())
 	}
 	for _, n := range f.Notes {
 		fmt.Fprintf(w, "  left out, line %d: %s\n", n.Line, n.Text)
@@ -352,48 +363,67 @@ func (c *gateCmd) greet(w io.Writer, g *gate.Gate, l gate.Listeners, grpc net.Li
 			fmt.Fprintf(w, "  warning: /check does not see how a request ends, so %q is not kept there as it says; put the gate in front of the API for it\n", p.Name)
 		}
 	}
+	for _, warning := range append(c.idle(f), blind(f, c.known())...) {
+		fmt.Fprintf(w, "  warning: %s\n", warning)
+	}
 }
 
-// sentence says in one line what a policy lets pass.
-func sentence(p *policy.Policy) string {
-	var b strings.Builder
-	switch {
-	case p.Algorithm == limit.Concurrency:
-		fmt.Fprintf(&b, "%d at once", p.Limit)
-	case p.Period != 0:
-		fmt.Fprintf(&b, "%d a %v", p.Limit, p.Period)
-	default:
-		fmt.Fprintf(&b, "%d in %v", p.Limit, p.Window)
-	}
-	fmt.Fprintf(&b, " (%v", p.Algorithm)
-	if p.Burst > 0 {
-		fmt.Fprintf(&b, ", burst %d", p.Burst)
-	}
-	b.WriteString(")")
-	if key := p.Key.String(); key == "global" {
-		b.WriteString(" for all together")
-	} else {
-		fmt.Fprintf(&b, " for each %s", key)
-	}
-	for i, m := range p.Match {
-		sep := ", or "
-		if i == 0 {
-			sep = ", on "
-		}
-		b.WriteString(sep + m.String())
-	}
-	if p.When != nil {
-		fmt.Fprintf(&b, ", when %s", p.When.Source())
-	}
-	switch {
-	case p.Descriptor != nil:
-		b.WriteString("; for Envoy's service only")
-	case p.Shadow:
-		b.WriteString("; in shadow: counted, never refused")
-	default:
-		if a, ok := p.Answer.Spelled(); ok {
-			fmt.Fprintf(&b, "; over it %d", a.Status)
+// known is what the flags say of every request.
+func (c *gateCmd) known() guard.Known {
+	return guard.Known{API: c.API, Product: c.Product, KeyHeader: c.SubscriptionHeader, KeyQuery: c.SubscriptionQuery}
+}
+
+// idle says which policies of the file are for another way to be asked than the
+// flags open.
+func (c *gateCmd) idle(f *policy.File) (out []string) {
+	descriptors := 0
+	for i := range f.Policies {
+		if f.Policies[i].Descriptor != nil {
+			descriptors++
 		}
 	}
-	return b.String()
+	if descriptors > 0 && c.RLS == "" {
+		out = append(out, fmt.Sprintf("%s with a descriptor: not asked without --rls", countPolicies(descriptors)))
+	}
+	if others := len(f.Policies) - descriptors; others > 0 && len(c.Upstream) == 0 && c.Check == "" {
+		out = append(out, fmt.Sprintf("%s for requests: not asked without --upstream or --check", countPolicies(others)))
+	}
+	return out
+}
+
+// blind says what the policies of a file ask for that the gate cannot know, or
+// has only from the client's word.
+func blind(f *policy.File, k guard.Known) (out []string) {
+	for _, u := range k.Unknown(f) {
+		text := fmt.Sprintf("%q reads %s, which is always empty here", u.Policy.Name, strings.Join(u.What, " and "))
+		if u.Never {
+			text = fmt.Sprintf("%q never applies here: it is for a certain %s, which the gate does not know", u.Policy.Name, strings.Join(u.What, " and "))
+		}
+		var flags []string
+		for _, what := range []struct{ name, flag string }{{"api.", "--api"}, {"product.", "--product"}, {"subscription.id", "--subscription-header"}, {"subscription.key", "--subscription-header"}} {
+			if slices.ContainsFunc(u.What, func(n string) bool { return strings.HasPrefix(n, what.name) }) && !slices.Contains(flags, what.flag) {
+				flags = append(flags, what.flag)
+			}
+		}
+		if len(flags) > 0 {
+			text += "; say it with " + strings.Join(flags, " and ")
+		} else {
+			text += "; write match, or a key that the request has"
+		}
+		out = append(out, text)
+	}
+	if k.KeyHeader == "" && k.KeyQuery == "" {
+		return out
+	}
+	for i := range f.Policies {
+		p := &f.Policies[i]
+		if p.Descriptor == nil && slices.ContainsFunc(p.Reads(), func(n string) bool { return n == "subscription.id" || n == "subscription.key" }) {
+			where := k.KeyHeader
+			if k.KeyQuery != "" {
+				where = strings.TrimPrefix(where+" or ?"+k.KeyQuery+"=", " or ")
+			}
+			return append(out, "a subscription is whatever "+where+" says: the gate does not check keys, so the API must, also of requests that have none")
+		}
+	}
+	return out
 }

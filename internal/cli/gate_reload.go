@@ -13,6 +13,7 @@ import (
 
 	"github.com/weir-dev/weir/internal/gate"
 	"github.com/weir-dev/weir/internal/gate/rls"
+	"github.com/weir-dev/weir/internal/guard"
 	"github.com/weir-dev/weir/internal/policy"
 )
 
@@ -36,6 +37,7 @@ type gateReload struct {
 	certs  *gate.Certificates // nil without TLS
 	log    *logFile
 	policy string
+	known  guard.Known
 	say    func(format string, args ...any)
 }
 
@@ -97,6 +99,9 @@ func (r *gateReload) policies() {
 		return
 	}
 	r.say("%s was read again; limits in force: %d", filepath.Base(r.policy), len(f.Policies))
+	for _, warning := range blind(f, r.known) {
+		r.say("warning: %s", warning)
+	}
 }
 
 func (r *gateReload) certificates() {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weir-dev/weir/internal/enforce"
 	"github.com/weir-dev/weir/internal/enforce/redis"
 )
 
@@ -59,6 +61,24 @@ func (f *gateStore) open(getenv func(string) string) (*redis.Store, error) {
 		return nil, usage("", "%s: %v", flag, err)
 	}
 	return store, nil
+}
+
+// awaitStore gives a store a moment to connect, so that the first requests after
+// a start are not decided without it. The error is why it does not answer.
+func awaitStore(store enforce.Store) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	for {
+		_, err := store.Gates(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // parseRedis reads the URL of a store. No error has any of it, because of the

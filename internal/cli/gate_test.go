@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -12,8 +13,10 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/weir-dev/weir/internal/enforce"
 	"github.com/weir-dev/weir/internal/gate"
 )
 
@@ -123,4 +126,32 @@ func TestParseRedis(t *testing.T) {
 	if len(good) < 5 {
 		t.Fatal("cases are missing")
 	}
+}
+
+// lateStore answers from the n-th question on.
+type lateStore struct {
+	enforce.Store
+	asked, from int
+}
+
+func (s *lateStore) Gates(context.Context) (int, error) {
+	if s.asked++; s.asked < s.from {
+		return 0, errors.New("not connected yet")
+	}
+	return 1, nil
+}
+
+// TestAwaitStore holds that a gate gives its store a moment before it serves, and
+// not for ever.
+func TestAwaitStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		if s := (&lateStore{from: 3}); awaitStore(s) != nil || s.asked != 3 || time.Since(start) > 100*time.Millisecond {
+			t.Errorf("asked %d times in %v", s.asked, time.Since(start))
+		}
+		start = time.Now()
+		if err := awaitStore(&lateStore{from: 1 << 30}); err == nil || err.Error() != "not connected yet" || time.Since(start) > 3*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
 }

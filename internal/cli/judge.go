@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/internal/load"
 	"github.com/weir-dev/weir/internal/report"
 	"github.com/weir-dev/weir/internal/tally"
 	"github.com/weir-dev/weir/internal/threshold"
@@ -32,23 +33,96 @@ const offeredShare = 0.95
 // lagSamples is how many lateness samples a run needs before one in a hundred means anything.
 const lagSamples = 100
 
-// judge decides. A run that a person interrupted is not judged by its
-// conditions, one whose generator was the limit says nothing, and one that
-// sent nothing, or was never answered, fails whatever its conditions say.
-func judge(t *tally.Totals, checks []threshold.Check, g generator, stopped, interrupted bool) judgement {
-	j := judgement{verdict: report.Passed, code: exitPassed, checks: checks}
-	answered := t.Outcome(hit.Admitted).Count + t.Outcome(hit.Throttled).Count
+// complaints are the errors of a scenario's own, in the warm-up as well: a login
+// that fails there is no better.
+type complaints struct {
+	count   int64
+	by      map[string]int64
+	allowed bool
+}
+
+func (c *complaints) add(k *tally.Tick) {
+	for _, e := range k.Errors {
+		if e.Name != load.ScenarioName {
+			continue
+		}
+		c.count += e.Count
+		if c.by == nil {
+			c.by = map[string]int64{}
+		}
+		c.by[e.Text] += e.Count
+	}
+}
+
+// String says how many there were and which came most often; "" for none.
+func (c *complaints) String() string {
+	most := ""
+	for text, n := range c.by {
+		if n > c.by[most] || n == c.by[most] && text < most {
+			most = text
+		}
+	}
+	switch c.count {
+	case 0:
+		return ""
+	case 1:
+		return "1 error of the scenario: " + most
+	}
+	return fmt.Sprintf("%d errors of the scenario, of which most often: %s", c.count, most)
+}
+
+// failures are checks that failed, and that every run is held to. A run that
+// was given conditions may have asked for answers that are failures.
+func failures(t *tally.Totals, given bool, c *complaints) []threshold.Check {
+	var out []threshold.Check
+	add := func(expr, value string) {
+		out = append(out, threshold.Check{Expr: expr, Verdict: threshold.Fail, Value: value})
+	}
+	if c.count > 0 && !c.allowed {
+		add(threshold.NoScenarioErrors, c.String())
+	}
+	good := t.Outcome(hit.Admitted).Count + t.Outcome(hit.Throttled).Count
+	answered := good
 	for _, c := range t.Codes() {
-		if c.Status >= 400 { // an error status is an answer, although the hit failed
+		if c.Status > 0 { // an answer, although the hit may have failed
 			answered++
 		}
 	}
+	bad := t.Outcome(hit.Failed).Count
 	switch {
 	case t.Sent == 0:
-		j.checks = append(j.checks, threshold.Check{Expr: "something was sent", Verdict: threshold.Fail, Value: "no request was sent"})
+		add(threshold.SomethingSent, "No request was sent")
 	case answered == 0:
-		j.checks = append(j.checks, threshold.Check{Expr: "something was answered", Verdict: threshold.Fail, Value: fmt.Sprintf("none of %d requests was answered", t.Sent)})
+		add(threshold.SomethingAnswered, unanswered(t.Sent))
+	case good == 0 && bad > 0 && !given:
+		add(threshold.SomethingAdmitted, "Every request failed: "+commonest(t))
 	}
+	return out
+}
+
+func unanswered(sent int64) string {
+	if sent == 1 {
+		return "The only request was not answered"
+	}
+	return fmt.Sprintf("None of %d requests was answered", sent)
+}
+
+// commonest is why most requests failed.
+func commonest(t *tally.Totals) string {
+	for _, e := range t.Errors() {
+		if e.Name != load.ScenarioName {
+			return e.Text
+		}
+	}
+	return "for no stated reason"
+}
+
+// judge decides. A run that a person interrupted is not judged by its
+// conditions, one whose generator was the limit says nothing, and one that
+// sent nothing, was never answered or whose scenario has mistakes fails whatever
+// its conditions say.
+func judge(t *tally.Totals, checks []threshold.Check, c *complaints, g generator, stopped, interrupted bool) judgement {
+	j := judgement{verdict: report.Passed, code: exitPassed, checks: append(checks, failures(t, len(checks) > 0, c)...)}
 	failed := stopped
 	for _, c := range j.checks {
 		failed = failed || c.Failed()
@@ -68,7 +142,11 @@ func judge(t *tally.Totals, checks []threshold.Check, g generator, stopped, inte
 			g.starved.Round(time.Millisecond), g.bound))
 	}
 	if planned := t.Due; planned > 0 && float64(t.Sent) < offeredShare*float64(planned) && !stopped && !interrupted {
-		j.notes = append(j.notes, fmt.Sprintf("Only %.0f %% of the planned requests were sent: the load was less than asked for.", 100*float64(t.Sent)/float64(planned)))
+		text := fmt.Sprintf("Only %.0f %% of the planned requests were sent: the load was less than asked for.", 100*float64(t.Sent)/float64(planned))
+		if n := heldBack(t); n > 0 {
+			text += fmt.Sprintf(" Held back to the end, because limits were respected: %d.", n)
+		}
+		j.notes = append(j.notes, text)
 	}
 	h := t.Health
 	if h.Lost > 0 {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -324,6 +325,16 @@ func recorded(r *runfile.Run) report.Run {
 	run := report.Run{Meta: describeRun(r.Meta), Ticks: warmed(r)}
 	if r.End != nil {
 		run.End = describeEnd(r.End)
+	}
+	if list, err := r.Deliveries(); err == nil { // damage is met, and told, by the ticks
+		details, notes := deliveryWords(list)
+		run.Meta.Details = append(run.Meta.Details, details...)
+		if cost, ok := costDetail(r, list); ok && len(list) > 0 {
+			run.Meta.Details = append(run.Meta.Details, cost)
+		}
+		if run.End != nil {
+			run.End.Notes = append(slices.Clone(run.End.Notes), notes...)
+		}
 	}
 	return run
 }

@@ -41,6 +41,8 @@ type planRecord struct {
 	WarmUp       time.Duration   `json:"warm_up_ns,omitempty"`
 	Profiles     []profileRecord `json:"profiles,omitempty"` // several loads
 	Watch        []string        `json:"watch,omitempty"`    // what is read beside the load, and where
+	Retry        string          `json:"retry,omitempty"`    // what users do after a refusal
+	Respect      string          `json:"respect_limits,omitempty"`
 }
 
 // profileRecord is one of several loads.
@@ -78,6 +80,7 @@ func (r *planRecord) details() []report.Detail {
 	for _, rule := range r.OK {
 		d = append(d, report.Detail{Name: "Also admitted", Value: rule})
 	}
+	d = append(d, r.limitDetails()...)
 	for _, where := range r.Watch {
 		d = append(d, report.Detail{Name: "Watched", Value: where})
 	}

@@ -93,11 +93,16 @@ func (s *session) open(name string) ([]byte, error) {
 
 // theFile reads the one file that a verb is about.
 func (s *session) theFile(name string) (*policy.File, policyFormat, error) {
+	return s.theFileWith(name, &apimInputs{})
+}
+
+// theFileWith is theFile with what a document of API Management needs from outside.
+func (s *session) theFileWith(name string, in *apimInputs) (*policy.File, policyFormat, error) {
 	data, err := s.open(name)
 	if err != nil {
 		return nil, "", err
 	}
-	f, format, err := readPolicy(shown(name), data)
+	f, format, err := in.read(shown(name), data)
 	if err != nil {
 		return nil, format, usage("", "%v", err)
 	}
@@ -115,6 +120,8 @@ func shown(name string) string {
 type policyCheckCmd struct {
 	Files []string `arg:"" name:"file" help:"Policy files; - for standard input."`
 	JSON  bool     `name:"json" help:"Print one JSON document instead of text."`
+
+	apimInputs `embed:""`
 }
 
 // checked is what check says of a file.
@@ -148,7 +155,7 @@ func (c *policyCheckCmd) Run(s *session) error {
 		var f *policy.File
 		data, err := s.open(name)
 		if err == nil {
-			f, r.Format, err = readPolicy(r.File, data)
+			f, r.Format, err = c.read(r.File, data)
 		}
 		if err != nil {
 			bad = true
@@ -233,12 +240,14 @@ type policyConvertCmd struct {
 	To    string `required:"" enum:"yaml,apim,envoy" placeholder:"FORM" help:"yaml, apim (policy XML) or envoy (rate limit YAML)."`
 	Out   string `short:"o" placeholder:"FILE" help:"Where to write. Default: standard output."`
 	Force bool   `help:"Replace the file of --out."`
+
+	apimInputs `embed:""`
 }
 
 // Run converts; what could not be carried over goes to standard error and, as
 // comments, into the output.
 func (c *policyConvertCmd) Run(s *session) error {
-	f, _, err := s.theFile(c.File)
+	f, _, err := s.theFileWith(c.File, &c.apimInputs)
 	if err != nil {
 		return err
 	}
@@ -296,11 +305,13 @@ func comments(to policyFormat, notes []policy.Note) []byte {
 type policyExplainCmd struct {
 	File string `arg:"" help:"A policy file of any form; - for standard input."`
 	JSON bool   `name:"json" help:"Print JSON instead of text."`
+
+	apimInputs `embed:""`
 }
 
 // Run prints one part for each policy.
 func (c *policyExplainCmd) Run(s *session) error {
-	f, _, err := s.theFile(c.File)
+	f, _, err := s.theFileWith(c.File, &c.apimInputs)
 	if err != nil {
 		return err
 	}
@@ -329,8 +340,12 @@ const explainWidth = 110
 // explained is the text of one explanation.
 func explained(e policy.Explanation) string {
 	var b strings.Builder
-	limit := strings.TrimSpace(fmt.Sprintf("%d %s", e.Limit.Limit, e.Limit.Per))
-	fmt.Fprintf(&b, "%s: %s, %s\n", e.Title, limit, e.Limit.Algorithm)
+	if e.Mode != "" {
+		fmt.Fprintf(&b, "%s: %s\n", e.Title, e.Mode)
+	} else {
+		limit := strings.TrimSpace(fmt.Sprintf("%d %s", e.Limit.Limit, e.Limit.Per))
+		fmt.Fprintf(&b, "%s: %s, %s\n", e.Title, limit, e.Limit.Algorithm)
+	}
 	const indent = 18
 	for _, f := range e.Facts {
 		lines := wrap(f.Text, explainWidth-indent)

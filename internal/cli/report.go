@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"time"
+
 	"github.com/weir-dev/weir/internal/report"
 	"github.com/weir-dev/weir/internal/runfile"
 )
@@ -10,12 +12,25 @@ type reportCmd struct {
 	Runs []string `arg:"" name:"run" help:"Run file; with a second one the two are compared." placeholder:"RUN"`
 
 	renderFlags
+
+	Send        bool          `help:"Send the telemetry that is still in the run file, and say what became of it." group:"Telemetry"`
+	Discard     bool          `help:"Throw the telemetry away that is still in the run file." group:"Telemetry"`
+	OnAmbiguous string        `enum:"skip,resend" default:"skip" placeholder:"RULE" help:"With --send: what to do with calls that may have arrived: skip keeps them, resend sends them again." group:"Telemetry"`
+	SendWithin  time.Duration `placeholder:"DURATION" help:"With --send: give up after this. Default: not before it is done." group:"Telemetry"`
 }
 
 // Run writes the reports asked for, and the summary in words.
 // Its exit code says whether they could be written, not how the run ended.
 func (c *reportCmd) Run(s *session) error {
 	switch {
+	case (c.Send || c.Discard) && len(c.Runs) != 1:
+		return usage("name one run file", "--send and --discard work on one run file")
+	case c.Send && c.Discard:
+		return usage("choose one", "--send and --discard exclude each other")
+	case c.Send:
+		return sendRecorded(s, c.Runs[0], c.SendWithin, c.OnAmbiguous == "resend", c.Quiet)
+	case c.Discard:
+		return discardRecorded(s, c.Runs[0])
 	case len(c.Runs) > 2:
 		return usage("compare them two at a time", "%d run files are too many", len(c.Runs))
 	case len(c.Runs) == 2 && (c.HTML != "" || c.CSV != "" || c.JUnit != ""):

@@ -32,7 +32,9 @@ type runFlags struct {
 	loadFlags
 	connectionFlags
 	outcomeFlags
+	limitFlags
 	watchFlags
+	sinkFlags
 	outputFlags
 
 	DryRun bool `help:"Print the plan with the largest number of requests it can send, and send nothing." group:"Budget"`
@@ -74,7 +76,8 @@ type outcomeFlags struct {
 	FailIf      []string      `sep:"none" placeholder:"CONDITION" help:"The run fails if this holds: 'admitted.p95 > 500ms', 'throttled.ratio > 1%', 'failed.count > 0'. Repeat for more." group:"Verdict"`
 	StopIf      []string      `sep:"none" placeholder:"CONDITION" help:"Stop, and fail, as soon as this holds: 'throttled.rate > 20/s for 10s'." group:"Verdict"`
 	Expect      []string      `sep:"none" placeholder:"CONDITION" help:"The run fails unless this holds: 'admitted.per_hour >= 1000'. Repeat for more." group:"Verdict"`
-	StopOnError bool          `help:"Stop, and fail, at the first error of a scenario's own: a missing key, a wrong type. Without it the others go on." group:"Verdict"`
+	StopOnError bool          `help:"Stop at the first error of a scenario's own: a missing key, a wrong type, fail(). Without it the others go on, and the run fails at its end." group:"Verdict"`
+	AllowErrors bool          `help:"Errors of a scenario's own do not fail the run." group:"Verdict"`
 	MaxSendLag  time.Duration `default:"100ms" help:"The run is invalid if the generator itself was later than this with one request in a hundred." group:"Verdict"`
 }
 
@@ -86,7 +89,7 @@ func (c *runCmd) Run(s *session) error {
 	}
 	if c.DryRun {
 		c.describe(s.stdout, x, work)
-		return nil
+		return c.cost(s, x, work)
 	}
 	opts, err := c.connectionFlags.options(work.keepBody, s.getenv)
 	if err != nil {
@@ -117,12 +120,16 @@ func (c *runCmd) Run(s *session) error {
 			x.plan.Parts[i].Sleep = w.SleepUntil
 		}
 	}
-	watcher, watched, err := c.watchFlags.open(s.getenv)
+	watcher, watched, err := c.watchFlags.open(s.getenv, c.sinkFlags.access())
 	if err != nil {
 		return err
 	}
 	defer watcher.Stop()
-	x.watch, x.record.Watch = watcher, watched
+	x.watch, x.record.Watch, x.linger = watcher, watched, c.WatchAfter
+	if x.telemetry, err = c.sinkFlags.open(context.Background(), x.meta.Target, c.Out); err != nil {
+		return err
+	}
+	x.meta.Sinks, x.others = x.telemetry.settings, c.otherSinkFlags
 	asks := !c.Yes && !work.local(c.UnixSocket)
 	if !asks {
 		for _, n := range x.mix.notes {
@@ -164,7 +171,10 @@ func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	x := &execution{session: s, out: c.outputFlags, maxSendLag: c.MaxSendLag, keys: c.Keys, stopOnError: c.StopOnError}
+	x := &execution{session: s, out: c.outputFlags, maxSendLag: c.MaxSendLag, keys: c.Keys, stopOnError: c.StopOnError, allowErrors: c.AllowErrors}
+	if c.StopOnError && c.AllowErrors {
+		return nil, nil, usage("give one of them", "--stop-on-error ends the run at what --allow-errors allows")
+	}
 	if c.MaxSendLag <= 0 {
 		return nil, nil, usage("give a time such as 100ms", "--max-send-lag must be above zero")
 	}
@@ -176,7 +186,7 @@ func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
 	}
 	x.plan = load.Plan{
 		Scenario: work.scenario, Rules: rules, CatchUp: catchUps[c.CatchUp], RunTime: m.runTime, StopTimeout: c.StopTimeout,
-		MaxRequests: c.Requests, MaxThrottled: c.MaxThrottled, Seed: c.Seed, WarmUp: m.warmUp, Parts: m.parts,
+		MaxRequests: c.Requests, MaxThrottled: c.MaxThrottled, Seed: c.Seed, Mask: work.mask, WarmUp: m.warmUp, Parts: m.parts,
 	}
 	x.record = planRecord{
 		Model: m.model, Words: m.words, Length: m.length, Planned: m.planned, Users: m.users, MaxUsers: m.maxUsers,
@@ -189,6 +199,9 @@ func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
 	x.mix = m
 	if m.model == "open" {
 		x.record.CatchUp = c.CatchUp
+	}
+	if err := c.limitFlags.apply(s, x); err != nil {
+		return nil, nil, err
 	}
 	x.meta.Seed, x.meta.Target = c.Seed, work.target
 	return x, work, nil
@@ -253,7 +266,11 @@ func (c *runCmd) describe(w io.Writer, x *execution, work *workload) {
 			most = fmt.Sprintf("%.0f requests, if answers take no time", n)
 		}
 	}
+	if n := x.plan.Retry.Attempts; n > 1 && c.Requests == 0 {
+		most += fmt.Sprintf(", each up to %d times", n)
+	}
 	fmt.Fprintf(w, "At most:  %s\n", most)
+	fmt.Fprint(w, describeLimits(&x.plan, &x.record))
 	for _, e := range x.stopIf {
 		fmt.Fprintf(w, "Stops if: %s\n", e)
 	}

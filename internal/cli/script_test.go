@@ -47,6 +47,7 @@ func TestScript(t *testing.T) {
 				"COGNITO": {Standin: "cognito", Options: lab.Options{Quota: 20}},
 				"PLAIN":   {Standin: "plain"},
 				"SMS":     {Standin: "sms"},
+				"AWS":     {Standin: "aws"},
 			} {
 				s, err := lab.Start(t.Context(), cfg)
 				if err != nil {

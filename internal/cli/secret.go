@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"encoding/base64"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/weir-dev/weir/internal/hit"
 )
 
 const masked = "***"
@@ -57,6 +60,39 @@ func maskURL(s string) string {
 		u.RawQuery = strings.Join(pairs, "&")
 	}
 	return strings.ReplaceAll(u.String(), "%2A", "*")
+}
+
+// leastSecret is the shortest text that is masked wherever it turns up.
+const leastSecret = 6
+
+// maskSent returns what masks the credentials of a request in what a service
+// sends back; nil when it has none.
+func maskSent(req *hit.Request) func(string) string {
+	var pairs []string
+	add := func(v string) {
+		if len(v) >= leastSecret {
+			pairs = append(pairs, v, masked)
+		}
+	}
+	for _, f := range req.Header {
+		if !sensitive.MatchString(f.Name) {
+			continue
+		}
+		scheme, rest, two := strings.Cut(f.Value, " ")
+		if !two {
+			add(f.Value)
+			continue
+		}
+		if b, err := base64.StdEncoding.DecodeString(rest); err == nil && strings.EqualFold(scheme, "Basic") {
+			_, password, _ := strings.Cut(string(b), ":")
+			add(password)
+		}
+		add(rest)
+	}
+	if pairs == nil {
+		return nil
+	}
+	return strings.NewReplacer(pairs...).Replace
 }
 
 // secretFlags take a value that is hidden whole; bodyFlags one of which only the length is told.

@@ -2,22 +2,28 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	awscloudwatch "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+
+	sinkcloudwatch "github.com/weir-dev/weir/internal/sink/cloudwatch"
 	"github.com/weir-dev/weir/internal/watch"
+	"github.com/weir-dev/weir/internal/watch/cloudwatch"
 	"github.com/weir-dev/weir/internal/watch/postgres"
 	"github.com/weir-dev/weir/internal/watch/prometheus"
 )
 
 // watchFlags say what is read from the system under test beside the load.
 type watchFlags struct {
-	Watch         []string      `sep:"none" placeholder:"URL" help:"Read figures of the system beside the load: postgres://user@host/database or prometheus+http://host:9090. Repeat for more." group:"Watch"`
+	Watch         []string      `sep:"none" placeholder:"URL" help:"Read figures of the system beside the load: postgres://user@host/database, prometheus+http://host:9090, or cloudwatch: and cognito, ecs/CLUSTER/SERVICE, ec2/INSTANCE, alb/app/NAME/ID, rds/INSTANCE, sns/TOPIC or NAME=STAT NAMESPACE METRIC DIMENSION=VALUE. Repeat for more." group:"Watch"`
 	WatchEnv      []string      `placeholder:"NAME" help:"The same, with the URL in this environment variable: for one with a password." group:"Watch"`
 	WatchQuery    []string      `sep:"none" placeholder:"NAME=PROMQL" help:"A question for Prometheus, with a name and perhaps a unit: 'CPU[%]=100*sum(rate(process_cpu_seconds_total[1m]))'. Repeat for more." group:"Watch"`
 	WatchLimit    []string      `sep:"none" placeholder:"NAME=PROMQL" help:"At which value the question of this name is at its limit: CPU=200, or PromQL." group:"Watch"`
 	WatchTokenEnv string        `placeholder:"NAME" help:"Environment variable with the bearer token for Prometheus." group:"Watch"`
+	WatchAfter    time.Duration `placeholder:"DURATION" help:"How long to go on reading CloudWatch after the run: its figures come one to six minutes late." group:"Watch"`
 	WatchEvery    time.Duration `default:"1s" help:"How often they are asked, 100ms or more." group:"Watch"`
 }
 
@@ -30,11 +36,50 @@ const connectWithin = 15 * time.Second
 // watched is one URL and its words: what it is called, and where.
 type watched struct{ url, name, where string }
 
-const prometheusScheme = "prometheus+"
+const (
+	prometheusScheme = "prometheus+"
+	cloudWatchScheme = "cloudwatch:"
+)
+
+// figures are what CloudWatch is to be asked for.
+func (f *watchFlags) figures() ([]cloudwatch.Query, error) {
+	var out []cloudwatch.Query
+	for _, u := range f.Watch {
+		rest, ok := strings.CutPrefix(u, cloudWatchScheme)
+		if !ok {
+			continue
+		}
+		list, err := cloudwatch.Parse(rest)
+		if err != nil {
+			return nil, usage("such as --watch cloudwatch:cognito, or 'cloudwatch:CPU[%]=Average AWS/EC2 CPUUtilization InstanceId=i-1'", "--watch cloudwatch: %v", err)
+		}
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+// watchCloudWatch makes the one source for all of them.
+func watchCloudWatch(ctx context.Context, figures []cloudwatch.Query, access sinkcloudwatch.Access) (*cloudwatch.Source, string, error) {
+	cfg, err := access.Load(ctx)
+	if err == nil {
+		err = sinkcloudwatch.Identify(ctx, cfg)
+	}
+	if err != nil {
+		return nil, "", unwatched(fmt.Errorf("CloudWatch: %w", err))
+	}
+	s, err := cloudwatch.New("CloudWatch", awscloudwatch.NewFromConfig(cfg), figures)
+	if err != nil {
+		return nil, "", usage("", "--watch: %v", err)
+	}
+	if err := s.Check(ctx); err != nil {
+		return nil, "", unwatched(err)
+	}
+	return s, cfg.Region, nil
+}
 
 // open connects to everything that is watched, so that what is wrong with it is
 // known before the first request. Where is a line for each of them.
-func (f *watchFlags) open(getenv func(string) string) (w *watch.Watcher, where []string, err error) {
+func (f *watchFlags) open(getenv func(string) string, access sinkcloudwatch.Access) (w *watch.Watcher, where []string, err error) {
 	list, err := f.urls(getenv)
 	if err != nil {
 		return nil, nil, err
@@ -83,6 +128,18 @@ func (f *watchFlags) open(getenv func(string) string) (w *watch.Watcher, where [
 			return nil, nil, unwatched(err)
 		}
 	}
+	figures, err := f.figures()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(figures) > 0 {
+		s, region, err := watchCloudWatch(ctx, figures, access)
+		if err != nil {
+			return nil, nil, err
+		}
+		sources = append(sources, s)
+		where = append(where, "CloudWatch ("+region+")")
+	}
 	switch {
 	case servers == 0 && len(queries) > 0:
 		return nil, nil, usage("add --watch prometheus+http://host:9090", "--watch-query asks Prometheus, and none is watched")
@@ -98,7 +155,12 @@ func unwatched(err error) error {
 
 // urls are the systems of both flags, with names that tell them apart.
 func (f *watchFlags) urls(getenv func(string) string) ([]watched, error) {
-	all := slices.Clone(f.Watch)
+	var all []string
+	for _, u := range f.Watch {
+		if !strings.HasPrefix(u, cloudWatchScheme) {
+			all = append(all, u)
+		}
+	}
 	for _, name := range f.WatchEnv {
 		u := getenv(name)
 		if u == "" {

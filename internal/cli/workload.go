@@ -37,6 +37,7 @@ type workload struct {
 	part     func(classes []string, arrivals bool) (load.Scenario, error) // its scenario for one load; nil for a single request
 	senders  func(*target.Target) func(user int) (load.Sender, error)
 
+	mask      func(text string) string // takes the secrets out that are sent; nil: none are known
 	keepBody  func(status int) bool
 	bodyLimit int // 0: the sender's default
 }
@@ -63,6 +64,7 @@ func (c *runCmd) fromURL(s *session, keepBody func(int) bool) (*workload, error)
 		return nil, err
 	}
 	return &workload{
+		mask:     maskSent(req),
 		scenario: load.RepeatBetween(req, wait.from, wait.to),
 		target:   req.Method + " " + maskURL(req.URL),
 		urls:     []string{req.URL},
@@ -91,7 +93,7 @@ func (c *runCmd) fromScript(s *session) (*workload, error) {
 	}
 	w := &workload{
 		scenario: sc, target: filepath.Base(c.URL), urls: sc.Hosts(), details: sc.Describe(),
-		name: filepath.Base(c.URL), profiles: sc.Profiles(), known: sc.Classes(),
+		mask: sc.Mask, name: filepath.Base(c.URL), profiles: sc.Profiles(), known: sc.Classes(),
 		part: func(classes []string, arrivals bool) (load.Scenario, error) {
 			p, err := sc.Part(classes, arrivals)
 			if err != nil {

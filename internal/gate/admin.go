@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
+
+	"github.com/weir-dev/weir/internal/enforce"
 )
 
 // Admin returns the pages for those who run the gate:
@@ -68,6 +70,7 @@ type Stats struct {
 	Policies      []PolicyStats   `json:"policies"`        // in the order of the file
 	Keys          *KeyStats       `json:"keys,omitempty"`  // without a store
 	Store         *StoreStats     `json:"store,omitempty"` // with one
+	Envoy         *EnvoyStats     `json:"envoy,omitempty"` // with its service
 	Reloads       int64           `json:"reloads"`
 	ReloadError   string          `json:"reload_error,omitempty"` // why the last one failed
 }
@@ -91,6 +94,21 @@ type PolicyStats struct {
 	ShadowRefused int64  `json:"shadow_refused"`
 	Warned        int64  `json:"warned"`
 	Failed        int64  `json:"failed"`
+}
+
+// EnvoyStats are the figures of Envoy's rate limit service.
+type EnvoyStats struct {
+	Policies []EnvoyPolicyStats `json:"policies"`        // those with a descriptor, in the order of the file
+	Keys     *KeyStats          `json:"keys,omitempty"`  // without a store
+	Store    *StoreStats        `json:"store,omitempty"` // with one
+}
+
+// EnvoyPolicyStats are the hits of a descriptor, as rls.PolicyStats has them.
+type EnvoyPolicyStats struct {
+	Name   string `json:"name"`
+	Total  int64  `json:"hits"`
+	Over   int64  `json:"over_limit"`
+	Shadow int64  `json:"shadow_over_limit"`
 }
 
 // KeyStats are the limiters in this process, as enforce.Stats has them.
@@ -122,12 +140,15 @@ func (g *Gate) Stats() Stats {
 	for _, p := range of.Policies {
 		s.Policies = append(s.Policies, PolicyStats(p))
 	}
-	if t := of.Table; t != nil {
-		s.Keys = &KeyStats{Now: t.Keys, Most: t.MaxKeys, Evicted: t.Evicted, Spilled: t.Spilled}
-	}
-	if t := of.Shared; t != nil {
-		s.StoreDegraded = t.Degraded
-		s.Store = &StoreStats{t.Gates, t.Decisions, t.Errors, t.Timeouts, t.Leased, t.Local, t.Open, t.Closed, t.LastError}
+	s.Keys, s.Store = keyStats(of.Table), storeStats(of.Shared)
+	s.StoreDegraded = of.Shared != nil && of.Shared.Degraded
+	if g.o.Envoy != nil {
+		of := g.o.Envoy.Stats()
+		s.Envoy = &EnvoyStats{Policies: []EnvoyPolicyStats{}, Keys: keyStats(of.Guard.Table), Store: storeStats(of.Guard.Shared)}
+		for _, p := range of.Policies {
+			s.Envoy.Policies = append(s.Envoy.Policies, EnvoyPolicyStats(p))
+		}
+		s.StoreDegraded = s.StoreDegraded || of.Guard.Shared != nil && of.Guard.Shared.Degraded
 	}
 	if ns := g.degraded.Load(); ns != 0 {
 		at := time.Unix(0, ns).UTC()
@@ -138,4 +159,18 @@ func (g *Gate) Stats() Stats {
 	}
 	s.Reloads, _, s.ReloadError = g.reloads.read()
 	return s
+}
+
+func keyStats(t *enforce.Stats) *KeyStats {
+	if t == nil {
+		return nil
+	}
+	return &KeyStats{Now: t.Keys, Most: t.MaxKeys, Evicted: t.Evicted, Spilled: t.Spilled}
+}
+
+func storeStats(t *enforce.SharedStats) *StoreStats {
+	if t == nil {
+		return nil
+	}
+	return &StoreStats{t.Gates, t.Decisions, t.Errors, t.Timeouts, t.Leased, t.Local, t.Open, t.Closed, t.LastError}
 }

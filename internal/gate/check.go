@@ -58,6 +58,7 @@ func (g *Gate) serveCheck(w http.ResponseWriter, r *http.Request) {
 		x.rec.ResponseWriter = statusAs403{w}
 	}
 	if !g.admit(x) {
+		x.unanswered()
 		return
 	}
 	h := x.rec.Header()
@@ -118,6 +119,7 @@ func (g *Gate) asked(x *exchange, r *http.Request) (missing string) {
 	}
 	x.client = g.o.Trust.Client(strings.TrimSpace(nearest), before)
 	s.IP = guard.Network(x.client, g.o.IPv6Prefix)
+	g.o.Known.Fill(s)
 	return ""
 }
 

@@ -19,8 +19,9 @@ const twoPerClient = `policies:
   - {name: per-client, key: request.ip, match: "POST /api/**", limit: 2, window: 1h, algorithm: fixed-window, answer: ratelimit, tell: ratelimit}
 `
 
-// TestCheck replays what proxies send. What Traefik and Envoy send is taken from
-// their documentation, as neither can be had here.
+// TestCheck replays what proxies send. What Traefik sends is taken from its
+// documentation, and what Envoy sends from its interface definitions and sources,
+// as neither can be had here.
 func TestCheck(t *testing.T) {
 	// doc.traefik.io/traefik/v3.3/reference/routing-configuration/http/middlewares/forwardauth,
 	// "Forward-Request Headers", read 2026-11-21: always GET, the request's own
@@ -36,8 +37,12 @@ func TestCheck(t *testing.T) {
 	older := func(client string) (string, string, []string) {
 		return "GET", "/check", []string{"X-Original-Method", "POST", "X-Original-Uri", "/api/x", "X-Forwarded-For", client}
 	}
-	// envoyproxy.io, ext_authz's http_service: the request's own method, path after
-	// path_prefix, and host; X-Forwarded-For where allowed_headers has it.
+	// Host, Method, Path, Content-Length and Authorization are "automatically
+	// included", others where allowed_headers has them: api/envoy/extensions/filters/
+	// http/ext_authz/v3/ext_authz.proto of envoyproxy/envoy, AuthorizationRequest, read
+	// 2026-11-22. That the path is path_prefix with the request's own, query included,
+	// behind it is in source/extensions/filters/common/ext_authz/ext_authz_http_impl.cc
+	// there, RawHttpClientImpl::check.
 	envoy := func(client string) (string, string, []string) {
 		return "POST", "/check/api/x?a=b", []string{"Host", "api.example", "X-Forwarded-For", client, "X-Forwarded-Uri", "/not/limited", "X-Forwarded-Method", "GET"}
 	}

@@ -28,6 +28,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-dev/weir/internal/gate/rls"
 	"github.com/weir-dev/weir/internal/guard"
 	"github.com/weir-dev/weir/internal/policy"
 )
@@ -46,6 +47,7 @@ type Options struct {
 	HealthEvery time.Duration
 	Trust       guard.Proxies // whose X-Forwarded-For is believed
 	IPv6Prefix  int           // bits of an IPv6 address that are one client; 0 means 64, 128 all
+	Known       guard.Known   // of every request: API, product, where its subscription's key is
 
 	HeaderTimeout   time.Duration // for a client to send its header fields; zero means 10 s
 	IdleTimeout     time.Duration // of a client's connection between two requests; zero means 2 min
@@ -60,6 +62,10 @@ type Options struct {
 	// TenantLog, when not nil, is served beside the admin pages: GET /api/v2/logs
 	// and GET /api/v2/logs/{id}, as tenant.Handler answers them.
 	TenantLog http.Handler
+
+	// Envoy, when not nil, is the service whose figures Stats and the metrics tell
+	// beside the gate's own. The gate does not close it.
+	Envoy *rls.Service
 
 	// Logf gets what an operator should know: an upstream down, a reload. Nil
 	// means nobody.

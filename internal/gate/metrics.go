@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/weir-dev/weir/internal/enforce"
 )
 
 // metrics are the gate's figures for Prometheus. Labels have few values and none
@@ -119,6 +121,24 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	send(gauge, "weir_gate_in_flight", "Requests under way.", float64(f.inFlight.Load()))
+	if g.o.Envoy != nil {
+		envoy := g.o.Envoy.Stats()
+		for _, p := range envoy.Policies { // a file gives each a name of its own
+			for _, r := range []struct {
+				name string
+				n    int64
+			}{{"ok", p.Total - p.Over - p.Shadow}, {"over-limit", p.Over}, {"shadow-over-limit", p.Shadow}} {
+				send(counter, "weir_rls_hits_total", "Hits that Envoy's rate limit service decided.", float64(r.n), "policy", p.Name, "result", r.name)
+			}
+		}
+		if t := envoy.Guard.Table; t != nil {
+			send(gauge, "weir_rls_keys", "Counts in memory of Envoy's rate limit service.", float64(t.Keys))
+			send(counter, "weir_rls_keys_spilled_total", "Its decisions about a new key for which there was no room.", float64(t.Spilled))
+		}
+		if s := envoy.Guard.Shared; s != nil {
+			addShared(st.Shared, s)
+		}
+	}
 	if t := st.Table; t != nil {
 		send(gauge, "weir_keys", "Limiters in memory.", float64(t.Keys))
 		send(gauge, "weir_keys_max", "The most that are kept.", float64(t.MaxKeys))
@@ -150,6 +170,19 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 	if g.access != nil {
 		send(counter, "weir_gate_access_log_lost_total", "Lines of the access log that could not be written.", float64(g.access.lost.Load()))
 	}
+}
+
+// addShared adds the figures of another that asks the same store.
+func addShared(sum, s *enforce.SharedStats) {
+	sum.Degraded = sum.Degraded || s.Degraded
+	sum.Gates = max(sum.Gates, s.Gates)
+	sum.Decisions += s.Decisions
+	sum.Errors += s.Errors
+	sum.Timeouts += s.Timeouts
+	sum.Leased += s.Leased
+	sum.Local += s.Local
+	sum.Open += s.Open
+	sum.Closed += s.Closed
 }
 
 func truth(b bool) float64 {

@@ -32,6 +32,7 @@ type exchange struct {
 	deciding    time.Duration // that the guard took
 	delayed     time.Duration // that the policies asked for
 	up, lastUp  *upstream     // under way to; last sent to
+	body        *body         // of the request; nil without one
 	outcome     outcome
 	fault       string // what went wrong, for the access log; never of the client's making
 }
@@ -73,21 +74,46 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !g.admit(x) {
 		broken = false
+		x.unanswered()
 		return
 	}
-	if r.ContentLength != 0 && r.ProtoMajor == 1 {
-		// So that an upstream may answer while the client still sends.
-		http.NewResponseController(w).EnableFullDuplex()
+	out := r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	if r.ContentLength != 0 {
+		x.body = &body{ReadCloser: r.Body}
+		out.Body = x.body
+		if r.ProtoMajor == 1 {
+			// So that an upstream may answer while the client still sends.
+			http.NewResponseController(w).EnableFullDuplex()
+		}
 	}
-	g.proxy.ServeHTTP(&x.rec, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+	g.proxy.ServeHTTP(&x.rec, out)
 	broken = false
+	x.unanswered()
+	if x.body.broken() != nil && r.ProtoMajor == 1 && x.rec.Header().Get("Connection") != "close" {
+		// Subtle: after a full duplex exchange net/http goes on reading requests
+		// behind a body that it could not read, and could take a part of it for one.
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// unanswered ends the connection, or the stream, of a request that nothing was
+// written for: net/http would say 200 for it, to a client that has only ended its
+// side of the connection.
+func (x *exchange) unanswered() {
+	if x.rec.status == 0 {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // admit asks the guard, waits if the policies say so, and answers what is
 // refused. It reports whether the request may go on.
 func (g *Gate) admit(x *exchange) bool {
 	ctx := x.request.Context()
-	v := g.guard.Check(ctx, &x.subject)
+	// Subtle: a client that goes meanwhile does not end the question to the store,
+	// which lasts no longer than its budget. Else what the store has counted would
+	// be counted here again, and the store seem not to answer.
+	v := g.guard.Check(context.WithoutCancel(ctx), &x.subject)
 	x.verdict = v
 	x.deciding = time.Since(x.start)
 	if degraded(v) {
@@ -217,6 +243,9 @@ func (g *Gate) modify(res *http.Response) error {
 		delete(x.rec.Header(), "Weir-Store") // the answer's fields are added to those
 		res.Header.Set("Weir-Store", "degraded")
 	}
+	if x.body.broken() != nil && x.request.ProtoMajor == 1 {
+		res.Header.Set("Connection", "close")
+	}
 	x.verdict.Tell(res.Header.Set)
 	if len(res.Trailer) > 0 && x.request.ProtoMajor == 1 {
 		delete(res.Header, "Content-Length") // HTTP/1.1 has trailers after chunks only
@@ -233,6 +262,12 @@ func (g *Gate) upstreamError(_ http.ResponseWriter, r *http.Request, err error) 
 	switch {
 	case x.request.Context().Err() != nil:
 		x.outcome = gone // nobody reads an answer
+	case x.body.broken() != nil:
+		// Above all, the upstream is not to blame.
+		if x.request.ProtoMajor == 1 {
+			x.rec.Header().Set("Connection", "close")
+		}
+		g.say(x, http.StatusBadRequest, "body", "the body of the request is malformed, or broke off")
 	case errors.As(err, &tooLarge):
 		g.say(x, http.StatusRequestEntityTooLarge, "too-large", "the body is too large")
 	case errors.As(err, &timeout) && timeout.Timeout():

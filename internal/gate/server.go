@@ -91,6 +91,9 @@ func (g *Gate) Serve(ctx context.Context, l Listeners, certs *Certificates) erro
 		probes.Go(func() { g.pool.check(probing, g.o.HealthPath, g.o.HealthEvery) })
 	}
 	probes.Go(func() { g.sweep(probing) })
+	if g.guard.Stats().Shared != nil {
+		probes.Go(func() { g.watchStore(probing) })
+	}
 	var fault error
 	select {
 	case <-ctx.Done():
@@ -139,8 +142,40 @@ func (g *Gate) sweep(ctx context.Context) {
 		select {
 		case <-tick.C:
 			g.guard.Sweep()
+			if g.o.Envoy != nil {
+				g.o.Envoy.Sweep()
+			}
 		case <-ctx.Done():
 			return
+		}
+	}
+}
+
+// watchStore tells the operator when the store does not answer, and when it does
+// again.
+func (g *Gate) watchStore(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var since time.Time // zero while the store answers
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		s := g.guard.Stats().Shared
+		if g.o.Envoy != nil {
+			if e := g.o.Envoy.Stats().Guard.Shared; e != nil && e.Degraded && !s.Degraded {
+				s = e
+			}
+		}
+		switch {
+		case s.Degraded && since.IsZero():
+			since = s.Since
+			g.o.Logf("the store does not answer, and each policy does what its on-store-error says: %s", s.LastError)
+		case !s.Degraded && !since.IsZero():
+			g.o.Logf("the store answers again, after %v", time.Since(since).Round(time.Second))
+			since = time.Time{}
 		}
 	}
 }

@@ -143,8 +143,15 @@ func TestStoreFaults(t *testing.T) {
 					t.Error("the metric does not say so")
 				}
 			}
+			told := func(what string) {
+				if f.name == "stopped" {
+					eventually(t, "the operator is told: "+what, func() bool { return strings.Contains(g.said.String(), what) })
+				}
+			}
+			told("the store does not answer")
 			f.end()
 			eventually(t, "the store is back", well)
+			told("the store answers again")
 			t.Logf("longest request %v", longest)
 		})
 	}

@@ -15,6 +15,7 @@ func (g *Gate) subject(s *expr.Subject, r *http.Request, client string, trusted 
 	s.Path = guard.Path(requestPath(r))
 	s.IP = guard.Network(client, g.o.IPv6Prefix)
 	s.Scheme = scheme(r, trusted)
+	g.o.Known.Fill(s)
 }
 
 // scheme is how the client reached the gate, or the trusted proxy before it.

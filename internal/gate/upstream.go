@@ -224,6 +224,9 @@ func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
 		if r.Context().Err() != nil {
 			return nil, err // the client has gone: it says nothing about the upstream
 		}
+		if x.body.broken() != nil {
+			return nil, err // nor does a body that the client did not send whole
+		}
 		if pause := u.failed(p.now()); pause > 0 {
 			p.logf("upstream %s failed %d times in a row and is left out for %v: %v", u.name, failuresInRow, pause, err)
 		}

@@ -17,6 +17,7 @@ import (
 // come from running the limit model, not from formulas beside it.
 type Explanation struct {
 	Title    string      `json:"title"`
+	Mode     string      `json:"mode,omitempty"` // of a descriptor that does not limit: then Figures and Limit say nothing
 	Facts    []Fact      `json:"facts"`
 	Timeline *Timeline   `json:"timeline,omitempty"` // nil where time alone does not decide
 	Figures  Figures     `json:"figures"`
@@ -66,13 +67,14 @@ func explain(f *File, i int) Explanation {
 		}
 	}
 	add("is for", p.covers())
-	add("counts together", p.counted(f))
 	if p.Descriptor != nil && p.Descriptor.Mode != DescriptorLimit {
+		e.Mode = string(p.Descriptor.Mode)
 		add("limits", map[DescriptorMode]string{
 			DescriptorUnlimited: "nothing: any number passes", DescriptorRefuse: "everything is refused", DescriptorExempt: "nothing: it keeps its requests from limits that are less exact",
 		}[p.Descriptor.Mode])
 		return e
 	}
+	add("counts together", p.counted(f))
 	e.Figures = measure(p)
 	add("at once", p.atOnce(e.Figures))
 	add("pace", p.pace())
@@ -130,13 +132,8 @@ func (p *Policy) covers() string {
 	if out == "" {
 		out = "every request"
 	}
-	for _, s := range []struct {
-		what string
-		ids  []string
-	}{{"API", p.Scope.API}, {"operation", p.Scope.Operation}, {"product", p.Scope.Product}} {
-		if len(s.ids) > 0 {
-			out += " of the " + s.what + " " + strings.Join(s.ids, " or ")
-		}
+	for _, part := range p.Scope.parts() {
+		out += " of " + part
 	}
 	if p.When != nil {
 		out += ", when " + oneLine(p.When.Source())
@@ -150,7 +147,10 @@ func (p *Policy) counted(f *File) string {
 	switch p.Key.Kind {
 	case Global:
 		if p.Descriptor != nil {
-			out = "requests with the same values of those"
+			out = "all of these requests: one count"
+			if each := p.Descriptor.together(); each != "all together" {
+				out = "requests with the same " + strings.TrimPrefix(each, "each ")
+			}
 		}
 	case IP:
 		out = "requests from the same address"
@@ -170,7 +170,7 @@ func (p *Policy) counted(f *File) string {
 		}
 		out += ", in the counter " + p.Counter
 		if len(others) > 0 {
-			out += ", which " + strings.Join(others, " and ") + " count in too"
+			out += ", together with " + strings.Join(others, " and ")
 		}
 	}
 	switch {
@@ -275,7 +275,10 @@ func (p *Policy) worst(f Figures) string {
 	if p.Period != limit.NoPeriod {
 		span = p.Period.String()
 	}
-	text := fmt.Sprintf("up to %s in a span of one %s", units(f.InAWindow, p), span)
+	if unicode.IsLetter(rune(span[0])) {
+		span = "one " + span // and not one 90s
+	}
+	text := fmt.Sprintf("up to %s in a span of %s", units(f.InAWindow, p), span)
 	switch p.Algorithm {
 	case limit.FixedWindow, limit.Quota:
 		text += ": the end of one window and the start of the next together"

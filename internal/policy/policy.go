@@ -7,6 +7,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"github.com/weir-dev/weir/internal/expr"
@@ -177,6 +178,18 @@ func (p *Policy) For(s *expr.Subject) (bool, error) {
 		return true, nil
 	}
 	return p.When.Bool(s)
+}
+
+// Reads returns the names of what the expressions of the policy read, such as
+// request.ip and subscription.id, sorted.
+func (p *Policy) Reads() (names []string) {
+	for _, e := range []*expr.Expr{p.Key.Expr, p.When, p.Cost.Expr, p.CountIf} {
+		if e != nil {
+			names = append(names, e.Reads()...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // Late tells whether the request can be counted only when its answer is known,

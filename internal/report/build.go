@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/weir-dev/weir/internal/hist"
@@ -106,6 +107,7 @@ func assemble(run Run, t *tally.Totals) *Summary {
 		Watched:     watchedOf(t),
 		MoreWatched: t.WatchedDropped(),
 		Statements:  statementsOf(run.End),
+		Limits:      limitStory(t),
 		length:      t.Length,
 	}
 	for _, e := range t.Throttling {
@@ -261,7 +263,8 @@ func (s *Summary) judged(end *End) Verdict {
 	if end == nil {
 		return v
 	}
-	failed := []string{}
+	var failed, implied []string
+	given := 0
 	for _, c := range end.Checks {
 		check := Check{Expression: c.Expr, Result: c.Verdict.String(), Observed: c.Value}
 		if c.At > 0 {
@@ -270,8 +273,15 @@ func (s *Summary) judged(end *End) Verdict {
 		}
 		check.Estimate = estimateOf(c.Estimate)
 		v.Checks = append(v.Checks, check)
-		if c.Failed() {
+		switch {
+		case c.Implied() && c.Failed():
+			implied = append(implied, sentence(c.Value))
+		case c.Implied():
+		case c.Failed():
 			failed = append(failed, checkWords(c))
+			fallthrough
+		default:
+			given++
 		}
 	}
 	code := end.ExitCode
@@ -283,20 +293,25 @@ func (s *Summary) judged(end *End) Verdict {
 		v.Reason = "The generator was the limit, so the run says nothing about the service."
 	case v.Result == Interrupted:
 		v.Reason = stoppedWords(end)
-	case v.Passed && len(end.Checks) == 0:
+	case v.Passed && given == 0:
 		v.Reason = "No checks were given."
-	case v.Passed && len(end.Checks) == 1:
+	case v.Passed && given == 1:
 		v.Reason = "The one check passed."
 	case v.Passed:
-		v.Reason = fmt.Sprintf("All %d checks passed.", len(end.Checks))
-	case len(failed) > 0 && len(end.Checks) == 1:
+		v.Reason = fmt.Sprintf("All %d checks passed.", given)
+	case len(failed) > 0 && given == 1:
 		v.Reason = sentence("The one check failed: " + failed[0])
 	case len(failed) > 0:
-		v.Reason = sentence(fmt.Sprintf("%d of %s failed: %s", len(failed), plural(int64(len(end.Checks)), "check", "checks"), list(failed, "")))
+		v.Reason = sentence(fmt.Sprintf("%d of %s failed: %s", len(failed), plural(int64(given), "check", "checks"), list(failed, "")))
+	case len(implied) > 0:
+		v.Reason = ""
 	case s.answered() == 0:
 		v.Reason = nothing(s)
 	default:
 		v.Reason = sentence(list(append(append([]string{}, end.Notes...), end.Reason), "the run failed without a stated reason"))
+	}
+	if !v.Passed && v.Result != Invalid && v.Result != Interrupted {
+		v.Reason = strings.TrimSpace(strings.Join(append(implied, v.Reason), " "))
 	}
 	v.Reason = promised(v.Reason, end.Checks)
 	return v

@@ -60,7 +60,8 @@ func (l *Live) frame(elapsed time.Duration, cols, rows int) []line {
 		head = append(head, bar)
 	}
 	head = append(head, l.loadLines(width)...)
-	table := append(l.outcomeLines(width), l.watchedLines(width, rows)...)
+	table := append(l.outcomeLines(width), l.limitLines(width, rows)...)
+	table = append(table, l.watchedLines(width, rows)...)
 	notes := l.notes(width)
 
 	// A chart needs a scale, a row of times and a row for the onset.

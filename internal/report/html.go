@@ -300,20 +300,22 @@ func aboutDetails(s *Summary) []Detail {
 }
 
 var htmlFuncs = template.FuncMap{
-	"count":   figCount,
-	"rate":    figRate,
-	"share":   figShare,
-	"ms":      figMS,
-	"at":      func(s float64) string { return figAt(secDuration(s)) },
-	"clean":   clean,
-	"title":   title,
-	"names":   func(n []Name) []Name { return n[:min(len(n), htmlNames)] },
-	"errors":  func(n []Failure) []Failure { return n[:min(len(n), htmlErrors)] },
-	"watched": func(n []Watched) []Watched { return n[:min(len(n), htmlWatched)] },
-	"events":  func(n []Event) []Event { return n[:min(len(n), htmlEvents)] },
-	"over":    func(have, most int) int { return max(0, have-most) },
+	"count":    figCount,
+	"rate":     figRate,
+	"share":    figShare,
+	"ms":       figMS,
+	"at":       func(s float64) string { return figAt(secDuration(s)) },
+	"clean":    clean,
+	"title":    title,
+	"names":    func(n []Name) []Name { return n[:min(len(n), htmlNames)] },
+	"errors":   func(n []Failure) []Failure { return n[:min(len(n), htmlErrors)] },
+	"watched":  func(n []Watched) []Watched { return n[:min(len(n), htmlWatched)] },
+	"limits":   func(n []LimitTold) []LimitTold { return n[:min(len(n), htmlLimits)] },
+	"refusals": func(n []FirstRefusal) []FirstRefusal { return n[:min(len(n), htmlLimits)] },
+	"events":   func(n []Event) []Event { return n[:min(len(n), htmlEvents)] },
+	"over":     func(have, most int) int { return max(0, have-most) },
 	"most": func(kind string) int {
-		return map[string]int{"names": htmlNames, "errors": htmlErrors, "events": htmlEvents, "watched": htmlWatched}[kind]
+		return map[string]int{"names": htmlNames, "errors": htmlErrors, "events": htmlEvents, "watched": htmlWatched, "limits": htmlLimits}[kind]
 	},
 	"i64":   func(n int) int64 { return int64(n) },
 	"clock": func(s float64) string { return figClock(secDuration(s)) },

@@ -68,7 +68,7 @@ func (l *Live) plainLine(end time.Duration) string {
 	if l.warming() {
 		b.WriteString("  (warm-up, not counted)")
 	}
-	return b.String() + l.watchedPlain()
+	return b.String() + l.limitsPlain() + l.watchedPlain()
 }
 
 // warming reports whether nothing that was sent so far counts.

@@ -53,6 +53,7 @@ func (s *Summary) WriteMarkdown(w io.Writer) error {
 			fmt.Fprintf(&b, "\nand %s more.\n", plural(int64(more), "name", "names"))
 		}
 	}
+	s.limitsMarkdown(&b)
 	if len(s.Errors) > 0 {
 		b.WriteString("\n| why requests failed | count |\n|:--|--:|\n")
 		for _, e := range s.Errors[:min(len(s.Errors), mdErrors)] {

@@ -119,6 +119,7 @@ type Summary struct {
 	Watched     []Watched   `json:"watched"` // figures of the system under test
 	MoreWatched int64       `json:"watched_readings_not_listed"`
 	Statements  []Statement `json:"slowest_statements"` // of watched databases
+	Limits      *LimitStory `json:"limits,omitempty"`   // absent when answers told nothing of limits
 
 	length time.Duration
 	rows   Series // Series again, in the few rows that a table for people has

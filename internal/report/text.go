@@ -37,6 +37,7 @@ func (s *Summary) WriteText(w io.Writer, o TextOptions) error {
 	t.names(s)
 	t.codes(s)
 	t.errors(s)
+	t.limits(s)
 	t.watched(s)
 	t.checks(s)
 	t.events(s)
@@ -169,6 +170,9 @@ func (t *textPage) offered(s *Summary) {
 	g.row(cell("sent"), cell(figCount(o.Sent)), cell(figRate(o.Mean)+"/s on average"))
 	if o.Missed > 0 || o.Planned > 0 {
 		g.row(cell("missed"), cell(figCount(o.Missed)))
+	}
+	if n := s.Limits.unsent(); n > 0 {
+		g.row(cell("held to the end"), cell(figCount(n)))
 	}
 	if o.Unsent > 0 {
 		g.row(cell("failed unsent"), cell(figCount(o.Unsent)))

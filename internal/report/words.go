@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/weir-dev/weir/internal/load"
 )
 
 // answer tells the result in a few plain sentences. Each is about one outcome
@@ -35,6 +37,7 @@ func answer(s *Summary) []string {
 	add(delayWords(s))
 	add(failedWords(s))
 	add(missedWords(s))
+	out = append(out, s.limitSentences()...)
 	out = append(append(out, bottleneckWords(s)...), countedWords(s)...)
 	if n := s.Run.Unfinished; n > 0 {
 		add(plural(n, "request was", "requests were") + " still under way at the end and " +
@@ -79,8 +82,9 @@ func limitWords(s *Summary) string {
 	switch {
 	case o.Offered <= 0:
 	case o.At < 1:
-		// There was no whole second before it, so there is no rate yet.
-		text += " after " + plural(int64(o.Offered), "request", "requests")
+		// There was no whole second before it, so there is no rate yet. Sends are
+		// counted in steps of 10 ms, and the first refusal is somewhere in one.
+		text += " within the first " + plural(int64(o.Offered), "request", "requests")
 	default:
 		text += fmt.Sprintf(" when %s requests/s were offered", figRateShort(o.Offered))
 	}
@@ -141,7 +145,11 @@ func delayWords(s *Summary) string {
 	if r == nil || v == nil || !apart(r, v) {
 		return ""
 	}
-	cause := "the rest passed before it was sent, opening connections or waiting for earlier answers"
+	held := ""
+	if s.Limits.held() {
+		held = "being held back to respect limits, "
+	}
+	cause := "the rest passed before it was sent, " + held + "opening connections or waiting for earlier answers"
 	if w := s.Offered.WakeLag; w != nil && w.P99 > (r.P99-v.P99)/2 {
 		cause = "the rest is mostly the lateness of this machine, which was busy"
 	}
@@ -166,8 +174,10 @@ func failedWords(s *Summary) string {
 		return "None failed."
 	}
 	text := fmt.Sprintf("%s (%s) failed", plural(f.Count, "request", "requests"), figShare(f.Ratio))
-	if len(s.Errors) > 0 && s.Errors[0].Text != "" {
-		if e := s.Errors[0]; e.Count == f.Count {
+	// The most frequent comes first; mistakes of a scenario are no requests.
+	i := slices.IndexFunc(s.Errors, func(e Failure) bool { return e.Name != load.ScenarioName })
+	if i >= 0 && s.Errors[i].Text != "" {
+		if e := s.Errors[i]; e.Count == f.Count {
 			text += ": " + clip(e.Text, sentenceText)
 		} else {
 			text += fmt.Sprintf(", most often (%s) with: %s", figCount(e.Count), clip(e.Text, sentenceText))

@@ -3,6 +3,7 @@ package script
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -111,6 +112,64 @@ func TestMemoryOfIdleUsers(t *testing.T) {
 	t.Logf("an idle user takes %.0f bytes of heap and %.0f of stack", heap, stack)
 	if heap+stack > 8<<10 {
 		t.Errorf("an idle user takes %.0f bytes, want at most 8192", heap+stack)
+	}
+}
+
+// deep is a Sender that needs as much stack as one that opens a connection.
+type deep struct{ *instant }
+
+func (d deep) Send(ctx context.Context, req *hit.Request, ans *hit.Answer) {
+	dig(14)
+	d.instant.Send(ctx, req, ans)
+}
+
+//go:noinline
+func dig(n int) byte {
+	var room [1 << 10]byte
+	room[n] = 1
+	if n > 0 {
+		room[n+1] = dig(n - 1)
+	}
+	return room[n] + room[n+1]
+}
+
+// TestStacksOfIdleUsers holds that users who wait do not keep the stacks that
+// their first requests needed, also before anything was collected.
+func TestStacksOfIdleUsers(t *testing.T) {
+	if raceEnabled {
+		t.Skip("skipped: the race detector needs memory of its own")
+	}
+	const users = 1000
+	sc := mustLoad(t, Options{}, "WAIT = 3600\n"+costly)
+	var n atomic.Int64
+	model := answerOf(&n)
+	e, err := load.New(load.Plan{
+		Scenario:  sc,
+		NewSender: sc.Senders(func(int) (Sender, error) { s := *model; return deep{&s}, nil }),
+		Users:     pace.Users(users, pace.Rate{N: 5000, Per: time.Second}),
+		RunTime:   time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	before := m.StackInuse
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = e.Run(ctx, func(*tally.Tick) {}) })
+	for n.Load() < 2*users {
+		time.Sleep(5 * time.Millisecond)
+	}
+	runtime.ReadMemStats(&m)
+	per := float64(m.StackInuse-before) / users
+	cancel()
+	wg.Wait()
+	t.Logf("%.0f bytes of stack for each user", per)
+	if per > 8<<10 {
+		t.Errorf("%.0f bytes of stack for each user who waits, want at most 8192: it has 4096 of its own, and its tasks run on stacks that others use next", per)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -67,6 +68,7 @@ func (s *secrets) add(v string) {
 	for _, w := range []string{
 		v, json[1 : len(json)-1], quoted[1 : len(quoted)-1], url.QueryEscape(v), url.PathEscape(v),
 		strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(v)), "="), hex.EncodeToString([]byte(v)),
+		inURL(v), strconv.QuoteToASCII(v)[1 : len(strconv.QuoteToASCII(v))-1],
 	} {
 		if !slices.Contains(s.words, w) {
 			s.words = append(s.words, w)
@@ -75,6 +77,22 @@ func (s *secrets) add(v string) {
 	// The longest first: one may be part of another.
 	slices.SortStableFunc(s.words, func(a, b string) int { return len(b) - len(a) })
 }
+
+// inURL is v as a client writes it that escapes only what a URL cannot hold.
+func inURL(v string) string {
+	var b strings.Builder
+	for i := range len(v) {
+		if c := v[i]; c <= ' ' || c >= 0x7f {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// Mask replaces in text every value that secret() returned.
+func (s *Script) Mask(text string) string { return s.secrets.mask(text) }
 
 // mask replaces every secret in text.
 func (s *secrets) mask(text string) string {

@@ -141,6 +141,10 @@ func words(msg string, maxSteps uint64) string {
 		return msg + " (use .get(key) when it may be missing)"
 	case msg == "unhandled index operation NoneType[string]" || strings.HasPrefix(msg, "NoneType has no ."):
 		return msg + ": the value is None"
+	case strings.HasPrefix(msg, "unhandled index operation method["):
+		return `a method has to be called before its result is looked into: r.json()["key"]`
+	case msg == "unknown conversion %." || strings.HasPrefix(msg, "format spec features not supported"):
+		return msg + `: Starlark formats numbers with %d and %s; for two decimals write "%s" % (math.round(x * 100) / 100)`
 	case strings.HasPrefix(msg, "local variable ") && strings.HasSuffix(msg, "referenced before assignment"):
 		return msg + ": a name that a function assigns is its own; keep a user's data on it (user.count = …)"
 	}

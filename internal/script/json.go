@@ -1,6 +1,7 @@
 package script
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -66,7 +67,12 @@ func appendJSON(b []byte, v starlark.Value, depth int) ([]byte, error) {
 		if math.IsInf(f, 0) || math.IsNaN(f) {
 			return b, fmt.Errorf("json: %s cannot be written in JSON", v)
 		}
-		return strconv.AppendFloat(b, f, 'g', -1, 64), nil
+		from := len(b)
+		b = strconv.AppendFloat(b, f, 'g', -1, 64)
+		if !bytes.ContainsAny(b[from:], ".e") {
+			b = append(b, ".0"...) // 2.0 stays a number with a fraction, as in Python
+		}
+		return b, nil
 	case starlark.IterableMapping:
 		b = append(b, '{')
 		for i, kv := range v.Items() {

@@ -96,3 +96,14 @@ func FuzzJSON(f *testing.F) {
 		}
 	})
 }
+
+// TestJSONNumbers holds that numbers are written as Python writes them: 2.0 is no integer.
+func TestJSONNumbers(t *testing.T) {
+	for v, want := range map[starlark.Value]string{
+		starlark.Float(2): "2.0", starlark.Float(-0.5): "-0.5", starlark.Float(1e20): "1e+20", starlark.Float(1e21): "1e+21", starlark.MakeInt(2): "2",
+	} {
+		if got, err := appendJSON(nil, v, 0); err != nil || string(got) != want {
+			t.Errorf("%v became %s, %v; want %s", v, got, err, want)
+		}
+	}
+}

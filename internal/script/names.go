@@ -1,6 +1,8 @@
 package script
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	sjson "go.starlark.net/lib/json"
@@ -16,7 +18,7 @@ type builtinFunc = func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []s
 func (s *Script) predeclared() starlark.StringDict {
 	names := starlark.StringDict{
 		"json":   jsonModule(),
-		"math":   smath.Module,
+		"math":   library{smath.Module},
 		"random": newModule("random", randomFuncs()),
 		"base64": newModule("base64", base64Funcs()),
 		"hashlib": newModule("hashlib", map[string]builtinFunc{
@@ -41,8 +43,26 @@ func (s *Script) predeclared() starlark.StringDict {
 	return names
 }
 
-func newModule(name string, funcs map[string]builtinFunc) *starlarkstruct.Module {
-	m := &starlarkstruct.Module{Name: name, Members: starlark.StringDict{}}
+// library is a group of functions, and says what it has when it has not what was
+// asked for.
+type library struct{ *starlarkstruct.Module }
+
+func blankModule(name string) library {
+	return library{&starlarkstruct.Module{Name: name, Members: starlark.StringDict{}}}
+}
+
+// Attr implements module.name.
+func (m library) Attr(name string) (starlark.Value, error) {
+	if v, err := m.Module.Attr(name); v != nil || err != nil {
+		return v, err
+	}
+	names := m.AttrNames()
+	slices.Sort(names)
+	return nil, fmt.Errorf("%s has no .%s%s", m.Name, name, suggest(name, names))
+}
+
+func newModule(name string, funcs map[string]builtinFunc) library {
+	m := blankModule(name)
 	for n, fn := range funcs {
 		m.Members[n] = starlark.NewBuiltin(n, fn)
 	}
@@ -50,8 +70,8 @@ func newModule(name string, funcs map[string]builtinFunc) *starlarkstruct.Module
 }
 
 // jsonModule is Starlark's own module, with a decoder that bounds the nesting.
-func jsonModule() *starlarkstruct.Module {
-	m := &starlarkstruct.Module{Name: "json", Members: starlark.StringDict{}}
+func jsonModule() library {
+	m := blankModule("json")
 	for name, v := range sjson.Module.Members {
 		m.Members[name] = v
 	}
@@ -66,8 +86,8 @@ func jsonModule() *starlarkstruct.Module {
 }
 
 // timeModule is Starlark's own module with sleep, and with time() as in Python.
-func timeModule() *starlarkstruct.Module {
-	m := &starlarkstruct.Module{Name: "time", Members: starlark.StringDict{}}
+func timeModule() library {
+	m := blankModule("time")
 	for name, v := range stime.Module.Members {
 		m.Members[name] = v
 	}

@@ -158,6 +158,12 @@ func (r *response) Attr(name string) (starlark.Value, error) {
 		}
 		return starlark.String(hit.Reason(r.failure, r.status, r.why)), nil
 	}
+	switch name {
+	case "raise_for_status":
+		return nil, errors.New(`an answer has no .raise_for_status: write check(r, r.ok, "why")`)
+	case "history":
+		return nil, errors.New("an answer has no .history: r.url is where it came from; allow_redirects = False shows each step")
+	}
 	return nil, fmt.Errorf("an answer has no .%s%s", name, suggest(name, responseAttrs))
 }
 

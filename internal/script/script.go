@@ -134,11 +134,18 @@ func (s *Script) declare(l *loader, globals starlark.StringDict) error {
 			host = text
 		}
 	}
+	// Of several names for a value the first in the alphabet counts.
 	named := map[*class]string{}
-	for name, v := range globals {
-		// Of several names for a class the first in the alphabet counts.
-		if c, ok := v.(*class); ok && (named[c] == "" || name < named[c]) {
-			named[c] = name
+	for _, name := range globals.Keys() {
+		switch v := globals[name].(type) {
+		case *class:
+			if named[v] == "" {
+				named[v] = name
+			}
+		case *taskSet:
+			if v.name == "" {
+				v.name = name
+			}
 		}
 	}
 	var found []*class

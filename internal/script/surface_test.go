@@ -1,16 +1,35 @@
 package script
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/weir-dev/weir/internal/hit"
 )
+
+// TestMask holds that a secret is masked in every form in which it is sent and may come back.
+func TestMask(t *testing.T) {
+	const value = `Se/cr et+Ä!"42`
+	o := Options{Getenv: func(string) (string, bool) { return value, true }}
+	sc := mustLoad(t, o, "pw = secret(\"PW\")\ndef flow(user): pass\nU = HttpUser(tasks = [flow])\n")
+	quoted, _ := json.Marshal(value)
+	for _, form := range []string{
+		value, string(quoted), `Se/cr et+\u00c4!\"42`, url.QueryEscape(value), url.PathEscape(value), "Se/cr%20et+%C3%84!\"42",
+		base64.StdEncoding.EncodeToString([]byte(value)), hex.EncodeToString([]byte(value)),
+	} {
+		if got := sc.Mask("a " + form + " b"); strings.Contains(got, "42") || !strings.Contains(got, "[secret]") {
+			t.Errorf("%s became %s", form, got)
+		}
+	}
+}
 
 // TestExpressions checks the helpers: what each expression logs.
 func TestExpressions(t *testing.T) {
@@ -368,9 +387,15 @@ profile(users = 300, spawn_rate = 100, run_time = "5m")
 def a(user): pass
 def b(user): pass
 Inner = SequentialTaskSet([a, b], name = "inner")
+Outer = TaskSet([a])
+shares = {Outer: 1}
+def c(user): user.get("/%d" % shares[Outer])
 NormalUser = HttpUser(weight = 8, wait_time = between(2, 5), tasks = [task(a, weight = 3, tags = ["sms"]), Inner])
-HeavyUser = HttpUser(weight = 2, tasks = [b])
+HeavyUser = HttpUser(weight = 2, tasks = [c, task(Outer, weight = 3)])
 `)
+	if o := run(t, sc, play{users: 10, runTime: time.Second}); len(o.errors) > 0 {
+		t.Errorf("a set is not found by its name: %v", o.errors)
+	}
 	if p := sc.Profiles(); len(p) != 1 || p[0].Users != 300 || p[0].SpawnRate != "100" || p[0].RunTime != "5m" {
 		t.Errorf("Profiles() = %+v", p)
 	}
@@ -381,7 +406,9 @@ HeavyUser = HttpUser(weight = 2, tasks = [b])
                       1.  a
                       2.  b
    20.0%  HeavyUser  host = http://api.test/base
-          100.0%  b
+           25.0%  c
+           75.0%  Outer (TaskSet)
+                  100.0%  a
 `
 	if got := sc.Describe(); got != want {
 		t.Errorf("Describe() =\n%s\nwant\n%s", got, want)

@@ -10,7 +10,7 @@ import (
 )
 
 // taskSet is a group of tasks: the value of TaskSet(…) or SequentialTaskSet(…),
-// and what a class has. It is not changed once it is made.
+// and what a class has. Once the file is loaded it is not changed.
 type taskSet struct {
 	kind    string // TaskSet, SequentialTaskSet or HttpUser
 	name    string // for reports and errors; "" until known
@@ -28,8 +28,9 @@ func (s *taskSet) Type() string         { return s.kind }
 func (s *taskSet) Freeze()              {}
 func (s *taskSet) Truth() starlark.Bool { return true }
 
-// Hash lets a set be a key of tasks = {browse: 3}; the name is enough, for equality is identity.
-func (s *taskSet) Hash() (uint32, error) { return starlark.String(s.name).Hash() }
+// Hash lets a set be a key of tasks = {browse: 3}; equality is identity. It must
+// not depend on the name, which may be given when the key is in use.
+func (s *taskSet) Hash() (uint32, error) { return starlark.String(s.kind).Hash() }
 
 // task is one entry of a set: a function or a nested set. It is the value of task(…).
 type task struct {
@@ -39,11 +40,16 @@ type task struct {
 	tags   []string
 }
 
-func (t *task) String() string        { return "task " + t.name() }
-func (t *task) Type() string          { return "task" }
-func (t *task) Freeze()               {}
-func (t *task) Truth() starlark.Bool  { return true }
-func (t *task) Hash() (uint32, error) { return starlark.String(t.name()).Hash() }
+func (t *task) String() string       { return "task " + t.name() }
+func (t *task) Type() string         { return "task" }
+func (t *task) Freeze()              {}
+func (t *task) Truth() starlark.Bool { return true }
+func (t *task) Hash() (uint32, error) {
+	if t.set != nil {
+		return t.set.Hash()
+	}
+	return starlark.String(t.name()).Hash()
+}
 
 func (t *task) name() string {
 	if t.set != nil {

@@ -41,6 +41,7 @@ type user struct {
 	mark   *response // the latest answer, while it can be marked
 	sent   int       // requests of the iteration under way
 	name   string    // of the latest request, for errors
+	rested time.Time // when the latest task ended; zero before the end of the first
 }
 
 type attribute struct {
@@ -98,6 +99,7 @@ func (u *user) Iterate(context.Context) (time.Duration, error) {
 	u.sent = 0
 	atOnce, err := u.work()
 	u.finish()
+	u.rested = time.Now()
 	err = u.conclude(err)
 	if atOnce && err == nil {
 		return 0, nil
@@ -182,8 +184,25 @@ func (u *user) wait() *wait {
 	return u.class.wait
 }
 
-// call runs a function of the script with the user as its argument.
+// longWait is how long a user has to have waited for its stack to be worth less
+// than the microsecond that saves it.
+const longWait = 10 * time.Millisecond
+
+// call runs a function of the script with the user as its argument, on another
+// stack when the user waits more than it works.
 func (u *user) call(fn starlark.Callable) (starlark.Value, error) {
+	if time.Since(u.rested) < longWait {
+		return u.callHere(fn)
+	}
+	return u.callAside(fn)
+}
+
+func (u *user) callAside(fn starlark.Callable) (v starlark.Value, err error) {
+	load.Aside(func() { v, err = u.callHere(fn) })
+	return v, err
+}
+
+func (u *user) callHere(fn starlark.Callable) (starlark.Value, error) {
 	c := u.sc.seats.Get().(*seat)
 	c.user = u
 	v, err := starlark.Call(c.thread, fn, u.self, nil)

@@ -205,5 +205,23 @@ type Check struct {
 	Estimate Estimate `json:"estimate,omitzero"`
 }
 
+// What every run is held to, whatever conditions it was given: the Expr of
+// checks that nobody asked for. Their Value is a whole thought.
+const (
+	SomethingSent     = "something was sent"
+	SomethingAnswered = "something was answered"
+	SomethingAdmitted = "something was admitted"
+	NoScenarioErrors  = "scenario without errors"
+)
+
+// Implied says whether nobody asked for the check.
+func (c Check) Implied() bool {
+	switch c.Expr {
+	case SomethingSent, SomethingAnswered, SomethingAdmitted, NoScenarioErrors:
+		return true
+	}
+	return false
+}
+
 // Failed says whether the check counts against the run: Fail and NoData do.
 func (c Check) Failed() bool { return c.Verdict != Pass }

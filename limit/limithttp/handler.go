@@ -26,9 +26,8 @@ func (l *Limiter) Handler(next http.Handler) http.Handler {
 			return
 		}
 		if !v.Counts() {
-			if hold(r.Context(), v.Decision.Delay) {
-				next.ServeHTTP(w, r)
-			}
+			hold(r.Context(), v.Decision.Delay)
+			next.ServeHTTP(w, r)
 			return
 		}
 		rec := &recorder{ResponseWriter: w}
@@ -36,10 +35,9 @@ func (l *Limiter) Handler(next http.Handler) http.Handler {
 		defer func() {
 			v.Done(expr.Response{Status: rec.status, Header: expr.Fields(w.Header()), Bytes: rec.bytes})
 		}()
-		if hold(r.Context(), v.Decision.Delay) {
-			next.ServeHTTP(rec, r)
-			rec.end()
-		}
+		hold(r.Context(), v.Decision.Delay)
+		next.ServeHTTP(rec, r)
+		rec.end()
 	})
 }
 
@@ -58,10 +56,12 @@ func (l *Limiter) check(r *http.Request) *guard.Verdict {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	return l.guard.Check(r.Context(), &expr.Subject{
+	s := &expr.Subject{
 		Method: r.Method, Scheme: scheme, Host: r.Host, Path: path, RawQuery: r.URL.RawQuery,
 		Header: expr.Fields(r.Header), IP: client,
-	})
+	}
+	guard.Known{KeyHeader: guard.KeyHeader, KeyQuery: guard.KeyQuery}.Fill(s)
+	return l.guard.Check(r.Context(), s)
 }
 
 // checkOwn decides by policies in Go.
@@ -115,18 +115,19 @@ func (l *Limiter) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdic
 	_, _ = io.WriteString(w, body) // a client that has gone does not need it
 }
 
-// hold waits for d, and tells whether the client is still there then.
-func hold(ctx context.Context, d time.Duration) bool {
+// hold waits for d. When the client goes meanwhile it panics with
+// http.ErrAbortHandler: to a client that has only ended its side of the
+// connection, net/http would say 200 for a request that nobody has served.
+func hold(ctx context.Context, d time.Duration) {
 	if d <= 0 {
-		return true
+		return
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
 	case <-ctx.Done():
-		return false
+		panic(http.ErrAbortHandler)
 	}
 }
 

@@ -43,7 +43,8 @@ type Config struct {
 	Policies []Policy
 
 	// File is a policy file instead: Weir's YAML, or Azure API Management's
-	// policy XML. FileName is for errors.
+	// policy XML, whose limits for subscriptions count by what Ocp-Apim-Subscription-Key
+	// or ?subscription-key= says. FileName is for errors.
 	File     []byte
 	FileName string
 

@@ -206,7 +206,14 @@ func TestDelay(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+		func() {
+			defer func() {
+				if r := recover(); r != http.ErrAbortHandler {
+					t.Errorf("recovered %v: net/http would answer 200", r)
+				}
+			}()
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+		}()
 		if served.Load() != 4 {
 			t.Error("served to a client that has gone")
 		}
@@ -286,5 +293,17 @@ func TestAllocations(t *testing.T) {
 	r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
 	if got := testing.AllocsPerRun(200, func() { h.ServeHTTP(w, r) }); got > 2 {
 		t.Errorf("%v allocations a request, want at most 2", got)
+	}
+}
+
+// TestSubscriptionFile holds that API Management's limits for subscriptions find
+// their key.
+func TestSubscriptionFile(t *testing.T) {
+	l := mustNew(t, limithttp.Config{File: []byte(`<policies><inbound><base /><rate-limit calls="1" renewal-period="300" /></inbound></policies>`)})
+	h := l.Handler(http.NotFoundHandler())
+	got := fmt.Sprint(get(h, "/", "Ocp-Apim-Subscription-Key", "a").Code, get(h, "/?subscription-key=a").Code,
+		get(h, "/", "Ocp-Apim-Subscription-Key", "b").Code, get(h, "/").Code)
+	if got != "404 429 404 404" {
+		t.Errorf("%s, want 404 429 404 404", got)
 	}
 }

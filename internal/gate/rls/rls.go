@@ -271,5 +271,9 @@ func (s *Service) Stats() Stats {
 	return out
 }
 
+// Sweep forgets keys whose counts no longer matter. Traffic does so as it goes: a
+// quiet service is swept from time to time.
+func (s *Service) Sweep() { s.guard.Sweep() }
+
 // Close ends what a store needs. It does not end servers: see Shutdown.
 func (s *Service) Close() { s.guard.Close() }

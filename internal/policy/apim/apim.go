@@ -99,7 +99,7 @@ func ParseWith(name string, data []byte, values map[string]string) (*Document, e
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	switch {
 	case len(data) > maxBytes:
-		f.whole("the document has %d bytes, more than %d; split it into fragments", len(data), maxBytes)
+		f.whole("the document has more than %d bytes; split it into fragments", maxBytes)
 		return nil, f.err()
 	case strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff"):
 		f.whole("this is UTF-16; save the file as UTF-8")

@@ -444,3 +444,42 @@ func TestTiers(t *testing.T) {
 		t.Errorf("%s", lines(c.File))
 	}
 }
+
+// TestOtherPolicies: a policy that is called nearly like a limit is a mistake,
+// which the service refuses too; limits by tokens are told to be limits; all
+// other policies of the service are no limits.
+func TestOtherPolicies(t *testing.T) {
+	read := func(name string) (string, error) {
+		f, err := parse(t, "policy.xml", inbound("<"+name+" />")).File(Scope{})
+		if err != nil {
+			return "", err
+		}
+		return f.Notes[0].Text, nil
+	}
+	for name, meant := range map[string]string{"rate-limit-by-keys": "rate-limit-by-key", "ratelimit": "rate-limit", "quotas": "quota", "limit-concurency": "limit-concurrency", "Rate-Limit": "rate-limit"} {
+		if _, err := read(name); err == nil || !strings.Contains(err.Error(), "did you mean "+meant+"?") {
+			t.Errorf("<%s>: %v", name, err)
+		}
+	}
+	for _, name := range []string{"llm-token-limit", "azure-openai-token-limit"} {
+		if note, err := read(name); err != nil || !strings.Contains(note, "not kept") {
+			t.Errorf("<%s>: %q, %v", name, note, err)
+		}
+	}
+	// The names of learn.microsoft.com/azure/api-management/api-management-policies, read 2026-11-22.
+	n := 0
+	for _, name := range strings.Fields(`check-header get-authorization-context ip-filter validate-azure-ad-token validate-jwt validate-client-certificate
+		authentication-basic authentication-certificate authentication-managed-identity validate-content validate-graphql-request validate-odata-request
+		validate-parameters validate-headers validate-status-code llm-content-safety forward-request set-backend-service proxy cache-lookup cache-store
+		cache-lookup-value cache-store-value cache-remove-value cors cross-domain jsonp set-method set-header set-query-parameter rewrite-uri json-to-xml
+		xml-to-json find-and-replace redirect-content-urls set-body xsl-transform set-status trace emit-metric log-to-eventhub retry wait send-request
+		send-one-way-request publish-to-dapr invoke-dapr-binding cosmosdb-data-source http-data-source sql-data-source publish-event set-backend include-body`) {
+		if note, err := read(name); err != nil || note != "ignored: <"+name+"> is no limit" {
+			t.Errorf("<%s>: %q, %v", name, note, err)
+		}
+		n++
+	}
+	if n < 40 {
+		t.Fatal("names are missing")
+	}
+}

@@ -2,6 +2,8 @@ package apim
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/weir-dev/weir/internal/expr"
@@ -228,7 +230,16 @@ func (w *walker) other(e *element, path string) {
 		w.at(inner.at, path+"."+inner.name, "a limit inside <%s> is not understood; take it out, or put it under <choose>", e.name)
 		return
 	}
+	if meant := expr.Nearest(e.name, slices.Sorted(maps.Keys(limitElements()))); meant != "" {
+		w.at(e.at, path, "no policy is called %s; did you mean %s?", e.name, meant)
+		return
+	}
 	w.forgets(e)
+	if e.name == "llm-token-limit" || e.name == "azure-openai-token-limit" {
+		// learn.microsoft.com/azure/api-management/llm-token-limit-policy, read 2026-11-22.
+		w.note(e, "not kept: <%s> limits the tokens of a language model, which only the bodies tell", e.name)
+		return
+	}
 	if (e.name == "validate-jwt" || e.name == "validate-azure-ad-token") && e.attr("output-token-variable-name") != nil {
 		// The token that was checked is the one of the request.
 		if h := e.attr("header-name"); h == nil || strings.EqualFold(h.value, "Authorization") {
