@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -29,16 +31,24 @@ func TestDocs(t *testing.T) {
 	if err := os.Symlink(os.Args[0], filepath.Join(bin, "weir")); err != nil {
 		t.Fatal(err)
 	}
-	blocks := 0
+	blocks, reached := 0, new(atomic.Int64)
+	t.Cleanup(func() {
+		if n := reached.Load(); int(n) < blocks && !t.Failed() && !filtered() {
+			t.Errorf("ran only %d of %d console blocks", n, blocks)
+		}
+	})
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
+		found := consoleBlocks(string(text))
+		blocks += len(found)
 		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel() // guides use ports of their own
 			dir := t.TempDir()
-			for _, b := range consoleBlocks(string(text)) {
-				blocks++
+			for _, b := range found {
+				reached.Add(1)
 				out := runBlock(t, b, dir, bin, root)
 				for _, want := range b.wants {
 					if want.MatchString(out) {
@@ -49,8 +59,41 @@ func TestDocs(t *testing.T) {
 			}
 		})
 	}
-	if blocks < 5 {
-		t.Fatalf("ran only %d console blocks", blocks)
+	if blocks < 30 {
+		t.Fatalf("found only %d console blocks", blocks)
+	}
+}
+
+// filtered tells whether -run asks for some guides only.
+func filtered() bool { return strings.Contains(flag.Lookup("test.run").Value.String(), "/") }
+
+// TestGuidesUsePortsOfTheirOwn lets guides and scripts run side by side.
+func TestGuidesUsePortsOfTheirOwn(t *testing.T) {
+	guides, _ := filepath.Glob(filepath.Join("..", "..", "docs", "*.md"))
+	scripts, _ := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
+	port := regexp.MustCompile(`--?(?:addr|listen|check|rls|admin)[ =]+127\.0\.0\.1:([1-9][0-9]+)`)
+	owner := map[string]string{}
+	for _, file := range append(guides, scripts...) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := string(text)
+		if strings.HasSuffix(file, ".md") {
+			body = ""
+			for _, b := range consoleBlocks(string(text)) {
+				body += b.script
+			}
+		}
+		for _, m := range port.FindAllStringSubmatch(body, -1) {
+			if other, taken := owner[m[1]]; taken && other != file {
+				t.Errorf("%s and %s both listen on port %s", other, file, m[1])
+			}
+			owner[m[1]] = file
+		}
+	}
+	if len(owner) < 5 {
+		t.Errorf("found only %d ports: the search is broken", len(owner))
 	}
 }
 

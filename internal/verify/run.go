@@ -146,6 +146,9 @@ func (r *runner) due(s *Step, before []bounds) time.Time {
 		width := int64(w.Window)
 		base := now.UnixNano() - int64(w.After) + int64(early) - int64(w.Phase)
 		k := base/width + 1
+		if w.After >= 0 && base%width < width/10 {
+			return now // a little late for this head is better than a whole window more
+		}
 		return time.Unix(0, k*width+int64(w.Phase)).Add(w.After - early)
 	case w.From == StepSent && w.Step < len(before):
 		from = before[w.Step].sent

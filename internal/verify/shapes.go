@@ -72,7 +72,8 @@ func (p *planner) window(a *aim, name string) {
 		if at {
 			span = p.o.Trip
 		}
-		b.burst(c, k, a.l, at, head(-min(span+4*p.o.Trip, w/2), 0))
+		// Well before the head: a window that the first request opened goes on beyond it.
+		b.burst(c, k, a.l, at, head(-min(max(span+4*p.o.Trip, 4*w/10), w/2), 0))
 		for i := range trials + 1 {
 			b.over(c, k, 1, head(-time.Millisecond, 1.3))
 			b.burst(c, k, a.l, at, head(2*time.Millisecond, 0))
