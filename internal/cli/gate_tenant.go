@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -46,6 +47,9 @@ func (c *gateTenant) tenantLog(o *gate.Options, s *session) (func(), error) {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
 			stream.Close(ctx) // what the webhook does not take by then is lost
+			if n := stream.Stats(); n.Dropped+n.Failed > 0 {
+				fmt.Fprintf(s.stderr, "weir gate: --webhook: %d entries were taken, %d were not\n", n.Sent, n.Dropped+n.Failed)
+			}
 		}
 	}
 	switch c.TenantLog {

@@ -1,15 +1,13 @@
 package forecast
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/weir-dev/weir/internal/policy"
+	"github.com/weir-dev/weir/internal/yaml"
 )
 
 // node is a piece of a YAML document with its place.
@@ -43,6 +41,7 @@ func (n *node) kind() string {
 const (
 	maxBytes   = 256 << 10
 	maxNesting = 30
+	maxKeys    = 5000
 	maxErrors  = 50
 )
 
@@ -68,67 +67,25 @@ func (r *reader) fault(at *token.Position, path, format string, args ...any) {
 }
 
 // document reads the text; nil after a fault.
-func (r *reader) document(data []byte) (top *node) {
-	if len(data) > maxBytes {
-		r.fault(nil, "", "the file has %d bytes, more than %d", len(data), maxBytes)
+func (r *reader) document(data []byte) *node {
+	text, err := yaml.Open(data, yaml.Bounds{Bytes: maxBytes, Levels: maxNesting, Keys: maxKeys})
+	r.lines = text.Lines
+	switch {
+	case err != nil:
+		var at *token.Position
+		if err.At != nil {
+			at = err.At.Position
+		}
+		r.fault(at, "", "%s", err.Reason)
 		return nil
-	}
-	text := strings.TrimPrefix(string(data), "\ufeff")
-	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
-	r.lines = strings.Split(text, "\n")
-	depth, marks := 0, 0
-	for i, line := range r.lines {
-		marks = 0
-		for _, c := range []byte(line) {
-			switch c {
-			case '[', '{':
-				depth++
-			case ']', '}':
-				depth = max(depth-1, 0)
-			case '-', '?', ':', '!', '&', '*':
-				marks++
-			}
-		}
-		if depth > maxNesting || marks > 400 {
-			r.fault(&token.Position{Line: i + 1, Column: 1}, "", "more than %d levels inside each other; no forecast needs that", maxNesting)
-			return nil
-		}
-	}
-	defer func() {
-		// Subtle: the YAML library has had panics on malformed input, and a file of a
-		// user must never end the program.
-		if p := recover(); p != nil {
-			r.fault(nil, "", "this is not YAML that can be read; check quotes, brackets and indentation")
-			top = nil
-		}
-	}()
-	tree, err := parser.ParseBytes([]byte(text), 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		var located interface {
-			GetToken() *token.Token
-			GetMessage() string
-		}
-		if errors.As(err, &located) && located.GetToken() != nil {
-			r.fault(located.GetToken().Position, "", "not YAML: %s", located.GetMessage())
-		} else {
-			r.fault(nil, "", "not YAML: %v", err)
-		}
-		return nil
-	}
-	for _, doc := range tree.Docs {
-		if doc.Body == nil {
-			continue
-		}
-		if top != nil {
-			r.fault(doc.Body.GetToken().Position, "", "a second document; a forecast file has one")
-			return nil
-		}
-		top = r.node(doc.Body, 0)
-	}
-	if top == nil && len(r.errs) == 0 {
+	case len(text.Docs) == 0:
 		r.fault(nil, "", "the file is empty; it needs flows: and limits: or tier:")
+		return nil
+	case len(text.Docs) > 1:
+		r.fault(text.Docs[1].GetToken().Position, "", "a second document; a forecast file has one")
+		return nil
 	}
-	return top
+	return r.node(text.Docs[0], 0)
 }
 
 // node turns a syntax tree into nodes.

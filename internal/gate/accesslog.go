@@ -84,7 +84,7 @@ func (a *accessLog) write(x *exchange) {
 	}
 	l := line{
 		Time: x.start.UTC(), Client: x.client, Method: cut(x.subject.Method), Host: cut(x.subject.Host), Path: cut(x.subject.Path),
-		Proto: x.request.Proto, Status: x.rec.status, Bytes: x.rec.bytes, Millis: millis(time.Since(x.start)),
+		Proto: x.request.Proto, Status: x.rec.Status, Bytes: x.rec.Bytes, Millis: millis(time.Since(x.start)),
 		Decided: millis(x.deciding), Delayed: millis(x.delayed), Outcome: x.outcome.String(), By: x.by(), Error: cut(x.fault),
 	}
 	if x.lastUp != nil {

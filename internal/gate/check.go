@@ -10,6 +10,7 @@ import (
 	"github.com/weir-dev/weir/internal/expr"
 	"github.com/weir-dev/weir/internal/guard"
 	"github.com/weir-dev/weir/internal/policy"
+	"github.com/weir-dev/weir/internal/recorder"
 	"github.com/weir-dev/weir/limit"
 )
 
@@ -43,7 +44,7 @@ func Unkept(f *policy.File) []*policy.Policy {
 }
 
 func (g *Gate) serveCheck(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{rec: recorder{ResponseWriter: w}, request: r, start: time.Now(), outcome: passed, trusted: true}
+	x := &exchange{rec: recorder.Recorder{ResponseWriter: w}, request: r, start: time.Now(), outcome: passed, trusted: true}
 	defer func() {
 		g.metrics.checks[x.outcome].Inc()
 		g.metrics.decided(x)

@@ -57,7 +57,7 @@ func newMetrics(g *Gate) *metrics {
 
 // done counts a request that has ended.
 func (m *metrics) done(x *exchange) {
-	class := x.rec.status / 100
+	class := x.rec.Status / 100
 	if class >= len(m.requests[0]) {
 		class = 0
 	}

@@ -17,11 +17,12 @@ import (
 	"github.com/weir-dev/weir/internal/enforce"
 	"github.com/weir-dev/weir/internal/expr"
 	"github.com/weir-dev/weir/internal/guard"
+	"github.com/weir-dev/weir/internal/recorder"
 )
 
 // exchange is one request and what becomes of it.
 type exchange struct {
-	rec         recorder
+	rec         recorder.Recorder
 	request     *http.Request
 	subject     expr.Subject
 	verdict     *guard.Verdict
@@ -59,7 +60,7 @@ func (x *exchange) sendTo(u *upstream) {
 
 // ServeHTTP decides about a request and passes it on.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{rec: recorder{ResponseWriter: w}, request: r, rewriteHost: g.o.RewriteHost, start: time.Now(), outcome: passed}
+	x := &exchange{rec: recorder.Recorder{ResponseWriter: w}, request: r, rewriteHost: g.o.RewriteHost, start: time.Now(), outcome: passed}
 	g.metrics.inFlight.Add(1)
 	broken := true
 	defer func() { g.finish(x, broken) }() // also when the copy of an answer breaks off, which is a panic
@@ -101,7 +102,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // written for: net/http would say 200 for it, to a client that has only ended its
 // side of the connection.
 func (x *exchange) unanswered() {
-	if x.rec.status == 0 {
+	if x.rec.Status == 0 {
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -283,9 +284,9 @@ func (g *Gate) upstreamError(_ http.ResponseWriter, r *http.Request, err error) 
 func (g *Gate) finish(x *exchange, broken bool) {
 	x.sendTo(nil)
 	if v := x.verdict; v != nil && v.Allowed && v.Err == nil {
-		v.Done(expr.Response{Status: x.rec.status, Header: expr.Fields(x.rec.Header()), Bytes: x.rec.bytes})
+		v.Done(expr.Response{Status: x.rec.Status, Header: expr.Fields(x.rec.Header()), Bytes: x.rec.Bytes})
 	}
-	if x.outcome == passed && (broken || x.rec.status == 0) {
+	if x.outcome == passed && (broken || x.rec.Status == 0) {
 		if x.request.Context().Err() != nil {
 			x.outcome = gone
 		} else {

@@ -33,8 +33,8 @@ func redisServer(t *testing.T) (addr string, p *os.Process) {
 		}
 	}
 	if path == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("neither valkey-server nor redis-server is installed, and CI=true")
+		if os.Getenv("CI") != "" {
+			t.Fatal("neither valkey-server nor redis-server is installed, and CI is set")
 		}
 		t.Skip("skipped: neither valkey-server nor redis-server is installed")
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/weir-dev/weir/internal/recorder"
 )
 
 // accessLog writes one JSON line per request, so that a client's counts can be
@@ -45,13 +47,13 @@ func newAccessLog(w io.Writer, now func() time.Time) *accessLog {
 
 func (a *accessLog) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder.Recorder{ResponseWriter: w}
 		l := line{Time: a.now().UTC(), Remote: r.RemoteAddr, Method: short(r.Method), Path: short(r.URL.Path)}
 		// Deferred, because an aborted request ends in a panic: it is logged and
 		// the panic goes on to net/http.
 		defer func() {
-			l.Status, l.Bytes = rec.status, rec.bytes
-			l.Aborted = rec.status == 0
+			l.Status, l.Bytes = rec.Status, rec.Bytes
+			l.Aborted = rec.Status == 0
 			l.Millis = float64(a.now().UTC().Sub(l.Time).Microseconds()) / 1000
 			a.write(&l)
 		}()
@@ -85,29 +87,3 @@ func short(s string) string {
 	}
 	return s
 }
-
-// recorder notes what a handler answers.
-type recorder struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
-
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 && status >= 200 {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	n, err := r.ResponseWriter.Write(b)
-	r.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap lets http.ResponseController reach the connection below.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -2,16 +2,15 @@ package policy
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/weir-dev/weir/internal/expr"
+	"github.com/weir-dev/weir/internal/yaml"
 )
 
 // Parse reads a policy file. name is used in errors only. The error is of type
@@ -54,118 +53,21 @@ func (r *reader) fault(at *token.Token, path, format string, args ...any) {
 }
 
 func (r *reader) file(data []byte) *File {
-	if len(data) > maxBytes {
-		r.fault(nil, "", "the file has %d bytes, more than %d; split it", len(data), maxBytes)
+	text, err := yaml.Open(data, yaml.Bounds{Bytes: maxBytes, Levels: maxNesting, Keys: maxKeys})
+	r.lines = text.Lines
+	switch {
+	case err != nil:
+		r.fault(err.At, "", "%s", err.Reason)
 		return nil
-	}
-	text := strings.TrimPrefix(string(data), "\ufeff")
-	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
-	r.lines = strings.Split(text, "\n")
-	if line := r.tooDeep(); line > 0 {
-		r.fault(&token.Token{Position: &token.Position{Line: line, Column: 1}}, "", "more than %d levels inside each other, or more than %d keys at one level; no policy file needs that", maxNesting, maxKeys)
-		return nil
-	}
-	doc := r.document(text)
-	if doc == nil {
-		return nil
-	}
-	return r.root(doc)
-}
-
-// tooDeep returns the first line at which brackets or marks nest deeper, or one
-// mapping has more keys, than any policy file, 0 when there is none. It looks at
-// characters only: the YAML library recurses once per level and takes time with
-// the square of both.
-func (r *reader) tooDeep() int {
-	depth := 0
-	keys := map[int]int{} // by indentation, since the last line with less
-	for i, line := range r.lines {
-		marks, colons := 0, 0
-		for j := range len(line) {
-			switch line[j] {
-			case '[', '{':
-				depth++
-			case ']', '}':
-				depth = max(depth-1, 0)
-			case '-', '?', '!', '&', '*', ':':
-				if j+1 == len(line) || line[j+1] == ' ' || line[j] != '-' {
-					marks++
-				}
-				if line[j] == ':' {
-					colons++
-				}
-			}
-		}
-		rest := strings.TrimLeft(line, " ")
-		if rest == "" {
-			continue
-		}
-		indent := len(line) - len(rest)
-		for other := range keys {
-			if other > indent {
-				delete(keys, other)
-			}
-		}
-		if rest[0] != '-' { // an entry of a list is a mapping of its own
-			keys[indent] += colons
-		}
-		if depth > maxNesting || marks > 8*maxNesting || keys[indent] > maxKeys {
-			return i + 1
-		}
-	}
-	return 0
-}
-
-// document parses the text into its only document.
-func (r *reader) document(text string) (body ast.Node) {
-	defer func() {
-		// Subtle: the YAML library has had panics on malformed input. A file of a
-		// user must never end the program, so they become an error here.
-		if p := recover(); p != nil {
-			r.fault(nil, "", "this is not YAML that can be read; check quotes, brackets and indentation")
-			body = nil
-		}
-	}()
-	tree, err := parser.ParseBytes([]byte(text), 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		var located interface {
-			GetToken() *token.Token
-			GetMessage() string
-		}
-		if errors.As(err, &located) {
-			r.fault(located.GetToken(), "", "not YAML: %s", located.GetMessage())
-		} else {
-			r.fault(nil, "", "not YAML: %v", err)
-		}
-		return nil
-	}
-	for _, doc := range tree.Docs {
-		if doc.Body == nil {
-			continue
-		}
-		if body != nil {
-			r.fault(start(doc.Body), "", "a second document; a policy file has one, with all policies under policies:")
-			return nil
-		}
-		body = doc.Body
-	}
-	if body == nil {
+	case len(text.Docs) == 0:
 		r.fault(nil, "", "the file is empty; it needs policies: and a list of limits")
 		return nil
+	case len(text.Docs) > 1:
+		r.fault(start(text.Docs[1]), "", "a second document; a policy file has one, with all policies under policies:")
+		return nil
 	}
-	r.anchors = map[string]ast.Node{}
-	ast.Walk(anchorFinder{r}, body)
-	return body
-}
-
-// anchorFinder collects the anchors (&name) of a document.
-type anchorFinder struct{ r *reader }
-
-func (f anchorFinder) Visit(n ast.Node) ast.Visitor {
-	if a, ok := n.(*ast.AnchorNode); ok && a.Name != nil {
-		f.r.anchors[a.Name.GetToken().Value] = a.Value
-	}
-	return f
+	r.anchors = yaml.Anchors(text.Docs[0])
+	return r.root(text.Docs[0])
 }
 
 // resolve follows anchors and aliases to the node they stand for.

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
@@ -316,12 +315,4 @@ func apart(a, b []span, n int) bool {
 		}
 	}
 	return false
-}
-
-func (e *experiment) String() string {
-	s := e.why + ":"
-	for _, st := range e.steps {
-		s += fmt.Sprintf(" %.3fs×%d", st.idle, st.n)
-	}
-	return s
 }

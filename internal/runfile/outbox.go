@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,12 +23,6 @@ type Parcel struct {
 	Body     []byte // in the form of its sink
 	Attempts int    // calls made with it before this one
 	Doubtful bool   // an earlier call may have arrived
-}
-
-// Sink returns the name of the sink that a lane belongs to.
-func Sink(lane string) string {
-	sink, _, _ := strings.Cut(lane, "/")
-	return sink
 }
 
 // Fate is what became of a call that carried a parcel.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weir-dev/weir/internal/expr"
 	"github.com/weir-dev/weir/internal/guard"
+	"github.com/weir-dev/weir/internal/recorder"
 )
 
 // Handler returns a handler that passes on to next what the limits admit. It may
@@ -30,14 +31,14 @@ func (l *Limiter) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder.Recorder{ResponseWriter: w}
 		// Deferred, since a handler may panic: then it has still been there.
 		defer func() {
-			v.Done(expr.Response{Status: rec.status, Header: expr.Fields(w.Header()), Bytes: rec.bytes})
+			v.Done(expr.Response{Status: rec.Status, Header: expr.Fields(w.Header()), Bytes: rec.Bytes})
 		}()
 		hold(r.Context(), v.Decision.Delay)
 		next.ServeHTTP(rec, r)
-		rec.end()
+		rec.End()
 	})
 }
 
@@ -130,39 +131,3 @@ func hold(ctx context.Context, d time.Duration) {
 		panic(http.ErrAbortHandler)
 	}
 }
-
-// recorder notes what a handler answers.
-type recorder struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
-
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	n, err := r.ResponseWriter.Write(b)
-	r.bytes += int64(n)
-	return n, err
-}
-
-// end notes that the handler has returned: without a word it has answered 200.
-func (r *recorder) end() {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-}
-
-// Flush lets handlers that ask for http.Flusher have one.
-func (r *recorder) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flush() }
-
-// Unwrap lets http.ResponseController reach the writer below.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -18,7 +18,7 @@ import (
 func TestLook(t *testing.T) {
 	servers(t, func(t *testing.T, addr string) {
 		var now time.Time
-		store := newStore(t, redis.Options{Addresses: []string{addr}, Now: func() time.Time { return now }, HoldFor: 10000 * time.Hour})
+		store := newStore(t, redis.Options{Addresses: []string{addr}, Now: func() time.Time { return now }, HoldFor: 30 * 365 * 24 * time.Hour})
 		looked, refused := 0, 0
 		rapid.Check(t, func(t *rapid.T) {
 			set := enforce.Set{Chain: rapid.Bool().Draw(t, "chain")}

@@ -115,7 +115,7 @@ func TestScriptIsTheModel(t *testing.T) {
 		stores := map[bool]*redis.Store{}
 		for _, lazy := range []bool{false, true} {
 			stores[lazy] = newStore(t, redis.Options{
-				Addresses: []string{addr}, Now: func() time.Time { return now }, HoldFor: 10000 * time.Hour, Lazy: lazy,
+				Addresses: []string{addr}, Now: func() time.Time { return now }, HoldFor: 30 * 365 * 24 * time.Hour, Lazy: lazy,
 			})
 		}
 		decisions := 0

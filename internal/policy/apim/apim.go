@@ -61,12 +61,6 @@ type Document struct {
 	fragment bool
 }
 
-// Name is what Parse was told.
-func (d *Document) Name() string { return d.name }
-
-// IsFragment tells whether the document is a <fragment>, to be included by others.
-func (d *Document) IsFragment() bool { return d.fragment }
-
 // Options are what a document needs from outside. The zero value is a classic
 // tier without named values and fragments.
 type Options struct {

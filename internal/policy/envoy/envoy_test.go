@@ -131,8 +131,8 @@ func TestParseErrors(t *testing.T) {
 		{"domain: [a]", "1:9: domain: must be text"},
 		{"domain: *x", "no anchor has the name of this alias"},
 		{"domain: a\n  b: c", "not YAML"},
-		{strings.Repeat("[", 1000), "nested deeper"},
-		{strings.Repeat("- ", 1000), "nested deeper"},
+		{strings.Repeat("[", 1000), "more than 64 levels"},
+		{strings.Repeat("- ", 1000), "more than 64 levels"},
 		{strings.Repeat("#", 5<<20), "more than 4194304; split it"},
 	}
 	for _, tt := range tests {

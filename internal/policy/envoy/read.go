@@ -1,16 +1,15 @@
 package envoy
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/weir-dev/weir/internal/policy"
+	"github.com/weir-dev/weir/internal/yaml"
 )
 
 // Limits of what Parse reads. Such files are often generated, so there is more
@@ -18,7 +17,7 @@ import (
 const (
 	maxBytes    = 4 << 20
 	maxDepth    = 32 // descriptors inside each other
-	maxBrackets = 64
+	maxLevels   = 64
 	maxPolicies = 20_000
 	maxErrors   = 50
 )
@@ -80,90 +79,20 @@ func place(at *token.Token) (line, column int) {
 }
 
 func (r *reader) read(data []byte) {
-	if len(data) > maxBytes {
-		r.fault(nil, "", "the file has %d bytes, more than %d; split it", len(data), maxBytes)
+	text, err := yaml.Open(data, yaml.Bounds{Bytes: maxBytes, Levels: maxLevels, Keys: maxPolicies})
+	r.lines = text.Lines
+	switch {
+	case err != nil:
+		r.fault(err.At, "", "%s", err.Reason)
 		return
-	}
-	text := strings.TrimPrefix(string(data), "\ufeff")
-	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
-	r.lines = strings.Split(text, "\n")
-	if line := tooDeep(r.lines); line > 0 {
-		r.fault(&token.Token{Position: &token.Position{Line: line, Column: 1}}, "", "nested deeper than any rate limit configuration")
-		return
-	}
-	docs := r.documents(text)
-	if len(r.errs) > 0 {
-		return
-	}
-	if len(docs) == 0 {
+	case len(text.Docs) == 0:
 		r.fault(nil, "", "the file is empty; it needs domain: and descriptors:")
 	}
 	domains := map[string]bool{}
-	for _, doc := range docs {
-		r.anchors = map[string]ast.Node{}
-		ast.Walk(anchorFinder{r}, doc)
+	for _, doc := range text.Docs {
+		r.anchors = yaml.Anchors(doc)
 		r.root(doc, domains)
 	}
-}
-
-// tooDeep returns the first line with more levels than Parse reads, 0 for none.
-// It looks at characters only: the YAML library recurses once for each.
-func tooDeep(lines []string) int {
-	open := 0
-	for i, l := range lines {
-		open += strings.Count(l, "[") + strings.Count(l, "{")
-		if open > maxBrackets {
-			return i + 1
-		}
-		open = max(0, open-strings.Count(l, "]")-strings.Count(l, "}"))
-		rest := strings.TrimLeft(l, " ")
-		marks := strings.Count(rest, "- ") + strings.Count(rest, "? ") + strings.Count(rest, ": ") +
-			strings.Count(rest, "!") + strings.Count(rest, "&") + strings.Count(rest, "*")
-		if len(l)-len(rest) > 1000 || marks > 4*maxBrackets {
-			return i + 1
-		}
-	}
-	return 0
-}
-
-// documents parses the text. The library has had panics on malformed input; a
-// file of a user must never end the program, so they become an error here.
-func (r *reader) documents(text string) (docs []ast.Node) {
-	defer func() {
-		if p := recover(); p != nil {
-			r.fault(nil, "", "this is not YAML that can be read; check quotes, brackets and indentation")
-			docs = nil
-		}
-	}()
-	tree, err := parser.ParseBytes([]byte(text), 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		var located interface {
-			GetToken() *token.Token
-			GetMessage() string
-		}
-		if errors.As(err, &located) {
-			r.fault(located.GetToken(), "", "not YAML: %s", located.GetMessage())
-		} else {
-			r.fault(nil, "", "not YAML: %v", err)
-		}
-		return nil
-	}
-	for _, doc := range tree.Docs {
-		if doc.Body != nil {
-			docs = append(docs, doc.Body)
-		}
-	}
-	return docs
-}
-
-// anchorFinder collects the anchors (&name) of a document.
-type anchorFinder struct{ r *reader }
-
-func (f anchorFinder) Visit(n ast.Node) ast.Visitor {
-	if a, ok := n.(*ast.AnchorNode); ok && a.Name != nil {
-		f.r.anchors[a.Name.GetToken().Value] = a.Value
-	}
-	return f
 }
 
 // resolve follows anchors and aliases.
