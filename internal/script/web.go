@@ -172,23 +172,3 @@ func findTag(b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple, 
 	}
 	return nil, fmt.Errorf("html.%s: the page has no %s %q%s", b.Name(), tag, name, hint)
 }
-
-// inputs is html.inputs(text): names and values of all fields.
-func inputs(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
-	var v starlark.Value
-	if err := starlark.UnpackArgs("html.inputs", args, kwargs, "text", &v); err != nil {
-		return nil, err
-	}
-	text, err := page(v)
-	if err != nil {
-		return nil, err
-	}
-	out := starlark.NewDict(0)
-	tags(text, "input", func(attrs map[string]string) bool {
-		if n := attrs["name"]; n != "" && err == nil {
-			err = out.SetKey(str(n), str(attrs["value"]))
-		}
-		return err == nil
-	})
-	return out, err
-}

@@ -1,0 +1,129 @@
+package verify
+
+import (
+	"slices"
+	"time"
+)
+
+func (j *judge) timelines() {
+	for e := range j.rec.Experiments {
+		t := Timeline{Experiment: e + 1, Name: j.rec.Experiments[e].Name, Rows: []Row{}}
+		for i := range j.rec.Waves {
+			w := &j.rec.Waves[i]
+			if w.Experiment != e {
+				continue
+			}
+			m, c := &j.marks[i], &j.rec.Calls[w.Call]
+			row := Row{Request: j.first[i], Seconds: w.Answers[0].Sent.Seconds(), Call: c.Name, Client: c.Client, Sent: len(w.Answers), Least: m.lo, Most: m.hi, Judged: m.judged, Why: m.why}
+			for _, a := range w.Answers {
+				row.Millis = max(row.Millis, float64(a.Done-w.Answers[0].Sent)/1e6)
+				switch a.Outcome {
+				case Admitted:
+					row.Admitted++
+				case Unknown:
+					row.Unknown++
+				}
+			}
+			if f := j.of[i]; f > 0 {
+				row.Code = j.rep.Findings[f-1].Code
+			}
+			t.Rows = append(t.Rows, row)
+		}
+		j.rep.Timelines = append(j.rep.Timelines, t)
+	}
+}
+
+func (j *judge) policies() {
+	for i := range j.file.Policies {
+		p := &j.file.Policies[i]
+		res := PolicyResult{Policy: i, Name: called(p, i), Text: p.Policy.String(), Verdict: NotVerified, Tests: []Test{}}
+		refusals, admissions, violated := 0, 0, false
+		for e := range j.rec.Experiments {
+			t, ok := j.test(i, e, &refusals, &admissions)
+			if !ok {
+				continue
+			}
+			violated = violated || t.Verdict == Violated
+			res.Tests = append(res.Tests, t)
+		}
+		for _, l := range j.rec.LeftOut {
+			if l.Policy == i {
+				res.Tests = append(res.Tests, Test{Experiment: l.Name, Verdict: Undecided, Why: "not made: " + l.Why})
+			}
+		}
+		made := slices.ContainsFunc(res.Tests, func(t Test) bool { return t.Number > 0 })
+		switch {
+		case j.st.out[i] != "":
+			res.Why = j.st.out[i]
+		case violated:
+			res.Verdict = Violated
+		case !made && len(res.Tests) > 0:
+			res.Verdict, res.Why = Undecided, res.Tests[0].Why
+		case !made:
+			res.Why = "no request was one that it is for"
+		case slices.ContainsFunc(j.rep.Findings, func(f Finding) bool { return f.Verdict == Undecided && slices.Contains(f.Policies, i) }):
+			res.Verdict, res.Why = Undecided, "the count may have been in use before"
+		case refusals == 0 || admissions == 0:
+			res.Verdict = Undecided
+			res.Why = "no answer shows the limit: send more (--max-requests), or from nearer to the target"
+			for _, t := range res.Tests {
+				if t.Why != "" {
+					res.Why = t.Why
+				}
+			}
+		default:
+			res.Verdict = Passed
+		}
+		j.rep.Policies = append(j.rep.Policies, res)
+	}
+}
+
+// test is one policy in one experiment.
+func (j *judge) test(policy, experiment int, refusals, admissions *int) (t Test, ok bool) {
+	t = Test{Experiment: j.rec.Experiments[experiment].Name, Number: experiment + 1, Verdict: Passed}
+	var from, to time.Duration = -1, 0
+	why := ""
+	for i := range j.rec.Waves {
+		w, m := &j.rec.Waves[i], &j.marks[i]
+		if w.Experiment != experiment || !slices.ContainsFunc(j.st.asks[w.Call], func(a ask) bool { return a.policy == policy }) {
+			continue
+		}
+		ok = true
+		if from < 0 {
+			from = w.Answers[0].Sent
+		}
+		to = max(to, w.Answers[len(w.Answers)-1].Done)
+		n := len(w.Answers)
+		t.Requests += n
+		if m.judged && m.lo == m.hi {
+			t.Decisive += n
+		}
+		if m.judged && m.hi < n {
+			*refusals++
+		}
+		if m.judged && m.lo > 0 {
+			*admissions++
+		}
+		if m.why != "" && m.why != unexplained {
+			why = m.why
+		}
+		if f := j.of[i]; f > 0 && slices.Contains(j.rep.Findings[f-1].Policies, policy) && (m.diverged || j.rep.Findings[f-1].wave == i) {
+			found := &j.rep.Findings[f-1]
+			if t.Verdict != Violated {
+				t.Verdict = found.Verdict
+				t.Why = found.Code + " " + found.Text
+			}
+		}
+	}
+	t.Seconds = (to - from).Seconds()
+	switch {
+	case t.Verdict != Passed:
+	case t.Decisive == 0 && why != "":
+		t.Verdict, t.Why = Undecided, why
+	case t.Decisive == 0:
+		t.Verdict, t.Why = Undecided, "answers took too long to tell apart what the limit does from what the network does: measure from nearer, or with a longer window"
+	case !j.rec.Experiments[experiment].Whole:
+		t.Verdict, t.Why = Undecided, "not made to its end: "+j.rec.Stopped
+	}
+	return t, ok
+}
