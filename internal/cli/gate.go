@@ -81,7 +81,7 @@ func (c *gateCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	certs, err := c.certificates()
+	certs, err := c.certificates(s)
 	if err != nil {
 		return err
 	}
@@ -240,7 +240,7 @@ func (c *gateCmd) options() (gate.Options, error) {
 	return o, nil
 }
 
-func (c *gateCmd) certificates() (*gate.Certificates, error) {
+func (c *gateCmd) certificates(s *session) (*gate.Certificates, error) {
 	files := c.TLSCert != "" || c.TLSKey != ""
 	switch {
 	case files && len(c.ACMEDomain) > 0:
@@ -254,7 +254,10 @@ func (c *gateCmd) certificates() (*gate.Certificates, error) {
 		}
 		return certs, nil
 	case len(c.ACMEDomain) > 0:
-		certs, err := gate.NewACME(gate.ACME{Domains: c.ACMEDomain, Cache: c.ACMECache, Email: c.ACMEEmail, Directory: c.ACMEDirectory, Agreed: c.ACMEAgree})
+		certs, err := gate.NewACME(gate.ACME{Domains: c.ACMEDomain, Cache: c.ACMECache, Email: c.ACMEEmail, Directory: c.ACMEDirectory, Agreed: c.ACMEAgree,
+			Problem: func(domain string, err error) {
+				fmt.Fprintf(s.stderr, "weir gate: no certificate for %s: %v\n", domain, err)
+			}})
 		if err != nil {
 			return nil, usage("--acme-domain goes with --acme-cache FOLDER and --acme-agree", "--acme-domain: %v", err)
 		}

@@ -5,9 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +25,11 @@ type Certificates struct {
 	certFile, keyFile string
 	pair              atomic.Pointer[tls.Certificate]
 	acme              *autocert.Manager
+
+	domains []string
+	problem func(domain string, err error)
+	mu      sync.Mutex
+	told    map[string]time.Time // when problem was last called for a domain
 }
 
 // LoadCertificates reads a certificate chain and its key, both PEM.
@@ -70,6 +78,10 @@ type ACME struct {
 	Directory string   // URL of the authority; "" means Let's Encrypt
 	Agreed    bool     // the operator has agreed to the authority's terms
 	Client    *http.Client
+	// Problem is told why a certificate could not be had, at most once a minute for
+	// each domain: all that the client sees is a broken handshake. Handshakes call it,
+	// several at a time. nil: nobody is told.
+	Problem func(domain string, err error)
 }
 
 // NewACME returns certificates from an authority. It asks for each when a client
@@ -99,7 +111,24 @@ func NewACME(a ACME) (*Certificates, error) {
 	if a.Directory == "" {
 		m.Client.DirectoryURL = autocert.DefaultACMEDirectory
 	}
-	return &Certificates{acme: m}, nil
+	return &Certificates{acme: m, problem: a.Problem, told: map[string]time.Time{}, domains: a.Domains}, nil
+}
+
+// fromAuthority is tls.Config's GetCertificate.
+func (c *Certificates) fromAuthority(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	cert, err := c.acme.GetCertificate(hello)
+	if err != nil && c.problem != nil && slices.Contains(c.domains, hello.ServerName) {
+		c.mu.Lock()
+		due := time.Since(c.told[hello.ServerName]) >= time.Minute
+		if due {
+			c.told[hello.ServerName] = time.Now()
+		}
+		c.mu.Unlock()
+		if due {
+			c.problem(hello.ServerName, err)
+		}
+	}
+	return cert, err
 }
 
 // config is for a server's side of TLS.
@@ -107,7 +136,7 @@ func (c *Certificates) config() *tls.Config {
 	t := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	if c.acme != nil {
 		t.NextProtos = append(t.NextProtos, acme.ALPNProto)
-		t.GetCertificate = c.acme.GetCertificate
+		t.GetCertificate = c.fromAuthority
 		return t
 	}
 	t.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.pair.Load(), nil }
@@ -119,5 +148,14 @@ func (c *Certificates) challenges() http.Handler {
 	if c == nil || c.acme == nil {
 		return http.NotFoundHandler()
 	}
-	return c.acme.HTTPHandler(nil)
+	next := c.acme.HTTPHandler(nil)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// autocert compares Host with the domains as it is, and an authority that asks at
+		// a port by its number (Pebble does, :80 too) has that in it.
+		if host, _, err := net.SplitHostPort(r.Host); err == nil {
+			r = r.Clone(r.Context())
+			r.Host = host
+		}
+		next.ServeHTTP(w, r)
+	})
 }
