@@ -4,6 +4,7 @@
 //	go run ./bench/probe -n 1040                  # a clean network
 //	go run ./bench/probe -n 480 -foreign 0.1      # a tenth of what the limit allows goes to others
 //	go run ./bench/probe -n 320 -family 13        # one family: replicas
+//	go run ./bench/probe -n 1040 -naive           # what people do without a tool
 package main
 
 import (
@@ -26,6 +27,7 @@ import (
 type score struct {
 	family            probe.Family
 	named, sure       bool
+	accused           bool // of lying, by the headers
 	limitOK, windowOK bool
 	requests, refused float64
 	windows           float64
@@ -44,7 +46,10 @@ func main() {
 	lossy := flag.Float64("lossy", 0, "share of answers that are lost")
 	verbose := flag.Bool("v", false, "a line for each policy that was not named right")
 	one := flag.Int("one", -1, "only this policy, with every line")
-	simple := flag.Bool("naive", false, "measure a binary search on the rate instead")
+	simple := flag.Bool("naive", false, "measure a binary search on the rate, and reading headers, instead")
+	headers := flag.String("headers", "", "limit headers in answers: honest, lie, or none")
+	ignore := flag.Bool("ignore-hints", false, "do not look at them")
+	keys := flag.Bool("scope", false, "measure what the limit is counted by: -n random scopes")
 	during := flag.Duration("for", 0, "start no policy after this long; zero: all")
 	profile := flag.String("cpuprofile", "", "where to write a CPU profile")
 	flag.Parse()
@@ -61,6 +66,10 @@ func main() {
 		defer pprof.StopCPUProfile()
 	}
 
+	if *keys {
+		scopes(*n, *seed, *verbose)
+		return
+	}
 	families := []probe.Family{}
 	for f := probe.None; f < probe.Replicas; f++ {
 		families = append(families, f)
@@ -76,7 +85,7 @@ func main() {
 		s := *seed<<32 + uint64(i)*64 + uint64(f)
 		r := rand.New(rand.NewPCG(s, 1))
 		tr := generate(f, r)
-		tr.lossy = *lossy
+		tr.lossy, tr.headers = *lossy, *headers
 		if *foreign > 0 {
 			tr.others(*foreign)
 		}
@@ -84,11 +93,12 @@ func main() {
 	}
 	run := func(i int) score {
 		tr, s := draw(i)
-		return judge(tr, s, *one >= 0)
+		return judge(tr, s, *one >= 0, *ignore)
 	}
 	if *simple {
-		naive(*n, func(i int) *world {
+		naive(*n, func(i int, headers string) *world {
 			tr, s := draw(i)
+			tr.headers = headers
 			return newWorld(tr, s)
 		})
 		return
@@ -101,7 +111,7 @@ func main() {
 		wg.Go(func() {
 			for i := range next {
 				scores[i] = run(i)
-				if s := scores[i]; *verbose && (!s.named || !s.limitOK || !s.windowOK || s.truth > 0 && *foreign == 0) {
+				if s := scores[i]; *verbose && (!s.named || !s.sure || !s.limitOK || !s.windowOK || s.truth > 0 && *foreign == 0 || s.accused && *headers == "honest") {
 					fmt.Println(i, s.line)
 				}
 			}
@@ -119,12 +129,22 @@ func main() {
 	close(next)
 	wg.Wait()
 	table(families, scores[:done])
+	if *headers != "" {
+		n := 0
+		for _, s := range scores[:done] {
+			if s.accused {
+				n++
+			}
+		}
+		fmt.Printf("headers: %s; found to contradict in %d of %d\n", *headers, n, done)
+	}
 }
 
-func judge(tr truth, seed uint64, trace bool) score {
+func judge(tr truth, seed uint64, trace, ignore bool) score {
 	w := newWorld(tr, seed)
 	began := time.Now()
-	p := probe.New(w, w, probe.Options{Seed: seed})
+	var seen []probe.Record
+	p := probe.New(w, w, probe.Options{Seed: seed, IgnoreHints: ignore, Record: func(r probe.Record) { seen = append(seen, r) }})
 	if trace {
 		p.Trace(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 	}
@@ -132,7 +152,13 @@ func judge(tr truth, seed uint64, trace bool) score {
 	if err != nil {
 		panic(err)
 	}
-	s := score{family: tr.family, got: v.Family, sure: v.Sure, confidence: v.Confidence, took: time.Since(began)}
+	if trace {
+		for i, wv := range v.Waves {
+			fmt.Printf("%4d %9.3f +%6.3f  %4d admitted %4d refused  %s\n", i, wv.Sent.Sub(v.Waves[0].Sent).Seconds(), wv.Done.Sub(wv.Sent).Seconds(), wv.Admitted, wv.Refused, wv.Why)
+		}
+	}
+	findings := probe.CheckHeaders(v, seen)
+	s := score{family: tr.family, accused: len(findings) > 0, got: v.Family, sure: v.Sure, confidence: v.Confidence, took: time.Since(began)}
 	if tr.family != probe.Replicas && tr.family != probe.None {
 		s.truth = p.Explain(probe.Found{Family: tr.family, Policies: tr.policies, Ban: tr.ban})
 	}
@@ -166,6 +192,13 @@ func judge(tr truth, seed uint64, trace bool) score {
 	}
 	s.line = fmt.Sprintf("%v %v ban %v hold %v net %v -> %v %v ban %v (%.4f, sure %v, off %.4f) requests %d refused %d %.1fs waves %d [%s] cpu %v TRUTH %.2f",
 		tr.family, tr.policies, tr.ban, tr.hold, tr.network, v.Family, v.Policies, v.Ban, v.Confidence, v.Sure, v.WindowOff, v.Requests, v.Refused, v.Elapsed.Seconds(), len(v.Waves), v.Stopped, s.took.Round(time.Millisecond), s.truth)
+	for _, f := range findings {
+		s.line += fmt.Sprintf("\n    %s: told %s, seen %s, %d times", f.Name, f.Told, f.Seen, f.Times)
+	}
+	for _, a := range v.Alternatives {
+		s.line += fmt.Sprintf(" | %v %.3f", a.Family, a.Share)
+	}
+	s.line += fmt.Sprintf(" limit %d-%d", v.LimitLow, v.LimitHigh)
 	return s
 }
 

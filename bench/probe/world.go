@@ -21,6 +21,7 @@ type truth struct {
 	network  time.Duration // the longest round trip; half of it at least is jitter
 	foreign  float64       // requests a second from others
 	lossy    float64       // share of answers that are lost
+	headers  string        // honest, lie, or "" for none
 }
 
 // world is a server with a limit, and the network before it, in virtual time. It
@@ -34,6 +35,10 @@ type world struct {
 	ends     []end           // of what is being worked on, soonest first
 	other    time.Time       // when the next request of others comes
 	sent     int
+
+	lie      int
+	factor   float64
+	decision limit.Decision // the latest
 }
 
 type end struct {
@@ -49,6 +54,7 @@ func newWorld(tr truth, seed uint64) *world {
 	}
 	w.other = w.now
 	w.nextOther()
+	w.liar(rand.New(rand.NewPCG(seed, 78)))
 	return w
 }
 
@@ -83,15 +89,19 @@ func (w *world) take(at time.Time) (ok bool, delay time.Duration) {
 		w.ends = w.ends[1:]
 	}
 	l := w.limiters[w.rng.IntN(len(w.limiters))]
+	w.decision = limit.Decision{Allowed: true}
 	if l == nil {
 		return true, 0
 	}
 	if w.ban > 0 && at.Before(w.until) {
+		w.decision = limit.Decision{Limit: w.policies[0].Limit, RetryAfter: w.until.Sub(at), ResetAfter: w.until.Sub(at)}
 		return false, 0
 	}
 	d := l.Take(at, 1)
+	w.decision = d
 	if !d.Allowed && w.ban > 0 {
 		w.until = at.Add(w.ban)
+		w.decision.RetryAfter, w.decision.ResetAfter = w.ban, w.ban
 		w.limiters[0] = w.limiter()
 	}
 	if d.Allowed && w.family == probe.Concurrency {
@@ -134,6 +144,7 @@ func (w *world) Send(_ context.Context, at []time.Duration) ([]probe.Answer, err
 			w.nextOther()
 		}
 		ok, delay := w.take(a.at)
+		answers[a.i].Told = w.tell(w.decision)
 		took := time.Duration(0)
 		if ok {
 			took = delay + w.hold

@@ -20,12 +20,14 @@ import (
 // "weir --help" and "weir VERB --help" print.
 type verbs struct {
 	Run      runCmd      `cmd:"" help:"Send load to a URL and say what came back: admitted, throttled, failed, missed."`
+	Locust   locustCmd   `cmd:"" passthrough:"" help:"Run locustfiles with Locust's own flags and files, sent and timed by Weir."`
 	Gate     gateCmd     `cmd:"" help:"Enforce a policy file in front of an API: a reverse proxy, or what other proxies ask."`
 	Lab      labCmd      `cmd:"" help:"Start a local stand-in for a rate-limited service."`
 	Policy   policyCmd   `cmd:"" help:"Check, explain and convert policy files: limits as YAML, APIM policy XML or Envoy's YAML."`
 	Forecast forecastCmd `cmd:"" help:"Foresee what limits make of a load: what fits, when buckets run dry, what is refused, what to ask for."`
 	Verify   verifyCmd   `cmd:"" help:"Find out whether a service keeps the limits that a policy file declares."`
-	Probe    probeCmd    `cmd:"" help:"Find out which limit stands before a request: its kind and its figures."`
+	Probe    probeCmd    `cmd:"" help:"Find out which limit stands before a request: its kind, its figures, and what it is counted by."`
+	Drill    drillCmd    `cmd:"" help:"Prove that an alarm rings: provoke refusals with the smallest load that does, and time what notices them."`
 	Convert  convertCmd  `cmd:"" help:"Make a scenario from a curl command line, HAR, OpenAPI or Postman."`
 	Logs     logsCmd     `cmd:"" help:"Explain from a tenant log which limits were met, by whom, and how early it warned."`
 	Report   reportCmd   `cmd:"" help:"Show a recorded run again, in any format, or compare two."`
@@ -36,6 +38,7 @@ type verbs struct {
 // session is what a verb may use of the outside world.
 type session struct {
 	args   []string // the command line, without the program
+	script []string // of it, what is for the locustfile
 	stdin  io.Reader
 	stdout io.Writer // results
 	stderr io.Writer // progress and errors
@@ -68,6 +71,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "weir: the command line is defined wrongly: %v\n", err)
 		return exitCannotRun
 	}
+	args, s.script = forScript(parser, args)
 	ctx, err := parser.Parse(args)
 	if exited >= 0 { // --help was printed
 		return exited
@@ -128,6 +132,8 @@ func groups() []kong.Group {
 		{Key: "Rate", Title: "Load by rate (open model: arrivals do not wait):"},
 		{Key: "Profile", Title: "Several loads, warm-up, and changes while running:"},
 		{Key: "Budget", Title: "When to stop:"},
+		{Key: "File", Title: "A request of a file:"},
+		{Key: "Key", Title: "What it is counted by:"},
 		{Key: "Connection", Title: "Connections:"},
 		{Key: "Verdict", Title: "Outcomes and verdict:"},
 		{Key: "Limits", Title: "What users do about limits:"},
@@ -135,6 +141,7 @@ func groups() []kong.Group {
 		{Key: "Telemetry", Title: "Where telemetry goes:"},
 		{Key: "Output", Title: "What is written:"},
 		{Key: "Verify", Title: "What is verified:"},
+		{Key: "Drill", Title: "What is to notice:"},
 		{Key: "Lab", Title: "The stand-in:"},
 		{Key: "Forecast", Title: "The forecast:"},
 		{Key: "Logs", Title: "The log:"},

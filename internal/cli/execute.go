@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -41,6 +42,8 @@ type execution struct {
 	maxSendLag time.Duration
 	mix        *mix
 	keys       bool // a person at the terminal may change the load
+	python     *pythonRun
+	locust     *locustRun
 
 	stopOnError bool           // the first error of the scenario ends the run
 	allowErrors bool           // they do not fail it
@@ -99,8 +102,13 @@ func (x *execution) run() error {
 	x.watch.Start()
 	restore := x.listen(engine)
 	defer restore()
+	if err := x.python.begin(engine); err != nil {
+		return err
+	}
+	x.locust.begin()
 	result, err := engine.Run(hard, obs.take)
 	restore()
+	x.python.end()
 	x.lateReadings(interrupted)
 	statements, complaints := x.watch.Stop()
 	obs.close()
@@ -120,6 +128,9 @@ func (x *execution) run() error {
 	if text := obs.complaints.String(); text != "" && obs.complaints.allowed {
 		j.notes = append(j.notes, text)
 	}
+	j.notes = append(j.notes, x.python.notes()...)
+	x.python.judge(&j)
+	x.locust.end(&result, &j)
 	j.notes = append(j.notes, beside.close()...)
 	j.notes = append(j.notes, remarks(&obs.totals, &result)...)
 	if obs.err != nil {
@@ -209,7 +220,7 @@ func (x *execution) finish(end runfile.End, code int, unstored []*tally.Tick) er
 	if x.temporary {
 		kept = ""
 	}
-	if err := x.out.deliver(s, x.out.ofRun(run, sum), kept); err != nil {
+	if err := errors.Join(x.out.deliver(s, x.out.ofRun(run, sum), kept), x.locust.deliver(s, sum, code, kept)); err != nil {
 		fmt.Fprintf(s.stderr, "weir: %v\n", err)
 		if code == exitPassed {
 			code = exitCannotRun
@@ -275,8 +286,9 @@ func (x *execution) onSignals(engine *load.Engine, hard context.CancelFunc) (int
 	var count atomic.Int32
 	go func() {
 		for {
+			var sig os.Signal
 			select {
-			case <-signals:
+			case sig = <-signals:
 			case <-quit:
 				return
 			}
@@ -288,7 +300,9 @@ func (x *execution) onSignals(engine *load.Engine, hard context.CancelFunc) (int
 			switch count.Add(1) {
 			case 1:
 				engine.Stop("interrupted")
-				fmt.Fprintln(x.session.stderr, "\nstopping: requests under way may finish (interrupt again to stop at once)")
+				if !x.locust.interrupted(sig) {
+					fmt.Fprintln(x.session.stderr, "\nstopping: requests under way may finish (interrupt again to stop at once)")
+				}
 			case 2:
 				hard()
 			default:

@@ -34,7 +34,11 @@ func (x *execution) listen(engine *load.Engine) (restore func()) {
 			return
 		}
 		// The live display shows the users; anything else is told.
-		if text := engine.Nudge(step); text != "" && !live && !x.out.Quiet {
+		switch text := engine.Nudge(step); {
+		case text == "":
+		case x.locust != nil:
+			x.locust.nudged(step)
+		case !live && !x.out.Quiet:
 			fmt.Fprintf(x.session.stderr, "weir: %s\n", text)
 		}
 	})

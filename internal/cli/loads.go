@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weir-dev/weir/internal/load"
+	"github.com/weir-dev/weir/internal/locust"
 	"github.com/weir-dev/weir/internal/pace"
 )
 
@@ -345,6 +346,16 @@ func (m *mix) assemble(c *runCmd, w *workload) error {
 		m.words += fmt.Sprintf("; the first %v are warm-up", m.warmUp)
 	}
 	return nil
+}
+
+// aim is how many users there are to be, of all loads, and how fast they come when
+// there is one load.
+func (m *mix) aim() locust.Aim {
+	a := locust.Aim{Users: m.most}
+	if len(m.loads) == 1 {
+		a.Rate = m.loads[0].spawn
+	}
+	return a
 }
 
 // describe prints the load, and draws it when it changes over time.

@@ -2,101 +2,227 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/weir-dev/weir/internal/hit"
-	"github.com/weir-dev/weir/internal/policy"
 	blackbox "github.com/weir-dev/weir/internal/probe"
+	"github.com/weir-dev/weir/internal/report"
+	"github.com/weir-dev/weir/internal/sink/price"
 	"github.com/weir-dev/weir/internal/target"
-	"github.com/weir-dev/weir/limit"
 )
 
 // probeCmd names the limit that stands before a request.
 type probeCmd struct {
-	URL string `arg:"" help:"What to ask. Choose a request that does no harm when it is sent a thousand times."`
+	URL string `arg:"" optional:"" name:"url|file" help:"What to ask: a URL, a scenario (.star, with --step) or a request file (.http, .rest). Choose a request that does no harm when it is sent a thousand times."`
 
 	requestFlags `embed:""`
 
-	MaxRequests  int           `default:"2500" placeholder:"N" help:"Most requests." group:"Budget"`
-	MaxThrottled int           `default:"300" placeholder:"N" help:"Refused requests after which no more are sent; the wave under way is waited for." group:"Budget"`
-	MaxRate      float64       `default:"400" placeholder:"N" help:"Most requests per second." group:"Budget"`
-	MaxTime      time.Duration `default:"10m" placeholder:"DURATION" help:"Longest time." group:"Budget"`
+	Step  string   `placeholder:"NAME" help:"The request of a file: its name, or 'POST /token'. A scenario is run up to it, as one user." group:"File"`
+	Env   string   `placeholder:"NAME" help:"Environment of http-client.env.json, for request files." group:"File"`
+	Var   []string `sep:"none" placeholder:"NAME=VALUE" help:"Value of a variable of a request file; repeat for more." group:"File"`
+	Host  string   `placeholder:"URL" help:"Where a scenario's users send, instead of its own host." group:"File"`
+	Class []string `placeholder:"NAME" help:"Only these user classes of a scenario." group:"File"`
+
+	Vary []string `sep:"none" placeholder:"KIND=A,B" help:"Find out whether the limit is counted by this: header:X-Key=a,b, query:k=a,b, cookie:sid=a,b, body:field=a,b, path=/a,/b, basic-user=a,b or source-ip. Repeat for several; the first value is that of the request." group:"Key"`
+
+	MaxRequests  int           `default:"2500" placeholder:"N" help:"Most requests. Default 2500." group:"Budget"`
+	MaxThrottled int           `default:"300" placeholder:"N" help:"Most refused requests; those under way are waited for. Default 300." group:"Budget"`
+	MaxRate      float64       `default:"400" placeholder:"N" help:"Most requests per second. Default 400." group:"Budget"`
+	MaxTime      time.Duration `default:"10m" placeholder:"DURATION" help:"Longest time. Default 10m." group:"Budget"`
+	Price        float64       `placeholder:"USD" help:"What a request costs, in dollars, for the plan." group:"Budget"`
+	Prices       string        `placeholder:"FILE" help:"Table of prices instead of the built-in one." group:"Budget"`
 	Seed         uint64        `default:"1" help:"Of the search." group:"Budget"`
 	DryRun       bool          `help:"Say what would be sent at worst, and send nothing." group:"Budget"`
 	Yes          bool          `short:"y" help:"Do not ask before throttling a target that is not on this machine." group:"Budget"`
 
-	Throttled []string `sep:"none" placeholder:"RULE" help:"What else is a refusal: 403, 503+retry-after, '403:quota'. As in weir run." group:"Verdict"`
-	OK        []string `name:"ok" sep:"none" placeholder:"RULE" help:"What else was let pass. As in weir run." group:"Verdict"`
+	Throttled   []string `sep:"none" placeholder:"RULE" help:"What else is a refusal: 403, 503+retry-after, '200:quota'. As in weir run." group:"Verdict"`
+	OK          []string `name:"ok" sep:"none" placeholder:"RULE" help:"What else was let pass; answers may then look as they like. As in weir run." group:"Verdict"`
+	IgnoreHints bool     `help:"Do not look at limit headers when choosing experiments." group:"Verdict"`
 
-	Out   string `placeholder:"FILE" help:"Write the limit as a policy file: for lab, gate, verify and forecast." group:"Output"`
-	JSON  string `name:"json" placeholder:"FILE" help:"Write the verdict as JSON." group:"Output"`
-	Quiet bool   `short:"q" help:"No plan, no progress." group:"Output"`
+	Resume   string `placeholder:"FILE" help:"Go on from the journal of a probe that ended early." group:"Output"`
+	Journal  string `placeholder:"FILE" help:"Write every wave to this journal as it goes. Without it, a journal is written when the probe ends early." group:"Output"`
+	Out      string `placeholder:"FILE" help:"Write the limit as a policy file: for lab, gate, verify and forecast." group:"Output"`
+	JSON     string `name:"json" placeholder:"FILE" help:"Write the report as JSON." group:"Output"`
+	HTML     string `name:"html" placeholder:"FILE" help:"Write it as one HTML page." group:"Output"`
+	Progress string `enum:"auto,live,plain,none" default:"auto" help:"auto (live on a terminal), live, plain or none." group:"Output"`
+	Quiet    bool   `short:"q" help:"No plan, no progress." group:"Output"`
 
 	connectionFlags `embed:""`
 }
 
 // Run probes and says what was found.
 func (c *probeCmd) Run(s *session) error {
-	if c.MaxRequests < 1 || c.MaxThrottled < 1 || c.MaxTime <= 0 || c.MaxRate <= 0 {
+	if c.MaxRequests < 1 || c.MaxThrottled < 1 || c.MaxTime <= 0 || c.MaxRate <= 0 || c.Price < 0 {
 		return usage("they bound what is done to somebody's service", "--max-requests, --max-throttled, --max-time and --max-rate must be above zero")
 	}
-	req, err := c.build(c.URL, s.stdin, s.getenv)
+	j, err := c.openJournal()
 	if err != nil {
 		return err
 	}
-	req.Once = true
-	u, err := parseTarget(c.URL)
-	if err != nil {
-		return err
+	if c.URL == "" {
+		return usage("weir probe https://api.example.com/v1/items --dry-run", "there is nothing to probe: give a URL, a scenario or a request file")
 	}
 	rules, err := hit.ParseRules(c.Throttled, c.OK)
 	if err != nil {
 		return usage("as in weir run", "%v", err)
 	}
-	plan := fmt.Sprintf("At worst: %d requests, %d refused and what is then under way, %v, %g requests/s. %s %s\n",
-		c.MaxRequests, c.MaxThrottled, c.MaxTime, c.MaxRate, req.Method, maskURL(c.URL))
-	if c.DryRun {
-		fmt.Fprint(s.stdout, plan)
-		return nil
+	req, err := c.request(s)
+	if err != nil {
+		return err
+	}
+	req.Once = true
+	u, err := parseTarget(req.URL)
+	if err != nil {
+		return err
+	}
+	things, err := c.varied(u, req)
+	if err != nil {
+		return err
+	}
+	if err := j.fits(c, req, s); err != nil {
+		return err
 	}
 	here := local(u, c.UnixSocket)
-	if !c.Quiet {
-		fmt.Fprint(s.stderr, plan)
+	out := s.stderr
+	if c.DryRun {
+		out = s.stdout
+	}
+	if !c.Quiet || c.DryRun {
+		if err := c.plan(out, req, things, j); err != nil {
+			return err
+		}
+	}
+	if c.DryRun {
+		return nil
 	}
 	if !here && !c.Yes {
 		if err := (&verifyCmd{}).confirm(s, u.Host); err != nil {
 			return err
 		}
 	}
-	options, err := c.options(rules.NeedsBody, s.getenv)
+	world, err := c.world(s, req, things, rules)
 	if err != nil {
 		return err
 	}
-	// A connection that the target has just closed leaves unknown what was counted.
-	options.IdleTimeout, options.MaxRedirects, options.Connections = 2*time.Second, target.NoRedirects, target.PerUser
-	tgt, err := target.New(options)
-	if err != nil {
-		return usage("", "%v", err)
-	}
+	defer world.close()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := target.Check(ctx, tgt, req.URL); err != nil {
-		return cannotRun("is it running, and is the URL right?", "%s: %v", maskURL(c.URL), err)
+	if err := target.Check(ctx, world.targets[0], req.URL); err != nil {
+		return cannotRun("", "%s: %v", maskURL(req.URL), err)
 	}
-	world := &probeWorld{target: tgt, req: req, rules: rules, gap: time.Duration(float64(time.Second) / c.MaxRate)}
-	defer world.close()
-	o := blackbox.Options{MaxRequests: c.MaxRequests, MaxRefused: c.MaxThrottled, MaxTime: c.MaxTime, Seed: c.Seed}
-	if !c.Quiet {
-		o.Progress = func(b blackbox.Belief) { c.progress(s.stderr, b) }
+	return c.investigate(ctx, s, world, j)
+}
+
+// varied reads --vary.
+func (c *probeCmd) varied(u *url.URL, req *hit.Request) (things []*varied, err error) {
+	seen := map[string]bool{}
+	for _, text := range c.Vary {
+		v, err := parseVaried(text)
+		if err != nil {
+			return nil, err
+		}
+		if seen[v.String()] {
+			return nil, usage("give all values at once, separated by commas", "--vary %s is given twice", v)
+		}
+		seen[v.String()] = true
+		if err := v.addresses(u); err != nil {
+			return nil, err
+		}
+		if v.kind == "source-ip" && (len(c.SourceIP) > 0 || c.UnixSocket != "") {
+			return nil, usage("leave one out", "--vary source-ip says itself where connections come from")
+		}
+		things = append(things, v)
 	}
+	_, err = variant(req, things, make(blackbox.Who, len(things))) // what cannot be varied is said before anything is sent
+	return things, err
+}
+
+// plan says what would happen at worst.
+func (c *probeCmd) plan(w io.Writer, req *hit.Request, things []*varied, j *probeJournal) error {
+	longest := c.MaxTime
+	fmt.Fprintf(w, "At worst: %d requests, %d refused and what is then under way, %v, %g requests/s. %s %s\n",
+		c.MaxRequests, c.MaxThrottled, longest, c.MaxRate, req.Method, maskURL(req.URL))
+	if j.had > 0 {
+		fmt.Fprintf(w, "  %d requests of these were sent in an earlier session, %d of them refused.\n", j.had, j.refused)
+	}
+	for _, v := range things {
+		fmt.Fprintf(w, "  then as %d clients that differ in %s\n", len(v.values), v.words())
+	}
+	money, note := c.Price, ""
+	if money == 0 {
+		t, err := price.Load(c.Prices)
+		if err != nil {
+			return usage("write it like internal/sink/price/prices.json in Weir's sources", "--prices: %v", err)
+		}
+		if r := t.Find(req.URL, string(req.Body)); r != nil {
+			if r.USD == nil {
+				fmt.Fprintf(w, "  %s cost money, and how much depends: give it with --price\n", r.What)
+			} else {
+				money, note = *r.USD, fmt.Sprintf(" (%s, prices read %s)", r.What, t.Read)
+			}
+		}
+	}
+	if money > 0 {
+		fmt.Fprintf(w, "  at most %s, at $%g each%s\n", price.Dollars(float64(c.MaxRequests)*money), money, note)
+	}
+	return nil
+}
+
+// world makes what sends.
+func (c *probeCmd) world(s *session, req *hit.Request, things []*varied, rules *hit.Rules) (*probeWorld, error) {
+	options, err := c.options(func(int) bool { return true }, s.getenv)
+	if err != nil {
+		return nil, err
+	}
+	// A connection that the target has just closed leaves unknown what was counted.
+	options.IdleTimeout, options.MaxRedirects, options.Connections = 2*time.Second, target.NoRedirects, target.PerUser
+	options.BodyLimit = probeBody
+	base, err := variant(req, things, make(blackbox.Who, len(things)))
+	if err != nil {
+		return nil, err
+	}
+	w := &probeWorld{things: things, req: base, gap: time.Duration(float64(time.Second) / c.MaxRate),
+		guard: &probeGuard{rules: rules, maxNo: c.MaxThrottled, anyShape: len(c.OK) > 0}}
+	sources := [][]string{options.SourceAddrs}
+	for _, v := range things {
+		if v.kind == "source-ip" {
+			sources = nil
+			for _, a := range v.values {
+				sources = append(sources, []string{a})
+			}
+		}
+	}
+	for _, from := range sources {
+		options.SourceAddrs = from
+		t, err := target.New(options)
+		if err != nil {
+			return nil, usage("", "%v", err)
+		}
+		w.targets = append(w.targets, t)
+	}
+	return w, nil
+}
+
+// investigate finds the limit, and then what it is counted by.
+func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorld, j *probeJournal) error {
+	began := time.Now()
+	world.guard.end, world.guard.no = began.Add(c.MaxTime), j.refused
+	show := newProbeShow(s, c)
+	defer show.close()
+	past, spent := j.past()
+	most := max(1, c.MaxRequests-spent) // what an earlier session spent on the key is gone
+	o := blackbox.Options{MaxRequests: most, MaxRefused: c.MaxThrottled, MaxTime: c.MaxTime, Seed: c.Seed, Past: past, Record: j.add, IgnoreHints: c.IgnoreHints}
+	if len(world.things) > 0 { // something is left for the key
+		o.MaxRequests, o.MaxRefused = max(1, most*2/3), max(1, c.MaxThrottled/2)
+	}
+	o.Progress = show.belief
 	v, err := blackbox.New(world, world, o).Run(ctx)
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -106,8 +232,32 @@ func (c *probeCmd) Run(s *session) error {
 	case err != nil:
 		v.Stopped = err.Error()
 	}
-	c.tell(s.stdout, v)
-	if err := c.write(v, s); err != nil {
+	kind := stopKind(err)
+	var scope *blackbox.Scope
+	if len(world.things) > 0 && err == nil {
+		if scope, err = c.scope(ctx, world, v, j, show, began, most); err != nil && v.Stopped == "" {
+			scope.Stopped = err.Error()
+			if kind = stopKind(err); errors.Is(err, context.Canceled) {
+				scope.Stopped = "it was interrupted"
+			}
+		}
+	}
+	show.close()
+	switch {
+	case ctx.Err() != nil:
+		kind = "interrupted"
+	case kind == "" && v.Stopped != "":
+		kind = "bound"
+	}
+	r := c.report(world, v, scope, j)
+	r.StopKind = kind
+	r.Resumed = j.had
+	r.Requests += spent
+	if err := c.deliver(s, r, v, scope, world.things); err != nil {
+		return err
+	}
+	ended := v.Stopped != "" || scope != nil && scope.Stopped != ""
+	if err := j.finish(c, s, ended); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -116,96 +266,33 @@ func (c *probeCmd) Run(s *session) error {
 	return nil
 }
 
-// progress is a line for each experiment: what is believed, and what comes next.
-func (c *probeCmd) progress(w io.Writer, b blackbox.Belief) {
-	var all []string
-	for _, s := range b.Shares[:min(3, len(b.Shares))] {
-		all = append(all, fmt.Sprintf("%.0f %% %v", 100*s.Share, s.Family))
+// scope finds out what the limit is counted by, with what is left of the budget.
+func (c *probeCmd) scope(ctx context.Context, world *probeWorld, v *blackbox.Verdict, j *probeJournal, show *probeShow, began time.Time, most int) (*blackbox.Scope, error) {
+	values := make([]int, len(world.things))
+	for i, t := range world.things {
+		values[i] = len(t.values)
 	}
-	fmt.Fprintf(w, "[%v, %d sent, %d refused] %s; next: %s\n", b.Elapsed.Round(100*time.Millisecond), b.Requests, b.Refused, strings.Join(all, ", "), b.Doing)
+	return blackbox.FindScope(ctx, blackbox.ScopeOptions{
+		Found: v.Found, Values: values, Seen: j.records, Gap: world.gap, Seed: c.Seed,
+		MaxRequests: max(1, most-v.Requests), MaxRefused: max(1, c.MaxThrottled-v.Refused), MaxTime: max(time.Millisecond, c.MaxTime-time.Since(began)),
+		Tell: show.key, Record: j.add,
+	}, world, world)
 }
 
-// tell says the verdict in words, and shows what happened when.
-func (c *probeCmd) tell(w io.Writer, v *blackbox.Verdict) {
-	switch {
-	case v.Family == blackbox.None:
-		fmt.Fprintf(w, "No limit was met within %d requests in %v.\n", v.Requests, v.Elapsed.Round(time.Millisecond))
-	case v.Sure:
-		fmt.Fprintf(w, "This is a %s: %s.\n", v.Family, foundWords(&v.Found))
-	default:
-		fmt.Fprintf(w, "Undecided. Likeliest (%.0f %%) is a %s: %s.\n", 100*v.Confidence, v.Family, foundWords(&v.Found))
+// deliver writes the report in all forms.
+func (c *probeCmd) deliver(s *session, r *report.Probe, v *blackbox.Verdict, scope *blackbox.Scope, things []*varied) error {
+	color, _ := isTerminal(s.stdout)
+	if err := r.WriteText(s.stdout, color && s.getenv("NO_COLOR") == ""); err != nil {
+		return cannotRun("", "%v", err)
 	}
-	for _, a := range v.Alternatives {
-		fmt.Fprintf(w, "  not excluded (%.0f %%): %s, %s\n", 100*a.Share, a.Family, foundWords(&a.Found))
-	}
-	if v.Stopped != "" {
-		fmt.Fprintf(w, "It was cut short: %s.\n", v.Stopped)
-	}
-	if v.Foreign > 2 {
-		fmt.Fprintln(w, "Some refusals are not explained by it. Perhaps others use the same limit.")
-	}
-	fmt.Fprintf(w, "%d requests, %d refused, %d without an answer, in %v.\n", v.Requests, v.Refused, v.Lost, v.Elapsed.Round(time.Millisecond))
-	if len(v.Waves) == 0 {
-		return
-	}
-	fmt.Fprintln(w, "\nWhen        admitted █, refused ░ (of up to 30)")
-	start := v.Waves[0].Sent
-	for i, wave := range v.Waves {
-		if i == 40 {
-			fmt.Fprintf(w, "%10s  %d more waves\n", "…", len(v.Waves)-i)
-			break
-		}
-		a, r := bars(wave.Admitted, wave.Refused)
-		fmt.Fprintf(w, "%+9.3fs  %s%s %d of %d\n", wave.Sent.Sub(start).Seconds(), strings.Repeat("█", a), strings.Repeat("░", r), wave.Admitted, wave.Admitted+wave.Refused+wave.Lost)
-	}
-}
-
-// bars shares up to 30 cells between two counts.
-func bars(a, r int) (int, int) {
-	if n := a + r; n > 30 {
-		x := a * 30 / n
-		if a > 0 {
-			x = max(1, x)
-		}
-		if r > 0 {
-			x = min(29, x)
-		}
-		return x, 30 - x
-	}
-	return a, r
-}
-
-// foundWords is the figures of what was found.
-func foundWords(f *blackbox.Found) string {
-	var all []string
-	for _, p := range f.Policies {
-		all = append(all, p.String())
-	}
-	s := strings.Join(all, " and ")
-	if f.Ban > 0 {
-		s += fmt.Sprintf(", refusing everything for %v once it is exceeded", f.Ban)
-	}
-	if f.Replicas > 0 {
-		s += fmt.Sprintf(" on each of about %d replicas", f.Replicas)
-	}
-	if f.LimitHigh > f.LimitLow {
-		s += fmt.Sprintf(" (the limit is between %d and %d)", f.LimitLow, f.LimitHigh)
-	}
-	if f.WindowOff > 0.005 {
-		s += fmt.Sprintf(" (the time may be off by %.1f %%)", 100*f.WindowOff)
-	}
-	return s
-}
-
-// write writes the files that were asked for.
-func (c *probeCmd) write(v *blackbox.Verdict, s *session) error {
 	if c.JSON != "" {
-		b, err := json.MarshalIndent(probeJSON(v), "", "  ")
-		if err == nil {
-			err = os.WriteFile(c.JSON, append(b, '\n'), 0o644)
-		}
-		if err != nil {
+		if err := writeFile(c.JSON, r.WriteJSON); err != nil {
 			return cannotRun("", "--json: %v", err)
+		}
+	}
+	if c.HTML != "" {
+		if err := writeFile(c.HTML, r.WriteHTML); err != nil {
+			return cannotRun("", "--html: %v", err)
 		}
 	}
 	if c.Out == "" {
@@ -215,81 +302,5 @@ func (c *probeCmd) write(v *blackbox.Verdict, s *session) error {
 		fmt.Fprintf(s.stderr, "weir probe: no limit was found, so %s is not written\n", c.Out)
 		return nil
 	}
-	f := &policy.File{}
-	for i, p := range v.Policies {
-		p.Name = "found"
-		if len(v.Policies) > 1 {
-			p.Name = fmt.Sprintf("found-%d", i+1)
-		}
-		f.Policies = append(f.Policies, policy.Policy{Policy: p})
-	}
-	b, err := policy.Marshal(f)
-	if err == nil {
-		head := fmt.Sprintf("# weir probe: %s (%d requests, confidence %.0f %%)\n", v.Family, v.Requests, 100*v.Confidence)
-		if v.Ban > 0 {
-			head += fmt.Sprintf("# Not kept: once it is exceeded, everything is refused for %v.\n", v.Ban)
-		}
-		err = os.WriteFile(c.Out, append([]byte(head), b...), 0o644)
-	}
-	if err != nil {
-		return cannotRun("", "--out: %v", err)
-	}
-	return nil
-}
-
-// probeVerdict is the verdict as --json writes it.
-type probeVerdict struct {
-	Family         string          `json:"family"`
-	Sure           bool            `json:"sure"`
-	Confidence     float64         `json:"confidence"`
-	Policies       []string        `json:"policies"`
-	BanSeconds     float64         `json:"ban_seconds,omitempty"`
-	Replicas       int             `json:"replicas,omitempty"`
-	LimitLow       int64           `json:"limit_low"`
-	LimitHigh      int64           `json:"limit_high"`
-	WindowOff      float64         `json:"window_off"`
-	Alternatives   []probeShare    `json:"alternatives"`
-	Stopped        string          `json:"stopped,omitempty"`
-	Requests       int             `json:"requests"`
-	Refused        int             `json:"refused"`
-	Lost           int             `json:"lost"`
-	ElapsedSeconds float64         `json:"elapsed_seconds"`
-	Waves          []probeWaveJSON `json:"waves"`
-}
-
-type probeShare struct {
-	Family   string   `json:"family"`
-	Share    float64  `json:"share"`
-	Policies []string `json:"policies"`
-}
-
-type probeWaveJSON struct {
-	Sent     time.Time `json:"sent"`
-	Done     time.Time `json:"done"`
-	Admitted int       `json:"admitted"`
-	Refused  int       `json:"refused"`
-	Lost     int       `json:"lost"`
-	Why      string    `json:"why"`
-}
-
-func probeJSON(v *blackbox.Verdict) *probeVerdict {
-	lines := func(ps []limit.Policy) []string {
-		out := []string{}
-		for _, p := range ps {
-			out = append(out, p.String())
-		}
-		return out
-	}
-	j := &probeVerdict{
-		Family: v.Family.String(), Sure: v.Sure, Confidence: v.Confidence, Policies: lines(v.Policies), BanSeconds: v.Ban.Seconds(),
-		Replicas: v.Replicas, LimitLow: v.LimitLow, LimitHigh: v.LimitHigh, WindowOff: v.WindowOff, Alternatives: []probeShare{},
-		Stopped: v.Stopped, Requests: v.Requests, Refused: v.Refused, Lost: v.Lost, ElapsedSeconds: v.Elapsed.Seconds(), Waves: []probeWaveJSON{},
-	}
-	for _, a := range v.Alternatives {
-		j.Alternatives = append(j.Alternatives, probeShare{a.Family.String(), a.Share, lines(a.Found.Policies)})
-	}
-	for _, w := range v.Waves {
-		j.Waves = append(j.Waves, probeWaveJSON(w))
-	}
-	return j
+	return c.writePolicy(r, v, scope, things)
 }

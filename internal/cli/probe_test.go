@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weir-dev/weir/internal/policy"
+	"github.com/weir-dev/weir/internal/report"
 	"github.com/weir-dev/weir/limit"
 )
 
@@ -42,6 +43,7 @@ func probeOf(t *testing.T, status func(int) int, args ...string) (s *limited, ou
 	s = &limited{l: l, after: status}
 	srv := httptest.NewServer(s)
 	defer srv.Close()
+	t.Chdir(t.TempDir()) // where a journal may be left
 	var o, e bytes.Buffer
 	code = Main(append([]string{"probe", srv.URL + "/"}, args...), strings.NewReader(""), &o, &e)
 	return s, o.String(), e.String(), code
@@ -56,7 +58,7 @@ func TestProbeFindsALimit(t *testing.T) {
 	if code != 0 || !strings.Contains(errs, "At worst: 150 requests") {
 		t.Fatalf("exit %d, stderr %q", code, errs)
 	}
-	var v probeVerdict
+	var v report.Probe
 	b, err := os.ReadFile(jsonFile)
 	if err == nil {
 		err = json.Unmarshal(b, &v)

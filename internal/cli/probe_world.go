@@ -2,24 +2,28 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/weir-dev/weir/internal/header"
 	"github.com/weir-dev/weir/internal/hit"
 	blackbox "github.com/weir-dev/weir/internal/probe"
 	"github.com/weir-dev/weir/internal/target"
 )
 
-// probeWorld is the wall clock and the target: the Clock and the Sender of a probe.
+// probeWorld is the wall clock and the target: the Clock and the Sender of a probe,
+// and the VariedSender of what comes after.
 type probeWorld struct {
-	target  *target.Target
+	targets []*target.Target // one for each source address; else one
+	things  []*varied
 	req     *hit.Request
-	rules   *hit.Rules
+	guard   *probeGuard
 	gap     time.Duration // between two requests at least
-	senders []*target.Client
-	next    time.Time // before which nothing is sent
-	refusal int       // the status of the first refusal
+	senders [][]*target.Client
+	made    map[string]*hit.Request // by client
+	next    time.Time               // before which nothing is sent
 }
 
 // probeConnections is how many requests are under way at once at most. More
@@ -39,85 +43,137 @@ func (w *probeWorld) Sleep(ctx context.Context, until time.Time) error {
 	}
 }
 
-// Send sends a request at each of the times, later where the rate is bounded.
+// Send sends the request as it is.
 func (w *probeWorld) Send(ctx context.Context, at []time.Duration) ([]blackbox.Answer, error) {
-	users := min(len(at), probeConnections)
-	for len(w.senders) < users {
-		s, err := w.target.NewSender(len(w.senders))
-		if err != nil {
+	calls := make([]blackbox.Call, len(at))
+	for i, d := range at {
+		calls[i].At = d
+	}
+	return w.SendAs(ctx, calls)
+}
+
+// source is the number of the address that a client connects from.
+func (w *probeWorld) source(who blackbox.Who) int {
+	for i, v := range w.things {
+		if v.kind == "source-ip" && i < len(who) {
+			return who[i]
+		}
+	}
+	return 0
+}
+
+// as returns the request of a client.
+func (w *probeWorld) as(who blackbox.Who) (*hit.Request, error) {
+	key := fmt.Sprint([]int(who))
+	if r := w.made[key]; r != nil {
+		return r, nil
+	}
+	r, err := variant(w.req, w.things, who)
+	if err == nil {
+		if w.made == nil {
+			w.made = map[string]*hit.Request{}
+		}
+		w.made[key] = r
+	}
+	return r, err
+}
+
+// SendAs sends each request at its time, later where the rate is bounded. What the
+// guard forbids is not sent, and then the answers are fewer, and there is an error.
+func (w *probeWorld) SendAs(ctx context.Context, calls []blackbox.Call) ([]blackbox.Answer, error) {
+	users := min(len(calls), probeConnections)
+	reqs := make([]*hit.Request, len(calls))
+	for len(w.senders) < len(w.targets) {
+		w.senders = append(w.senders, nil)
+	}
+	for i, c := range calls {
+		var err error
+		if reqs[i], err = w.as(c.Who); err != nil {
 			return nil, err
 		}
-		w.senders = append(w.senders, s)
+		lane := w.source(c.Who)
+		for len(w.senders[lane]) < users {
+			s, err := w.targets[lane].NewSender(len(w.senders[lane]))
+			if err != nil {
+				return nil, err
+			}
+			w.senders[lane] = append(w.senders[lane], s)
+		}
 	}
 	start := time.Now()
-	due := make([]time.Time, len(at))
-	for i, d := range at {
-		due[i] = start.Add(d)
+	due := make([]time.Time, len(calls))
+	for i, c := range calls {
+		due[i] = start.Add(c.At)
 		if due[i].Before(w.next) {
 			due[i] = w.next
 		}
 		w.next = due[i].Add(w.gap)
 	}
-	answers := make([]hit.Answer, len(at))
+	answers := make([]blackbox.Answer, len(calls))
+	sent := make([]bool, len(calls))
 	var wg sync.WaitGroup
 	for u := range users {
 		wg.Go(func() {
-			for i := u; i < len(at); i += users {
-				if w.Sleep(ctx, due[i]) != nil {
+			var a hit.Answer
+			for i := u; i < len(calls); i += users {
+				if w.Sleep(ctx, due[i]) != nil || !w.guard.may() {
 					return
 				}
-				w.senders[u].Send(ctx, w.req, &answers[i])
+				w.senders[w.source(calls[i].Who)][u].Send(ctx, reqs[i], &a)
+				if a.Sent.IsZero() && a.Failure == hit.Interrupted {
+					return
+				}
+				answers[i], sent[i] = w.read(&a), true
 			}
 		})
 	}
 	wg.Wait()
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	kept := answers[:0]
+	for i, a := range answers {
+		if sent[i] {
+			kept = append(kept, a)
+		}
 	}
-	return w.read(answers)
+	if err := ctx.Err(); err != nil {
+		return kept, err
+	}
+	return kept, w.guard.stopped()
 }
 
-// read says what the answers mean, and stops where going on may do harm.
-func (w *probeWorld) read(answers []hit.Answer) ([]blackbox.Answer, error) {
-	out := make([]blackbox.Answer, len(answers))
-	failed, status, lost := 0, 0, 0
-	for i := range answers {
-		a := &answers[i]
-		out[i] = blackbox.Answer{Sent: a.Sent, Done: a.Done}
-		switch w.rules.Outcome(a) {
-		case hit.Admitted:
-		case hit.Throttled:
-			out[i].Outcome = blackbox.Refused
-			if w.refusal == 0 {
-				w.refusal = a.Status
-			}
-			if a.Status != w.refusal {
-				return nil, fmt.Errorf("refusals changed from status %d to %d, as a service does that locks somebody out", w.refusal, a.Status)
-			}
-		default:
-			out[i].Outcome = blackbox.Lost
-			if a.Failure != hit.NoFailure {
-				lost++
-			} else {
-				out[i].Outcome = blackbox.Failed
-				failed, status = failed+1, a.Status
-			}
-		}
-		if a.Sent.IsZero() { // it never left
-			out[i].Sent, out[i].Done = time.Now(), time.Now()
-		}
+// read says what an answer means.
+func (w *probeWorld) read(a *hit.Answer) blackbox.Answer {
+	out := blackbox.Answer{Sent: a.Sent, Done: a.Done, Outcome: w.guard.see(a)}
+	if a.Sent.IsZero() { // no connection: it never left
+		out.Sent, out.Done = time.Now(), time.Now()
 	}
-	switch {
-	case failed > 2 || failed == len(out):
-		return nil, fmt.Errorf("%d of %d requests were answered with status %d, which is no refusal: say what it is with --throttled or --ok, or send another request", failed, len(out), status)
-	case lost > 2 && lost*4 > len(out):
-		return nil, fmt.Errorf("%d of %d requests got no answer", lost, len(out))
+	if r := header.Parse(a.Fields, out.Done); !r.Empty() {
+		r.Problems = nil
+		out.Told = &r
 	}
-	return out, nil
+	return out
 }
 
 func (w *probeWorld) close() {
-	for _, s := range w.senders {
-		s.Close() // nothing is under way
+	for _, lane := range w.senders {
+		for _, s := range lane {
+			s.Close() // nothing is under way
+		}
 	}
+	for _, t := range w.targets {
+		t.Close()
+	}
+}
+
+// errProbeStop is why the guard stopped a probe.
+type errProbeStop struct{ kind, text string }
+
+func (e *errProbeStop) Error() string { return e.text }
+
+// stopKind is what a stop is called in JSON: "" for one that the guard did not make.
+func stopKind(err error) string {
+	var e *errProbeStop
+	if errors.As(err, &e) {
+		return e.kind
+	}
+	return ""
 }

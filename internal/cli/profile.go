@@ -27,6 +27,7 @@ type profile struct {
 	length   time.Duration // as planned; 0: unknown
 	planned  int64         // arrivals; 0 in the closed model or when there is no end
 	words    string        // the load in words
+	spawn    float64       // users started per second; 0: all at once, or as stages say
 }
 
 const (
@@ -153,7 +154,7 @@ func (f *loadFlags) closedModel(p *profile) error {
 				return usage("", "--spawn-rate: %v", err)
 			}
 		}
-		level = pace.Users(n, spawn)
+		level, p.spawn = pace.Users(n, spawn), spawn.PerSecond()
 		p.words = plural(n, "user")
 		if !spawn.IsZero() && n > 1 {
 			p.words += ", " + spawn.String() + " started"
@@ -164,7 +165,7 @@ func (f *loadFlags) closedModel(p *profile) error {
 	}
 	p.level = &level
 	p.words += ", " + p.wait.String()
-	if p.runTime == 0 && p.length == 0 && f.Requests == 0 {
+	if p.runTime == 0 && p.length == 0 && f.Requests == 0 && !f.endless {
 		p.runTime = defaultRunTime
 	}
 	if p.runTime > 0 && (p.length == 0 || p.runTime < p.length) {

@@ -18,17 +18,20 @@ import (
 
 // runCmd sends load to a URL.
 type runCmd struct {
-	URL string `arg:"" optional:"" name:"url" help:"Where to send requests, http or https, or a scenario file (.star)."`
+	URL string `arg:"" optional:"" name:"url" help:"Where to send requests, http or https, a scenario file (.star), or a locustfile (.py)."`
 
 	requestFlags
 	runFlags
 
-	program *Program // a scenario written in Go, instead of URL; nil: none
+	program *Program   // a scenario written in Go, instead of URL; nil: none
+	python  *pythonRun // a locustfile that is loaded already; nil: none
+	locust  *locustRun // what "weir locust" does beside it; nil: another verb
 }
 
 // runFlags are what a single request, a scenario file and a Go program have in common.
 type runFlags struct {
 	scenarioFlags
+	pythonFlags
 	loadFlags
 	connectionFlags
 	outcomeFlags
@@ -47,7 +50,8 @@ type loadFlags struct {
 	WarmUp  string   `placeholder:"DURATION" help:"Send load that does not count for so long: it is in no total, percentile or condition." group:"Profile"`
 	Keys    bool     `default:"true" negatable:"" help:"At a terminal, keys change the load while it runs: w one user more, W ten more, s one fewer, S ten fewer; with a rate, one or ten tenths of it." group:"Profile"`
 
-	shape pace.Shape // of a profile
+	shape   pace.Shape // of a profile
+	endless bool       // without a run time it goes on until somebody ends it
 
 	Users     int    `short:"u" placeholder:"N" help:"Users at the peak. Default 1." group:"Users"`
 	SpawnRate string `short:"r" placeholder:"N" help:"Users started per second, such as 100. Default: all at once." group:"Users"`
@@ -83,6 +87,16 @@ type outcomeFlags struct {
 
 // Run sends the load and returns the verdict.
 func (c *runCmd) Run(s *session) error {
+	if isLocust(c.URL) && c.python == nil {
+		p, err := c.startLocust(s)
+		if p != nil {
+			defer p.bridge.Close()
+		}
+		if err != nil {
+			return err
+		}
+		c.python = p
+	}
 	x, work, err := c.prepare(s)
 	if err != nil {
 		return err
@@ -99,7 +113,7 @@ func (c *runCmd) Run(s *session) error {
 	if err := speaks(c.HTTP, work.urls); err != nil {
 		return err
 	}
-	tgt, err := target.New(opts)
+	tgt, err := work.open(opts, c)
 	if err != nil {
 		return usage("", "%v", optionError(err))
 	}
@@ -159,6 +173,8 @@ func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
 	switch {
 	case c.program != nil:
 		work, err = c.fromProgram(s)
+	case c.python != nil:
+		work, err = c.fromLocust(c.python)
 	case isScenario(c.URL):
 		work, err = c.fromScript(s)
 	default:
@@ -167,7 +183,15 @@ func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := c.mix(work, time.Now())
+	if c.python == nil && c.pythonFlags.given() {
+		return nil, nil, usage("give a locustfile (.py), or leave them out", "--python, --users-as and --processes are for locustfiles")
+	}
+	var m *mix
+	if c.python != nil && c.python.loaded.Shape != nil {
+		m, err = c.led(c.python)
+	} else {
+		m, err = c.mix(work, time.Now())
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -196,7 +220,14 @@ func (c *runCmd) prepare(s *session) (*execution, *workload, error) {
 		Timeout: c.Timeout, Connections: c.Connections, HTTP: c.HTTP, Throttled: c.Throttled, OK: c.OK,
 		MaxSendLag: c.MaxSendLag, Seed: c.Seed,
 	}
-	x.mix = m
+	x.mix, x.python, x.locust = m, c.python, c.locust
+	if c.python != nil {
+		c.python.aim = m.aim()
+		x.plan.StopTimeout += lastWords
+		for i := range x.plan.Parts {
+			x.plan.Parts[i].Lasting = c.python.verb
+		}
+	}
 	if m.model == "open" {
 		x.record.CatchUp = c.CatchUp
 	}

@@ -294,7 +294,11 @@ func (c *verifyCmd) planOptions(s *session) (o verify.PlanOptions, err error) {
 
 // confirm asks before somebody's account is throttled.
 func (c *verifyCmd) confirm(s *session, host string) error {
-	question := fmt.Sprintf("This makes %s refuse requests: whoever shares its limits is refused too.", host)
+	return confirmed(s, fmt.Sprintf("This makes %s refuse requests: whoever shares its limits is refused too.", host))
+}
+
+// confirmed asks whether to go on. Without a terminal only --yes is an answer.
+func confirmed(s *session, question string) error {
 	in, ok := s.stdin.(*os.File)
 	if ok {
 		st, err := in.Stat()

@@ -36,10 +36,19 @@ type workload struct {
 	known    []string                                                     // its classes
 	part     func(classes []string, arrivals bool) (load.Scenario, error) // its scenario for one load; nil for a single request
 	senders  func(*target.Target) func(user int) (load.Sender, error)
+	python   *pythonRun // of a locustfile
 
 	mask      func(text string) string // takes the secrets out that are sent; nil: none are known
 	keepBody  func(status int) bool
 	bodyLimit int // 0: the sender's default
+}
+
+// open makes the target of the run.
+func (w *workload) open(o target.Options, c *runCmd) (*target.Target, error) {
+	if w.python != nil {
+		return w.python.openTargets(o, c)
+	}
+	return target.New(o)
 }
 
 // scenarioBody is how much of an answer's body a scenario can look at.

@@ -27,6 +27,10 @@ const (
 // Jar keeps the cookies of one user. The zero value is empty and ready. It is
 // not safe for concurrent use.
 type Jar struct {
+	// Lenient takes what browsers refuse and programs commonly take: Secure over
+	// http, SameSite=None without Secure, names that begin with __Host-.
+	Lenient bool
+
 	cookies  []Cookie // longest path first, then oldest first: the order of sending
 	made     uint32
 	extra    []Pair // sent with the request under way
@@ -41,6 +45,7 @@ type Cookie struct {
 	Expires      time.Time // zero: when the user leaves
 	Secure       bool      // sent over https only
 	HostOnly     bool      // sent to Domain itself only, not to hosts below it
+	HTTPOnly     bool      // a page's scripts would not see it
 	made         uint32
 }
 
@@ -72,12 +77,12 @@ func (j *Jar) Set(at Place, line string, now time.Time) bool {
 	if !ok {
 		return false
 	}
-	if why := p.settle(at); why != "" {
+	if why := p.settle(at, j.Lenient); why != "" {
 		j.refused = Pair{p.Name, why}
 		return false
 	}
 	i := j.find(p.Name, p.Domain, p.Path)
-	if !at.HTTPS && !p.Secure && j.shadowsSecure(&p.Cookie) {
+	if !at.HTTPS && !p.Secure && !j.Lenient && j.shadowsSecure(&p.Cookie) {
 		j.refused = Pair{p.Name, "it would replace a Secure cookie, and it came over http"}
 		return false
 	}
@@ -209,8 +214,28 @@ func (j *Jar) For(host string, now time.Time) []Cookie {
 
 // Put keeps a cookie for the whole of a host, as if the host had set it.
 func (j *Jar) Put(host, name, value string) {
-	c := Cookie{Name: name, Value: value, Domain: host, Path: "/", HostOnly: true}
-	if i := j.find(name, host, "/"); i >= 0 {
+	j.Add(Cookie{Name: name, Value: value, Domain: host, Path: "/", HostOnly: true})
+}
+
+// All returns the cookies that have not expired, in the order of sending.
+func (j *Jar) All(now time.Time) []Cookie {
+	var out []Cookie
+	for _, c := range j.cookies {
+		if c.Expires.IsZero() || c.Expires.After(now) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// Add keeps a cookie as it is, in the place of one with the same name, domain and
+// path. Its Path is "/" when there is none.
+func (j *Jar) Add(c Cookie) {
+	c.Domain = strings.ToLower(strings.TrimPrefix(c.Domain, "."))
+	if c.Path == "" {
+		c.Path = "/"
+	}
+	if i := j.find(c.Name, c.Domain, c.Path); i >= 0 {
 		c.made = j.cookies[i].made
 		j.cookies[i] = c
 		return
@@ -222,6 +247,19 @@ func (j *Jar) Put(host, name, value string) {
 	c.made = j.made
 	at, _ := slices.BinarySearchFunc(j.cookies, c, before)
 	j.cookies = slices.Insert(j.cookies, at, c)
+}
+
+// Remove forgets the cookies of that domain, path and name; "" is any.
+func (j *Jar) Remove(domain, path, name string) {
+	domain = strings.ToLower(strings.TrimPrefix(domain, "."))
+	j.cookies = slices.DeleteFunc(j.cookies, func(c Cookie) bool {
+		return (domain == "" || c.Domain == domain) && (path == "" || c.Path == path) && (name == "" || c.Name == name)
+	})
+}
+
+// Expire forgets the cookies that have expired.
+func (j *Jar) Expire(now time.Time) {
+	j.cookies = slices.DeleteFunc(j.cookies, func(c Cookie) bool { return !c.Expires.IsZero() && !c.Expires.After(now) })
 }
 
 // Drop forgets the cookies of that name that are kept for a host, all cookies
@@ -244,11 +282,11 @@ func (j *Jar) Refused(name string) string {
 }
 
 // settle completes a cookie with where it came from, or says why it is refused.
-func (p *parsed) settle(at Place) (why string) {
-	if p.Secure && !at.HTTPS {
+func (p *parsed) settle(at Place, lenient bool) (why string) {
+	if p.Secure && !at.HTTPS && !lenient {
 		return "it is Secure, and it came over http"
 	}
-	if p.sameSiteNone && !p.Secure {
+	if p.sameSiteNone && !p.Secure && !lenient {
 		return "SameSite=None needs Secure"
 	}
 	if p.Domain == "" {
@@ -266,6 +304,7 @@ func (p *parsed) settle(at Place) (why string) {
 	}
 	lower := strings.ToLower(p.Name)
 	switch {
+	case lenient:
 	case strings.HasPrefix(lower, "__secure-") && !p.Secure:
 		return "__Secure- needs Secure"
 	case strings.HasPrefix(lower, "__host-") && (!p.Secure || !p.HostOnly || given != "/"):

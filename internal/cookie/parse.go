@@ -44,6 +44,8 @@ func parse(line string, now time.Time) (p parsed, ok bool) {
 			}
 		case "secure":
 			p.Secure = true
+		case "httponly":
+			p.HTTPOnly = true
 		case "max-age":
 			if isMaxAge(value) {
 				maxAge = value

@@ -87,14 +87,15 @@ type Request struct {
 }
 
 // Answer is what came back for one Request. A sender fills it in; the caller
-// owns it and reuses it for the next request of the same user. Fields and Body
-// are valid until that user's next request.
+// owns it and reuses it for the next request of the same user. Fields, Phrase and
+// Body are valid until that user's next request.
 type Answer struct {
 	Sent      time.Time // the first byte was about to be written, on the connection that was answered
 	FirstByte time.Time // the first bytes of the answer had arrived
 	Done      time.Time // the last byte had arrived, or the failure was known
 
 	Status   int    // 0 when no status line was read
+	Phrase   []byte // the reason phrase of the status line, as far as the sender knows it
 	Fields   Fields // the header block as received
 	Body     []byte // as far as kept: see the sender's options
 	BytesIn  int64  // bytes of the answer on the wire, header block and body, before decompression
@@ -114,9 +115,9 @@ type Answer struct {
 	OnSent func(at time.Time)
 }
 
-// Reset clears the answer for the next request, keeping OnSent and the memory of Body.
+// Reset clears the answer for the next request, keeping OnSent and the memory of Body, Fields and Phrase.
 func (a *Answer) Reset() {
-	*a = Answer{OnSent: a.OnSent, Body: a.Body[:0], Fields: a.Fields[:0]}
+	*a = Answer{OnSent: a.OnSent, Body: a.Body[:0], Fields: a.Fields[:0], Phrase: a.Phrase[:0]}
 }
 
 // Hit is the finished record of one request. Instants are offsets from the

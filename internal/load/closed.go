@@ -33,6 +33,7 @@ type member struct {
 	id      int           // its number in the run
 	running bool          // guarded by closed.mu
 	call    chan struct{} // holds one when the member is to look at want again
+	leave   chan struct{} // of a resident, guarded by closed.mu; nil when it is closed
 }
 
 const (
@@ -41,6 +42,10 @@ const (
 )
 
 func (c *closed) run(ctx context.Context) {
+	if c.p.Led {
+		c.follow(ctx)
+		return
+	}
 	end := c.level.Length()
 	reason := "the plan ended"
 	if r := c.p.End; r > 0 && (end == 0 || r < end) {
@@ -72,6 +77,15 @@ func (c *closed) run(ctx context.Context) {
 	c.halt()
 }
 
+// follow lets Engine.Lead say how many users there are.
+func (c *closed) follow(ctx context.Context) {
+	if c.p.End > 0 && c.p.sleepUntil(ctx, c.p.End) {
+		c.p.end("the run time was reached", true)
+	}
+	<-ctx.Done()
+	c.halt()
+}
+
 // set makes the level want n users, from the instant at of the plan. more says
 // that it has a step to come.
 func (c *closed) set(n int, at time.Duration, more bool) {
@@ -91,7 +105,7 @@ func (c *closed) left() {
 // desert ends the part when users are wanted, all of them have stopped
 // themselves, and no step of the level will bring others. The caller holds mu.
 func (c *closed) desert() {
-	if !c.more && c.running == 0 && c.want.Load() > 0 && !c.p.ended() {
+	if !c.more && !c.p.Lasting && c.running == 0 && c.want.Load() > 0 && !c.p.ended() {
 		c.p.end(EveryUserStopped, true)
 	}
 }
@@ -141,11 +155,41 @@ func (c *closed) halt() {
 
 func (m *member) wanted() bool { return int64(m.k) < m.c.want.Load() && !m.c.p.ended() }
 
+// alert makes the member look at want again. The caller holds closed.mu.
 func (m *member) alert() {
 	select {
 	case m.call <- struct{}{}:
 	default:
 	}
+	if m.leave != nil && !m.wanted() {
+		close(m.leave)
+		m.leave = nil
+	}
+}
+
+// leaving returns what is closed when the member is no longer wanted.
+func (m *member) leaving() <-chan struct{} {
+	m.c.mu.Lock()
+	defer m.c.mu.Unlock()
+	ch := make(chan struct{})
+	if m.wanted() {
+		m.leave = ch
+	} else {
+		close(ch)
+	}
+	return ch
+}
+
+// stay lets a resident be for as long as it is wanted.
+func (m *member) stay(s *Session, r Resident) {
+	err := s.stay(r, m.leaving())
+	if err == nil || s.cut {
+		return
+	}
+	m.c.e.noteScenario(err)
+	timer := time.NewTimer(errorPause)
+	defer timer.Stop()
+	m.pause(timer, m.c.e.since()+errorPause)
 }
 
 // done reports whether the member, which is about to leave, may: it may have
@@ -192,6 +236,10 @@ func (m *member) serve(wake time.Duration, first bool) {
 	s, u := m.hire(first)
 	defer func() { s.dismiss(u) }()
 	if u == nil {
+		return
+	}
+	if r, ok := u.(Resident); ok {
+		m.stay(s, r)
 		return
 	}
 	timer := time.NewTimer(time.Hour)

@@ -35,7 +35,8 @@ type Engine struct {
 	parts    []*part
 	missedAs label
 	told     *endpoints
-	leaving  sync.Mutex    // one request at a time asks Respect.Leave
+	leaving  sync.Mutex // one request at a time asks Respect.Leave
+	samples  sampler
 	warm     time.Duration // requests that were due before this are not counted after it
 
 	start time.Time
@@ -48,6 +49,7 @@ type Engine struct {
 	failed  error              // why the run could not be run
 	changes []string           // made by Nudge
 
+	ending chan struct{} // closed when reason is set
 	over   chan struct{} // closed when StopTimeout begins
 	arming sync.Once     // of over
 
@@ -76,6 +78,7 @@ func New(p Plan) (*Engine, error) {
 		missedAs: label{name: missedName},
 		told:     newEndpoints(p.MaxNames + 1),
 		warm:     p.WarmUp,
+		ending:   make(chan struct{}),
 		over:     make(chan struct{}),
 	}
 	if r, ok := p.Scenario.(*repeat); ok {
@@ -241,12 +244,23 @@ func (e *Engine) end(reason string, arm bool) {
 			e.stopped()
 		}
 		e.stopping.Store(true)
+		close(e.ending)
 		e.log.add(tally.Event{At: e.stopAt, Kind: "stop", Text: "Load ended: " + reason + "."})
 	}
 	e.mu.Unlock()
 	if arm {
 		e.arm()
 	}
+}
+
+// Over is closed when load ends: users may still be at work.
+func (e *Engine) Over() <-chan struct{} { return e.ending }
+
+// Reason returns why load ended, "" while it goes on.
+func (e *Engine) Reason() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.reason
 }
 
 // arm lets StopTimeout begin.

@@ -68,6 +68,16 @@ type Leaver interface {
 	Leave(ctx context.Context) error
 }
 
+// Resident is a User that lives by itself, instead of iterating: somebody else
+// decides when it sends what. Stay is called once; it returns soon after leave is
+// closed, which tells that the user is no longer wanted, and at once when ctx is
+// done. What it sends was intended when it is sent. When it returns while it is
+// wanted, another user takes its place, after a pause if there is an error, which
+// is reported. The open model has no residents.
+type Resident interface {
+	Stay(ctx context.Context, leave <-chan struct{}) error
+}
+
 // CatchUp says what to do with arrivals of the open model that could not be
 // sent when they were due, because no user was free or the generator was late.
 type CatchUp uint8

@@ -11,7 +11,7 @@ import (
 
 // Part is one of several loads of a plan, which go on side by side or one after
 // another: that is in their Users and Arrivals (pace.Level.Delay, pace.Delay).
-// Exactly one of Users and Arrivals is set.
+// Exactly one of Users, Arrivals and Led is set.
 type Part struct {
 	Name     string   // for people, when there are several; "" is "load 2"
 	Scenario Scenario // nil: that of the plan. Its NewUser gets numbers from 0 in each part
@@ -19,6 +19,12 @@ type Part struct {
 	Users    pace.Level
 	Arrivals pace.Pacer
 	MaxUsers int // most users of Arrivals, 1 or more
+	// Led, instead of Users and Arrivals: Engine.Lead says while the run goes on how
+	// many users there are, none at first. It ends at End, or by Engine.Stop.
+	Led bool
+
+	// Lasting lets it go on when all of its users have stopped themselves.
+	Lasting bool
 
 	// End is when it ends, since the start of the run. 0: with the last step of
 	// Users, or with the last arrival.
@@ -87,11 +93,17 @@ func (e *Engine) makeParts(plan, hard context.Context) {
 
 // most returns how many users the part has at once.
 func (p *Part) most() int {
-	if p.Arrivals != nil {
+	switch {
+	case p.Arrivals != nil:
 		return p.MaxUsers
+	case p.Led:
+		return ledUsers
 	}
 	return p.Users.Max()
 }
+
+// ledUsers is how many users of a part that is led have numbers in a row.
+const ledUsers = 10_000
 
 // alone reports whether there is no other part.
 func (p *part) alone() bool { return len(p.e.parts) == 1 }

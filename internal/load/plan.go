@@ -88,7 +88,9 @@ func (p Plan) withDefaults() (Plan, error) {
 func (p *Part) check() error {
 	closed, open := p.Users.Max() > 0, p.Arrivals != nil
 	switch {
-	case closed == open:
+	case p.Led && (closed || open):
+		return fmt.Errorf("part %s of the plan is led, so it has neither users nor an arrival rate of its own", p.Name)
+	case closed == open && !p.Led:
 		return fmt.Errorf("part %s of the plan needs either users or an arrival rate", p.Name)
 	case closed && p.MaxUsers != 0:
 		return errors.New("a maximum of users belongs to an arrival rate; with users, their number is the maximum")

@@ -30,6 +30,7 @@ type Session struct {
 	cut     bool          // a request was refused or cut: what the scenario makes of that is no error
 
 	unsent bool // it was held back to the end of the run
+	beside bool // the goroutine that sends is not a user's
 
 	work     piece         // the piece of work under way
 	promise  promise       // the latest wait that the user was told
@@ -113,6 +114,28 @@ func (s *Session) Mark(o hit.Outcome, why string) {
 	}
 }
 
+// Settle records the latest request now, rather than with the next Send.
+func (s *Session) Settle() { s.settle() }
+
+// Restate changes, before Settle, under which name the latest answer is counted
+// and how long it is said to have taken: "" and a negative time change nothing.
+func (s *Session) Restate(name string, took time.Duration) {
+	h := &s.hit
+	if !h.open {
+		return
+	}
+	if name != "" {
+		who := s.e.names.label(int(h.name))
+		h.name = int32(s.e.names.index(label{who.method, name}))
+	}
+	if took >= 0 {
+		h.intended, h.sent = h.done-took, h.done-took
+	}
+}
+
+// Took returns how long the latest request took, from when it was intended.
+func (s *Session) Took() time.Duration { return s.hit.done - s.hit.intended }
+
 // Pause waits for d inside an iteration. It reports false, at once, when the
 // run was stopped hard.
 func (s *Session) Pause(d time.Duration) bool {
@@ -193,7 +216,7 @@ func (s *Session) wrote(at time.Time) {
 func (s *Session) refuse(why string) {
 	s.cut = true
 	s.refused++
-	if s.refused > tooManyRefused {
+	if s.refused > tooManyRefused && !s.beside {
 		panic(leave{})
 	}
 	s.ans.Reset()

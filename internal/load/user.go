@@ -89,6 +89,15 @@ func (s *Session) iterate(u User, due, handed, wake time.Duration) (wait time.Du
 	return wait, err
 }
 
+// stay lets a resident send what it wants.
+func (s *Session) stay(r Resident, leave <-chan struct{}) (err error) {
+	defer s.rescue(&err)
+	s.begins, s.sends, s.refused, s.cut, s.wake = false, 0, 0, false, -1
+	err = r.Stay(s.ctx, leave)
+	s.settle()
+	return err
+}
+
 // rescue is deferred: it turns a panic of the scenario, or of the sender, into
 // an error.
 func (s *Session) rescue(err *error) {

@@ -63,7 +63,14 @@ func (m *floating) step(b opened, w *sight) {
 		return
 	}
 	if !b.is || b.at.hi+m.width <= w.s {
-		m.open(opened{}, w, w.s, n, w.r > 0)
+		from := w.s
+		if w.share > 0 { // somebody else may have opened it
+			from = w.s - m.width
+			if b.is {
+				from = max(from, b.at.lo+m.width)
+			}
+		}
+		m.open(opened{}, w, from, n, w.r > 0)
 		return
 	}
 	old := b
@@ -76,6 +83,9 @@ func (m *floating) step(b opened, w *sight) {
 	if b.at.lo+m.width <= w.d && w.a+w.lost > 0 {
 		// The window ended while the wave came.
 		from := max(w.s, b.at.lo+m.width)
+		if w.share > 0 {
+			from = b.at.lo + m.width
+		}
 		rest := max(0, m.cap-b.n.lo)
 		c := opened{is: true, split: true, at: span{from, w.d}, n: span{min(m.cap, max(0, n-rest)), min(m.cap, n) + lost}}
 		c.over = max(0, n-rest-m.cap)
@@ -118,7 +128,11 @@ func (m *floating) refused(c opened, w *sight, refused bool) {
 }
 
 func (m *floating) banned(c opened, w *sight) opened {
-	return opened{banned: true, at: span{w.s + m.ban, w.d + m.ban}, over: c.over, gap: c.gap}
+	at := span{w.s + m.ban, w.d + m.ban}
+	if w.share > 0 { // somebody else may have been banned before
+		at.lo = w.s
+	}
+	return opened{banned: true, at: at, over: c.over, gap: c.gap}
 }
 
 // keep drops the ways that explain less than the best one, and returns what the
@@ -161,7 +175,7 @@ func (m *floating) refuse(w *sight, gap float64) {
 			continue
 		}
 		if !b.is { // others have opened it
-			b = opened{is: true, at: span{w.s - m.width/2, w.d}, n: span{m.cap, m.cap}}
+			b = opened{is: true, at: span{w.s - m.width, w.d}, n: span{m.cap, m.cap}}
 		} else if !b.split {
 			b.n = span{m.cap, m.cap}
 			b.at.lo = min(b.at.hi, max(b.at.lo, w.s-m.width))

@@ -11,6 +11,7 @@ type grid struct {
 	cap, width, head float64
 	portion          float64 // of a refill bucket, else 0
 	sliding, denied  bool
+	off              float64 // of a sliding window: what is added before rounding down
 	k                float64
 	prev, cur        span // what has been counted in the window before, and in this one
 	before           span // of the latest wave that fell on a head: the window it began in
@@ -42,7 +43,7 @@ func (m *grid) used(n, t float64) float64 {
 		return 0
 	}
 	e := min(1, max(0, (t-m.head-m.k*m.width)/m.width))
-	return math.Floor(n*(1-e) + 1e-9)
+	return math.Floor(n*(1-e) + m.off + 1e-9)
 }
 
 func (m *grid) admit(w *sight) (over float64) {

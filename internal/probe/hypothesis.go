@@ -60,7 +60,7 @@ func (h *hypothesis) model() model {
 	case FixedClock:
 		return &grid{cap: h.n, width: h.w, head: h.ph, k: math.Inf(-1)}
 	case SlidingWindow, SlidingWindowDenied:
-		return &grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, sliding: true, denied: h.family == SlidingWindowDenied}
+		return &grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, sliding: true, denied: h.family == SlidingWindowDenied, off: roundings[int(h.m)]}
 	case RefillBucket:
 		return &grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, portion: h.m}
 	case FixedFirst:
@@ -83,22 +83,61 @@ func (h *hypothesis) model() model {
 	return &endless{}
 }
 
-// shortest is the shortest window that is looked for, in seconds.
-const shortest = 0.3
+// shortest is the shortest window that is looked for, in seconds; a bucket may be
+// full again sooner.
+const (
+	shortest     = 0.3
+	shortestFill = 0.02
+)
 
-// valid tells whether the figures make sense, after tidying those that must be whole.
-func (h *hypothesis) valid() bool {
+// roundings are how a sliding window compares the share of the window before with
+// the limit: rounded down, to the nearest, or not at all.
+var roundings = [3]float64{0, 0.5, 1 - 1e-6}
+
+// tidy makes whole what must be whole, and zero what the family does not have.
+func (h *hypothesis) tidy() {
 	h.n, h.m = math.Round(h.n), math.Round(h.m)
+	if h.family != Stacked {
+		h.kind, h.ph2 = None, 0
+	}
+	if h.family != Stacked && h.family != Ban {
+		h.v = 0
+	}
+	switch h.family {
+	case None, Concurrency:
+		h.w, h.m, h.ph = 0, 0, 0
+	case FixedFirst, SlidingLog, SlidingLogDenied, TokenBucket, Ban:
+		h.m, h.ph = 0, 0
+	case LeakyQueue:
+		h.ph = 0
+	case FixedClock:
+		h.m = 0
+	case SlidingWindow, SlidingWindowDenied:
+		h.m = max(0, min(h.m, 2))
+	case Stacked:
+		if h.kind != FixedClock {
+			h.ph, h.ph2 = 0, 0
+		}
+	}
+}
+
+// valid tells whether the figures make sense, after tidying them.
+func (h *hypothesis) valid() bool {
+	h.tidy()
 	if h.n < 1 || h.n > 1e6 {
 		return false
 	}
 	if h.family == None || h.family == Concurrency {
 		return true
 	}
-	if h.w < 1e-4 || h.w > 1e5 {
+	if h.w < 1e-4 || h.w > 1e5 || !(math.Abs(h.ph) < 1e7) || !(math.Abs(h.ph2) < 1e7) {
 		return false
 	}
-	if h.n*h.w < shortest || h.w < shortest && h.family != TokenBucket && h.family != LeakyQueue {
+	if h.family == TokenBucket || h.family == LeakyQueue {
+		if h.n*h.w < shortestFill {
+			return false
+		}
+	} else if h.w < shortest && !(h.family == Stacked && h.kind == TokenBucket) {
 		return false
 	}
 	switch h.family {
@@ -109,6 +148,12 @@ func (h *hypothesis) valid() bool {
 	case Ban:
 		return h.v >= h.w*0.5 && h.v < 1e5
 	case Stacked:
+		if !(h.v < 1e5) {
+			return false
+		}
+		if h.kind == TokenBucket {
+			return h.m > h.n && h.v > h.w*1.05
+		}
 		return h.m > h.n && h.v > h.w*1.3 && h.m*h.w < h.n*h.v*0.98
 	}
 	return true
@@ -147,6 +192,8 @@ func (h hypothesis) mutate(r *rand.Rand, now float64) hypothesis {
 			switch h.family {
 			case RefillBucket, LeakyQueue, Stacked:
 				h.m = whole(h.m)
+			case SlidingWindow, SlidingWindowDenied:
+				h.m = float64(r.IntN(3))
 			default:
 				h.n = whole(h.n)
 			}
@@ -169,5 +216,20 @@ func (h hypothesis) mutate(r *rand.Rand, now float64) hypothesis {
 		// The rate and what the bucket holds are seen together.
 		h.n = math.Round(h.n + 2*r.NormFloat64())
 	}
+	return h
+}
+
+// toward returns h moved by a part of the difference between two others.
+func (h hypothesis) toward(a, b *particle, r *rand.Rand) hypothesis {
+	g := 0.3 + 0.9*r.Float64()
+	if r.IntN(4) == 0 {
+		g = 1.5
+	}
+	h.n = math.Round(h.n + g*(a.n-b.n))
+	h.m = math.Round(h.m + g*(a.m-b.m))
+	h.w += g * (a.w - b.w)
+	h.v += g * (a.v - b.v)
+	h.ph += g * (a.ph - b.ph)
+	h.ph2 += g * (a.ph2 - b.ph2)
 	return h
 }

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"math"
-	"slices"
 )
 
 // step is a wave of n after an idle time.
@@ -10,6 +9,7 @@ type step struct {
 	idle      float64
 	n         int
 	meanwhile bool // does not wait for the answers to the step before
+	alone     bool // no other goes meanwhile
 }
 
 // experiment is steps one after the other. With until, it ends at the first
@@ -18,7 +18,11 @@ type experiment struct {
 	steps []step
 	until bool
 	why   string
+	then  []step // with until: once something was admitted
+	after bool   // when it opens again is looked for next
 }
+
+func (e *experiment) len() int { return len(e.steps) + len(e.then) }
 
 // period is the time after which the hypothesis is as good as new.
 func (h *hypothesis) period() float64 {
@@ -37,18 +41,18 @@ func (h *hypothesis) period() float64 {
 	return h.w
 }
 
-// opens is how long from now until the particle may, and must, admit one.
-func (p *particle) opens(now, rtt float64) (may, must float64) {
+// opens is how long from now until the limit may, and must, admit one.
+func opens(m model, now, rtt, period float64) (may, must float64) {
 	find := func(ok func(x float64) bool) float64 {
 		if ok(0) {
 			return 0
 		}
 		hi := 0.01
-		for !ok(hi) && hi < 4*p.period()+10 {
-			hi *= 1.5
+		for !ok(hi) && hi < 4*period+10 {
+			hi *= 1.7
 		}
-		lo := hi / 1.5
-		for range 14 {
+		lo := hi / 1.7
+		for range 12 {
 			if mid := (lo + hi) / 2; ok(mid) {
 				hi = mid
 			} else {
@@ -57,9 +61,14 @@ func (p *particle) opens(now, rtt float64) (may, must float64) {
 		}
 		return hi
 	}
-	may = find(func(x float64) bool { _, most := p.state.room(now+x, now+x+rtt); return most >= 1 })
-	must = find(func(x float64) bool { least, _ := p.state.room(now+x, now+x+rtt); return least >= 1 })
-	return may, must
+	may = find(func(x float64) bool { _, most := m.room(now+x, now+x+rtt); return most >= 1 })
+	if may == 0 {
+		if least, _ := m.room(now, now+rtt); least >= 1 {
+			return 0, 0
+		}
+	}
+	must = find(func(x float64) bool { least, _ := m.room(now+x, now+x+rtt); return least >= 1 })
+	return may, max(may, must)
 }
 
 // planner chooses the next experiment.
@@ -68,191 +77,120 @@ type planner struct {
 	now, rtt, full, slack, net float64
 	live                       []*particle
 	weight                     []float64
+	dull                       map[string]int // experiments that told nothing, how often of late
+	dread                      float64        // how much refusals weigh: less while few were had
+	dear                       bool           // some would tell more, and no bound allows it
+	unlike                     []float64      // how much it matters to tell two of them apart
 }
 
 // foresee plays an experiment for a particle: for each step the least and the
-// most that is admitted.
+// most that is admitted, then when it has been answered, then when it opens next.
 func (pl *planner) foresee(p *particle, e *experiment, out []span) (requests, refused, took float64) {
 	st := p.state.clone()
-	t, began := pl.now, pl.now
+	f := foresight{planner: pl, p: p, st: st, t: pl.now, began: pl.now, out: out, steps: e.len()}
+	admitted := true
 	for i, s := range e.steps {
-		if t += s.idle; s.meanwhile {
-			t = began + s.idle
-		}
-		began = t
-		w := sight{s: t, d: t + pl.rtt, last: t, done: t + pl.full, early: t + pl.full - pl.rtt, slack: pl.slack, tight: pl.slack}
-		least, most := st.room(w.s, w.d)
-		n := float64(s.n)
-		a, b := min(n, max(0, math.Floor(least))), min(n, max(0, math.Floor(most)))
-		out[i] = span{min(a, b), b}
-		w.a = int((a + b + 1) / 2)
-		w.r = s.n - w.a
-		if p.family == LeakyQueue {
-			w.done += max(0, float64(w.a)-p.m) * p.w
-			w.slow = w.done - w.s
-		}
-		w.ended = w.done
-		out[len(e.steps)+i] = span{w.done - pl.net/2, w.done + pl.net/2}
-		st.admit(&w)
-		if w.r > 0 {
-			st.refuse(&w, st.gap(&w))
-		}
-		requests += n
-		refused += float64(w.r)
-		t = w.done
-		if e.until && w.a > 0 {
-			for j := i + 1; j < len(e.steps); j++ {
-				out[j] = span{-1, -1}
-				out[len(e.steps)+j] = span{}
+		s.alone = i+1 == len(e.steps) || !e.steps[i+1].meanwhile
+		if a := f.play(i, s); e.until {
+			if admitted = a > 0; admitted {
+				for j := i + 1; j < len(e.steps); j++ {
+					f.skip(j, -1)
+				}
+				break
 			}
-			break
 		}
 	}
-	return requests, refused, t - pl.now
+	for j, s := range e.then {
+		if admitted {
+			s.alone = true
+			f.play(len(e.steps)+j, s)
+		} else {
+			f.skip(len(e.steps)+j, -2)
+		}
+	}
+	if e.after {
+		may, must := opens(st, f.t, pl.rtt, p.period())
+		out[2*e.len()] = span{f.t + may, f.t + must}
+		if may > 0 {
+			f.refused += 4
+			f.t += (may + must) / 2
+		}
+	}
+	return f.requests, f.refused, f.t - pl.now
 }
 
-// candidates lists experiments that might tell something.
-func (pl *planner) candidates() (es []experiment) {
-	r := pl.rng
-	var firsts []float64
-	for _, p := range pl.live {
-		may, must := p.opens(pl.now, pl.rtt)
-		firsts = append(firsts, may, must)
-	}
-	slices.Sort(firsts)
-	pick := func() *particle { return pl.live[int(float64(len(pl.live))*r.Float64()*r.Float64())] }
-	add := func(why string, until bool, steps ...step) {
-		es = append(es, experiment{steps, until, why})
-	}
-	idles := func() float64 {
-		p := pick()
-		switch r.IntN(4) {
-		case 0:
-			i := r.IntN(max(1, len(firsts)-1))
-			return max(0, (firsts[i]+firsts[min(i+1, len(firsts)-1)])/2)
-		case 1:
-			return p.w * []float64{0.25, 0.5, 0.75, 0.9, 1.05, 1.5, 2.1}[r.IntN(7)]
-		case 2:
-			return p.period() * (0.1 + 1.2*r.Float64())
-		}
-		return firsts[r.IntN(len(firsts))] * (0.9 + 0.2*r.Float64())
-	}
-	size := func(p *particle, x float64) int {
-		least, most := p.state.room(pl.now+x, pl.now+x+pl.rtt)
-		if math.IsInf(most, 0) {
-			return 8
-		}
-		switch r.IntN(4) {
-		case 0:
-			return int(least) + 1
-		case 1:
-			return int(most) + 1
-		case 2:
-			return max(1, int(least))
-		}
-		return max(1, int(p.n*(0.2+0.8*r.Float64())))
-	}
-	for range 12 {
-		add("look again after an idle time", false, step{idle: max(0.01, idles()), n: 1})
-	}
-	for range 24 {
-		x := max(0.01, idles())
-		n := size(pick(), x)
-		add("see how many come back after an idle time", false, step{idle: x, n: n})
-		add("see how many come back, and exhaust it", false, step{idle: x, n: n}, step{idle: 0.01, n: 1 + n/3}, step{idle: max(0.01, idles()), n: 1})
-	}
-	// Poll for the first admission, evenly over what is possible.
-	if lo, hi := firsts[0], firsts[len(firsts)-1]; hi > lo+0.02 {
-		for _, k := range []int{3, 5, 8} {
-			var steps []step
-			at := 0.0
-			for i := range k {
-				q := firsts[(2*i+1)*len(firsts)/(2*k)]
-				if x := q - at; i == 0 || x > 0.02 {
-					steps = append(steps, step{idle: max(0.01, x), n: 1})
-					at = q + pl.full
-				}
-			}
-			add("look for the instant at which it opens", true, steps...)
-		}
-	}
-	if pl.full > 1.5*pl.rtt+0.01 {
-		// Whether it opens while what it admitted is still under way.
-		for range 8 {
-			_, most := pick().state.room(pl.now+0.01, pl.now+0.01+pl.rtt)
-			if most > 4000 {
-				continue
-			}
-			steps := []step{{idle: 0.01, n: int(most) + 1}}
-			for k := 1 + r.IntN(3); k > 0; k-- {
-				steps = append(steps, step{idle: max(pl.net, pl.full*(0.1+0.4*r.Float64())), n: 1 + r.IntN(2), meanwhile: true})
-			}
-			add("hold what was admitted, and ask for more", false, steps...)
-			if q := pick(); q.w > 0 && q.w < pl.full {
-				add("hold what was admitted, and ask for more", false, steps[0], step{idle: max(pl.net, (q.w+pl.full)/2), n: 1, meanwhile: true})
-			}
-			half := max(1, int(pick().n)/2)
-			if work := pl.full - pl.rtt; work > 2.5*pl.net {
-				// The first half is given back when the work on it ends, the second later.
-				add("hold two halves, one after the other", false, step{idle: 0.05 + pl.full, n: half},
-					step{idle: work * 0.5, n: half, meanwhile: true}, step{idle: work*0.5 + 1.1*pl.net, n: half + 2, meanwhile: true})
-			}
-		}
-	}
-	// Exhaust it, and look when it opens again.
-	for range 16 {
-		p := pick()
-		_, most := p.state.room(pl.now+0.01, pl.now+0.01+pl.rtt)
-		if most > 4000 {
-			continue
-		}
-		n := int(most) + 1
-		x := []float64{0.5, 0.8, 0.95, 0.99, 1.01, 1.05, 1.2}[r.IntN(7)] * pick().w
-		add("exhaust it, and look again", false, step{idle: 0.01, n: n}, step{idle: max(0.01, x), n: 1})
-		y := p.w * (0.3 + 0.5*r.Float64())
-		half := max(1, int(p.n*(0.2+0.5*r.Float64())))
-		rest := p.period() * 1.05
-		add("spend in two halves", false, step{idle: rest, n: half}, step{idle: y, n: int(p.n) + 1 - half}, step{idle: max(0.01, p.w*(0.2+0.6*r.Float64())), n: half})
-		add("burst from rest", false, step{idle: rest, n: int(p.n) + 1})
-		add("burst from rest, and look when it opens", false, step{idle: rest, n: int(p.n) + 1}, step{idle: max(0.01, idles()), n: max(1, half/2)})
-		if p.family == Stacked {
-			var steps []step
-			for range 3 + r.IntN(5) {
-				steps = append(steps, step{idle: p.w * 1.03, n: int(p.n)})
-			}
-			add("spend as fast as the short limit lets", false, steps...)
-			if k := int(math.Ceil(p.m / p.n)); k <= 8 {
-				steps = steps[:0:0]
-				for range k {
-					steps = append(steps, step{idle: p.w * 1.03, n: int(p.n)})
-				}
-				// The long one is used up, and opens again when its window ends.
-				if x := pick().v - float64(k-1)*1.03*p.w; x > 0 {
-					steps = append(steps, step{idle: x, n: 1 + int(p.n)/2})
-				}
-				add("use up the long limit, and look again", false, steps...)
-			}
-		}
-		if p.family == Ban {
-			add("spend all without exceeding, and wait", false, step{idle: rest, n: int(p.n)}, step{idle: max(0.01, pick().w), n: 1})
-			add("spend without exceeding", false, step{idle: rest, n: max(1, int(p.n)-1)}, step{idle: p.w * 1.05, n: max(1, int(p.n)-1)})
-		}
-	}
-	return es
+// foresight is an experiment as it is played.
+type foresight struct {
+	*planner
+	p                 *particle
+	st                model
+	t, began          float64
+	out               []span
+	steps             int
+	requests, refused float64
 }
 
-// differ tells how much it matters to tell two particles apart.
-func differ(a, b *particle) float64 {
+// skip notes that a step is not made.
+func (f *foresight) skip(i int, why float64) {
+	f.out[i], f.out[f.steps+i] = span{why, why}, span{}
+}
+
+// play plays a step, and returns how many of it are admitted.
+func (f *foresight) play(i int, s step) int {
+	if f.t += s.idle; s.meanwhile {
+		f.t = f.began + s.idle
+	}
+	f.began = f.t
+	w := sight{s: f.t, d: f.t + f.rtt, last: f.t, done: f.t + f.full, early: f.t + f.full - f.rtt, slack: f.slack, tight: f.slack}
+	least, most := f.st.room(w.s, w.d)
+	n := float64(s.n)
+	a, b := min(n, max(0, math.Floor(least))), min(n, max(0, math.Floor(most)))
+	f.out[i] = span{min(a, b), b}
+	w.a = int((a + b + 1) / 2)
+	w.r = s.n - w.a
+	if f.p.family == LeakyQueue {
+		w.done += max(0, float64(w.a)-f.p.m) * f.p.w
+		w.slow = w.done - w.s
+	}
+	w.ended = w.done
+	f.out[f.steps+i] = span{w.done - f.net/2, w.done + f.net/2}
+	f.st.admit(&w)
+	if w.r > 0 {
+		f.st.refuse(&w, f.st.gap(&w))
+	}
+	f.requests += n
+	if s.n < 16 || s.meanwhile || !s.alone {
+		f.refused += float64(w.r)
+	} else { // it goes in portions
+		f.refused += min(float64(w.r), max(1, 0.15*n))
+	}
+	f.t = w.done
+	return w.a
+}
+
+// differ tells how much it matters to tell two particles apart. What the network
+// blurs is not worth the requests: only windows of a clock can be averaged.
+func (f *fitter) differ(a, b *particle) float64 {
 	if a.family != b.family {
 		return 1
 	}
-	far := func(x, y, tol float64) bool { return math.Abs(x-y) > tol*max(math.Abs(x), math.Abs(y)) }
+	far := func(x, y, least float64) bool {
+		return math.Abs(x-y) > max(0.024*max(math.Abs(x), math.Abs(y)), least)
+	}
+	blur := 0.0
+	switch a.family {
+	case FixedFirst, SlidingLog, SlidingLogDenied, Ban, Stacked:
+		blur = 2.2 * f.jitter
+	}
+	sliding := a.family == SlidingWindow || a.family == SlidingWindowDenied
 	switch {
+	case sliding && a.m != b.m && math.Abs(a.n-b.n) < 2:
+		return 0.03 // nearly the same, rounded in another way
 	case a.family == Concurrency:
 		return 0.35 * min(1, math.Abs(a.n-b.n))
-	case a.n != b.n, far(a.w, b.w, 0.016):
+	case a.n != b.n, far(a.w, b.w, blur):
 		return 0.35
-	case a.m != b.m && a.family != LeakyQueue, far(a.v, b.v, 0.016):
+	case a.m != b.m && (a.family == RefillBucket || a.family == Stacked), far(a.v, b.v, blur):
 		return 0.3
 	}
 	return 0
@@ -264,7 +202,14 @@ func (pl *planner) choose(es []experiment, budget func(requests, refused, took f
 	outs := make([][]span, np)
 	size := pl.live[0].n
 	period := max(pl.live[0].period(), 0.5)
+	pl.unlike = make([]float64, np*np)
+	for i := range np {
+		for j := range i {
+			pl.unlike[i*np+j] = pl.differ(pl.live[i], pl.live[j])
+		}
+	}
 	bestScore := 0.0
+	// An exhausted limit costs its size to make again: it should tell much.
 	for ei := range es {
 		e := &es[ei]
 		if len(e.steps) == 0 {
@@ -273,26 +218,44 @@ func (pl *planner) choose(es []experiment, budget func(requests, refused, took f
 		var req, ref, took, sum float64
 		for i, p := range pl.live {
 			if outs[i] == nil {
-				outs[i] = make([]span, 32)
+				outs[i] = make([]span, 80)
 			}
 			a, b, c := pl.foresee(p, e, outs[i])
 			req, ref, took = req+a*pl.weight[i], ref+b*pl.weight[i], took+c*pl.weight[i]
 			sum += pl.weight[i]
 		}
 		req, ref, took = req/sum, ref/sum, took/sum
-		if !budget(req, ref, took) {
-			continue
+		fits := budget(req, ref, took)
+		k := 2 * e.len()
+		res := 0.0
+		if e.after {
+			lo, hi := math.Inf(1), 0.0
+			for i := range np {
+				lo, hi = min(lo, outs[i][k].lo), max(hi, outs[i][k].hi)
+			}
+			res = max(pl.net, (hi-lo)/12)
 		}
 		g := 0.0
 		for i := range np {
 			for j := range i {
-				if d := differ(pl.live[i], pl.live[j]); d > 0 && apart(outs[i], outs[j], pl.answersTold(i, j, len(e.steps))) {
+				d := pl.unlike[i*np+j]
+				if d == 0 {
+					continue
+				}
+				if apart(outs[i], outs[j], pl.answersTold(i, j, e.len())) ||
+					e.after && (outs[i][k].lo > outs[j][k].hi+res || outs[j][k].lo > outs[i][k].hi+res) {
 					g += d * pl.weight[i] * pl.weight[j]
 				}
 			}
 		}
-		price := 1 + req/min(20+size, 150) + ref/8 + took/(2*period) + took/120
-		if s := g / price; s > bestScore {
+		price := 1 + size/80 + req/min(20+size, 150) + ref/5*pl.dread + took/(2*period) + took/120
+		// What two small experiments tell is often the same, so that one of twice the
+		// gain is worth more than twice the price.
+		if !fits {
+			pl.dear = pl.dear || g > 1e-3
+			continue
+		}
+		if s := g * g / price * math.Pow(0.6, float64(pl.dull[e.why])); s > bestScore {
 			bestScore, best, gain = s, e, g
 		}
 	}

@@ -1,13 +1,16 @@
 // Package probe names the limit of a black box: a Probe sends waves of requests,
 // and finds the rate limit that explains the answers, by family and by figures.
 //
-// It holds a few hundred hypotheses at a time. Of each it carries every state of
+// It holds some hundreds of hypotheses at a time. Of each it carries every state of
 // the limiter that the answers allow, with the server's instant anywhere between
 // the first byte sent and the answer in, so that network delay never speaks
-// against the truth. The next experiment is the one that tells most hypotheses
-// apart for its price in requests, refusals and time. It ends when one is left,
-// when no experiment would help, or when a bound is reached; then it says
-// what remains.
+// against the truth. It begins the same way each time (ramp, reopen, respend: what
+// goes through from rest, when it opens, how much came back); then the next
+// experiment is the one that tells most hypotheses apart for its price in requests,
+// refusals and time. Before it is sure it looks on purpose for other figures that
+// explain the answers (challenge, widen), for more than it was given at first
+// (rested), and for a second limit (sustain). It ends when one explanation is left,
+// when no experiment would help, or when a bound is reached; then it says what remains.
 //
 // The package opens no connection and reads no clock: Sender and Clock are given.
 package probe
@@ -33,6 +36,7 @@ const (
 type Answer struct {
 	Sent, Done time.Time // just before the first byte went, and when the answer was in
 	Outcome    Outcome
+	Told       *Told // what its headers say of limits; nil: nothing
 }
 
 // Sender sends a request at each of the times after now, which do not decrease,
@@ -55,6 +59,17 @@ type Options struct {
 	MaxRefused  int           // refused requests; zero: 300
 	MaxTime     time.Duration // zero: 30 minutes
 	Seed        uint64        // of the search; the same answers and seed give the same verdict
+
+	// IgnoreHints is to leave out of account what headers say. They are only ever
+	// used to choose where to look first.
+	IgnoreHints bool
+
+	// Past is waves of an earlier session with the same service, oldest first. The
+	// probe goes on from there. MaxRequests and MaxRefused count them, MaxTime does not.
+	Past []Record
+
+	// Record, when not nil, is called with each wave as it was answered.
+	Record func(Record)
 
 	// Progress, when not nil, is called after each experiment.
 	Progress func(Belief)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"testing"
 	"time"
@@ -31,8 +32,12 @@ var cases = []struct {
 }
 
 func TestNamesEachFamily(t *testing.T) {
-	right := 0
+	named, right, tried := 0, 0, 0
 	for i, c := range cases {
+		if testing.Short() && i%3 != 0 {
+			continue
+		}
+		tried++
 		w := newWorld(c.policy, 8*time.Millisecond, uint64(i))
 		if c.hold > 0 {
 			w.hold = c.hold
@@ -50,19 +55,88 @@ func TestNamesEachFamily(t *testing.T) {
 		}
 		if v.Family != c.family {
 			t.Logf("%v was taken for %v", c.policy, v.Found)
+			if v.Sure {
+				t.Errorf("%v: sure, and wrong: %v", c.policy, v.Found)
+			}
 			continue
 		}
+		named++
 		if got := v.Policies[0].Capacity(); got == c.policy.Capacity() {
 			right++
 		} else {
 			t.Logf("%v: capacity %d", c.policy, got)
 		}
-		if v.Sure && v.Confidence < 0.9 {
-			t.Errorf("%v: sure, with confidence %v", c.family, v.Confidence)
+	}
+	if tried == 0 || named < tried-1 || right < named-1 {
+		t.Errorf("%d of %d named, %d of them with their limit; want all but one at least", named, tried, right)
+	}
+}
+
+// TestRandomPolicies is a small part of bench/probe, to notice when a change makes
+// the probe worse: small limits of every kind at random.
+func TestRandomPolicies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	r := rand.New(rand.NewPCG(9, 9))
+	named, sure, tried := 0, 0, 0
+	for i := range len(cases) {
+		c := cases[i%len(cases)]
+		pol := c.policy
+		pol.Limit = 3 + r.Int64N(20)
+		if pol.Window > 0 {
+			pol.Window = time.Duration(10+r.IntN(60)) * 100 * time.Millisecond
+			pol.Phase = time.Duration(r.Int64N(int64(pol.Window)))
+		}
+		if c.family != FixedClock && c.family != SlidingWindow && c.family != RefillBucket {
+			pol.Phase = 0
+		}
+		if pol.Burst > 0 {
+			pol.Burst = pol.Limit + 2 + r.Int64N(20)
+		}
+		w := newWorld(pol, time.Duration(1+r.IntN(20))*time.Millisecond, uint64(i))
+		if c.hold > 0 {
+			w.hold = c.hold
+		}
+		v, err := New(w, w, Options{Seed: uint64(i), MaxRequests: 1500}).Run(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tried++
+		switch {
+		case v.Family == c.family:
+			named++
+			if v.Sure {
+				sure++
+			}
+		case v.Sure:
+			t.Errorf("%v: sure, and wrong: %v %v", pol, v.Family, v.Policies)
+		default:
+			t.Logf("%v: %v %v", pol, v.Family, v.Policies)
 		}
 	}
-	if right < len(cases)-1 {
-		t.Errorf("%d of %d named with their limit, want all but one at least", right, len(cases))
+	if named < tried-1 || sure < tried*6/10 {
+		t.Errorf("%d of %d named, %d sure", named, tried, sure)
+	}
+}
+
+// TestUsedBefore: somebody has used most of a bucket a moment before. What the first
+// burst gets is then no limit.
+func TestUsedBefore(t *testing.T) {
+	pol := limit.Policy{Limit: 5, Window: time.Second, Burst: 15}
+	w := newWorld(pol, 4*time.Millisecond, 2)
+	for range 12 {
+		w.limiter.Take(w.now, 1)
+	}
+	v, err := New(w, w, Options{Seed: 1}).Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Family != TokenBucket || v.Policies[0].Capacity() != 15 {
+		if v.Sure {
+			t.Errorf("sure, and wrong: %v %v", v.Family, v.Policies)
+		}
+		t.Logf("%v %v", v.Family, v.Policies)
 	}
 }
 

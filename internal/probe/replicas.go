@@ -16,6 +16,45 @@ type spreadOut struct {
 	off      float64
 }
 
+// scattered goes on with the burst of the ramp in small waves after the first
+// refusal, and tells whether replicas explain it: while one is full the others
+// still admit, and more and more is refused until all are full. One limit admits
+// nothing more, or always the same.
+func (p *Probe) scattered(ctx context.Context) (*spreadOut, error) {
+	total := 0
+	for _, w := range p.sights {
+		total += w.a
+	}
+	if total < 5 {
+		return nil, nil
+	}
+	n := max(3, min(total/12, 25))
+	full, more, partly := 0, 0, 0
+	for i := range 16 {
+		w, err := p.wave(ctx, 0, n, "whether others still admit, as replicas do")
+		if err != nil {
+			return nil, err
+		}
+		if w.a > 0 && w.r > 0 {
+			partly++
+		}
+		more += w.a
+		if w.r == 0 {
+			full++
+		}
+		switch {
+		case i == 0 && 3*w.a < w.r || full > 2:
+			return nil, nil
+		case w.a == 0:
+			if partly < 2 || more < max(3, total/25) {
+				return nil, nil
+			}
+			return fitReplicas(p.sights), nil
+		}
+	}
+	return nil, nil
+}
+
 // replicated sends a burst from rest in small waves, and tells whether replicas
 // explain it. It is for when no single limit explains what was seen.
 func (p *Probe) replicated(ctx context.Context) (found *spreadOut, err error) {
@@ -66,26 +105,35 @@ func fitReplicas(burst []sight) *spreadOut {
 		return nil
 	}
 	best := &spreadOut{off: math.Inf(1)}
-	for r := 2; r <= 12; r++ {
+	alone := math.Inf(1) // of one limit
+	for r := 1; r <= 12; r++ {
 		for each := max(1, total/r*8/10); each <= total/r*14/10+3; each++ {
 			off, offered, had := 0.0, 0.0, 0.0
 			for _, w := range burst {
 				offered += float64(w.a + w.r)
-				want := float64(r) * filled(offered/float64(r), each)
+				want := float64(r) * filled(offered/float64(r), each, r == 1)
 				d := float64(w.a) - (want - had)
 				had = want
 				off += d * d / (1 + 0.25*float64(w.a+w.r))
 			}
-			if off < best.off {
+			if r == 1 {
+				alone = min(alone, off)
+			} else if off < best.off {
 				best = &spreadOut{replicas: r, each: int64(each), off: off}
 			}
 		}
+	}
+	if best.off > 0.75*alone {
+		return nil
 	}
 	return best
 }
 
 // filled is the mean of what one replica admits of a Poisson number of requests.
-func filled(mean float64, most int) float64 {
+func filled(mean float64, most int, alone bool) float64 {
+	if alone {
+		return min(mean, float64(most))
+	}
 	if mean > 20*float64(most)+50 {
 		return float64(most)
 	}

@@ -16,6 +16,8 @@ type sight struct {
 	scale float64 // what had been admitted before the first refusal
 	slow  float64 // the longest time that an admitted request took
 	slack float64 // how long an answer may take for the network alone
+	first bool    // it met the first refusal
+	share float64 // how much of the limit others may use, as a part of it; 0: nobody else does
 	tight float64 // how long the network and the work may take at most, after a queue
 }
 
@@ -45,9 +47,11 @@ type level struct {
 	cap, unit float64 // what it holds, and seconds per unit
 	free      float64 // of a queue: units that cause no delay; negative where nothing is delayed
 	lo, hi    float64
+	fill      float64 // units that it may hold at most while the latest wave was decided
 }
 
 func (m *level) admit(w *sight) (over float64) {
+	m.fill = max(0, m.hi-w.s)/m.unit + float64(w.a+w.lost)
 	if w.a+w.lost == 0 {
 		return 0
 	}
@@ -71,7 +75,9 @@ func (m *level) admit(w *sight) (over float64) {
 		}
 		m.hi = max(m.lo, min(m.hi, w.ended+m.free*m.unit+1e-9))
 		if w.slow > w.slack && w.lost == 0 {
-			if from := w.ended - w.tight + m.free*m.unit; from > m.hi+1e-6 {
+			if from := w.ended - w.tight + m.free*m.unit; from > m.hi+1e-6 && w.share > 0 {
+				m.lo, m.hi = from, from // others wait in the queue, too
+			} else if from > m.hi+1e-6 {
 				over += 2 + (from-m.hi)/m.unit
 			} else {
 				m.lo = max(m.lo, from)
@@ -86,7 +92,7 @@ func (m *level) admit(w *sight) (over float64) {
 }
 
 func (m *level) gap(w *sight) float64 {
-	return max(0, (w.s+(m.cap-1)*m.unit-m.hi)/m.unit)
+	return max(0, (w.s+(m.cap-1)*m.unit-m.hi)/m.unit, m.cap-1-m.fill-1e-6)
 }
 
 func (m *level) refuse(w *sight, _ float64) {
@@ -168,7 +174,7 @@ func (m *slidingLog) gap(w *sight) float64 {
 
 func (m *slidingLog) refuse(w *sight, gap float64) {
 	if gap > 0 {
-		m.groups = append(m.groups, group{lo: w.s - m.width/2, hi: w.d, n: gap})
+		m.groups = append(m.groups, group{lo: w.s - m.width, hi: w.d, n: gap})
 	} else if !m.denied {
 		// The cap-th newest was in the window when the wave came.
 		sum := 0.0

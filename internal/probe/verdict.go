@@ -37,14 +37,30 @@ func (p *Probe) conclude() {
 	shares := p.shares()
 	v.Found = p.found(shares[0].Family)
 	v.Confidence = shares[0].Share
-	v.Foreign = p.herd(shares[0].Family).cost()
+	left := p.herd(shares[0].Family).cost()
+	v.Foreign = left
+	most := 2.0
+	if p.share > 0 { // say what would be left if nobody else used it
+		for i := range p.sights {
+			p.sights[i].share = 0
+			if p.sights[i].r > 0 {
+				most += 0.35
+			}
+		}
+		q := &particle{hypothesis: p.herd(shares[0].Family).best[0].hypothesis}
+		q.see(p.sights, 1e9)
+		v.Foreign = max(left, q.cost)
+		for i := range p.sights {
+			p.sights[i].share = p.share
+		}
+	}
 	for _, s := range shares[1:] {
 		if s.Share >= 0.005 {
 			s.Found = p.found(s.Family)
 			v.Alternatives = append(v.Alternatives, s)
 		}
 	}
-	v.Sure = p.settled(shares) && v.Foreign < 2
+	v.Sure = p.settled(shares) && left < most
 	if p.spread != nil {
 		v.Alternatives = append([]Share{{Family: v.Family, Found: v.Found, Share: 0.05}}, v.Alternatives...)
 		v.Found, v.Confidence, v.Sure = p.foundReplicas(p.spread, v.Found), 0.9, false
@@ -75,8 +91,16 @@ func (p *Probe) found(fam Family) Found {
 		v = span{min(v.lo, q.v), max(v.hi, q.v)}
 	}
 	f.LimitLow, f.LimitHigh = int64(nLo), int64(nHi)
-	width := round(w)
-	f.WindowOff = (w.hi - w.lo) / 2 / max(width, 1e-9)
+	width, second := round(w), round(v)
+	if w.hi > 0 {
+		f.WindowOff = (w.hi - w.lo) / 2 / width
+	}
+	if g := p.neat(h, w, v); g.w != best.w || g.ph != best.ph || g.v != best.v {
+		best = &particle{hypothesis: g}
+		if fam != TokenBucket && fam != LeakyQueue {
+			width, second = g.w, g.v
+		}
+	}
 	policy := func(kind Family, n, w float64, ph float64) limit.Policy {
 		pol := limit.Policy{Limit: int64(n), Window: seconds(w)}
 		switch kind {
@@ -108,11 +132,11 @@ func (p *Probe) found(fam Family) Found {
 		f.Policies = []limit.Policy{{Algorithm: limit.RefillBucket, Limit: int64(best.m), Window: win, Burst: int64(best.n), Phase: p.phase(best.ph, win)}}
 	case Ban:
 		f.Policies = []limit.Policy{policy(FixedFirst, best.n, width, 0)}
-		f.Ban = seconds(round(v))
+		f.Ban = seconds(second)
 	case Concurrency:
 		f.Policies = []limit.Policy{{Algorithm: limit.Concurrency, Limit: int64(best.n)}}
 	case Stacked:
-		f.Policies = []limit.Policy{policy(best.kind, best.n, width, best.ph), policy(best.kind, best.m, round(v), best.ph2)}
+		f.Policies = []limit.Policy{policy(best.kind, best.n, width, best.ph), policy(best.kind, best.m, second, best.ph2)}
 	default:
 		f.Policies = []limit.Policy{policy(fam, best.n, width, best.ph)}
 	}
@@ -140,8 +164,8 @@ func round(s span) float64 {
 	if s.hi-s.lo > 0.3*s.hi {
 		return (s.lo + s.hi) / 2
 	}
-	for _, unit := range []float64{3600, 1800, 900, 600, 300, 60, 30, 15, 10, 5, 1, 0.5, 0.1, 0.05, 0.01, 0.001} {
-		if n := math.Ceil(s.lo/unit - 1e-6); n >= 1 && n*unit <= s.hi+1e-6 {
+	for _, unit := range units {
+		if n := math.Round((s.lo + s.hi) / 2 / unit); n >= 1 && n*unit >= s.lo-1e-6 && n*unit <= s.hi+1e-6 {
 			return math.Round(n*unit*1e6) / 1e6
 		}
 	}

@@ -17,8 +17,9 @@ type world struct {
 	now     time.Time
 	rng     *rand.Rand
 	sent    int
-	ends    []time.Time // of what a concurrency limit holds
-	lose    int         // every so many answers is lost; 0: none
+	ends    []time.Time                // of what a concurrency limit holds
+	lose    int                        // every so many answers is lost; 0: none
+	tell    func(limit.Decision) *Told // headers; nil: none
 }
 
 func newWorld(p limit.Policy, network time.Duration, seed uint64) *world {
@@ -60,6 +61,9 @@ func (w *world) Send(ctx context.Context, at []time.Duration) ([]Answer, error) 
 			}
 		}
 		d := w.limiter.Take(a.at, 1)
+		if w.tell != nil {
+			out[a.i].Told = w.tell(d)
+		}
 		took := time.Duration(0)
 		if d.Allowed {
 			took = w.hold + d.Delay

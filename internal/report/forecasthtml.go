@@ -24,7 +24,7 @@ func WriteForecastHTML(w io.Writer, a *forecast.Answer) error {
 	funcs := template.FuncMap{"first": firstCell, "span": forecast.Span, "number": forecast.Number, "count": anyCount}
 	all := maps.Clone(htmlFuncs)
 	maps.Copy(all, funcs)
-	t, err := template.New("forecast").Funcs(all).Parse(forecastSource)
+	t, err := template.New("forecast").Funcs(all).Parse(htmlHead + forecastSource)
 	if err != nil {
 		return fmt.Errorf("forecast template: %w", err)
 	}

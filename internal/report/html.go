@@ -11,6 +11,12 @@ import (
 	"time"
 )
 
+// htmlHead is how every page begins: the template "head", which takes a Policy, a
+// Title and a CSS.
+//
+//go:embed assets/head.html
+var htmlHead string
+
 //go:embed assets/report.html
 var htmlSource string
 
@@ -39,7 +45,7 @@ const (
 // from anywhere, and a Content-Security-Policy makes sure of it. Words, figures
 // and tables are in the page itself; only the charts need JavaScript.
 func (s *Summary) WriteHTML(w io.Writer) error {
-	t, err := template.New("report").Funcs(htmlFuncs).Parse(htmlSource)
+	t, err := template.New("report").Funcs(htmlFuncs).Parse(htmlHead + htmlSource)
 	if err != nil {
 		return fmt.Errorf("report template: %w", err)
 	}
@@ -63,11 +69,8 @@ type page struct {
 	About     []Detail
 	Notes     map[string]string
 	Aria      map[string]string
-	CSS       template.CSS
-	UPlot     template.JS
-	JS        template.JS
-	Policy    string
-	Data      chartData
+	Look
+	Data chartData
 
 	quiet      []string
 	moreCharts int
@@ -85,14 +88,29 @@ type timeRow struct {
 	L           *Latency
 }
 
+// Look is what makes a page look like a report, and lets it draw charts from a
+// data block of the same form.
+type Look struct {
+	CSS       template.CSS
+	UPlot, JS template.JS
+	Policy    string // for the Content-Security-Policy: nothing but these scripts
+}
+
+// PageLook is the look of every page that shows a run.
+func PageLook() Look {
+	return Look{
+		CSS: template.CSS(uplotCSS + htmlCSS), UPlot: template.JS(uplotJS), JS: template.JS(htmlJS),
+		Policy: "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; script-src " +
+			scriptHash(uplotJS) + " " + scriptHash(htmlJS),
+	}
+}
+
 func newPage(s *Summary) *page {
 	p := &page{
 		S: s, Headline: title1(s.headline()), Title: "Weir report",
 		Planned: glue(plannedWords(s)),
-		CSS:     template.CSS(uplotCSS + htmlCSS), UPlot: template.JS(uplotJS), JS: template.JS(htmlJS),
-		Policy: "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; script-src " +
-			scriptHash(uplotJS) + " " + scriptHash(htmlJS),
-		Data: newChartData(s),
+		Look:    PageLook(),
+		Data:    newChartData(s),
 	}
 	if s.Run.Target != "" {
 		p.Title = title1(s.headline()) + ": " + clean(s.Run.Target)

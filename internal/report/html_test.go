@@ -311,7 +311,8 @@ func TestVendoredFilesAreWhatVersionsSays(t *testing.T) {
 		listed[f[4]] = true
 	}
 	own := map[string]bool{"VERSIONS": true, "report.html": true, "report.css": true, "report.js": true,
-		"forecast.html": true, "verify.html": true, "verify.css": true}
+		"head.html": true, "forecast.html": true, "verify.html": true, "verify.css": true, "probe.html": true, "probe.css": true,
+		"drill.html": true, "drill.css": true}
 	files, err := os.ReadDir("assets")
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/weir-dev/weir/internal/hist"
 	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/internal/locust/book"
 	"github.com/weir-dev/weir/internal/tally"
 )
 
@@ -355,16 +356,5 @@ func pythonString(s string) string {
 	return b.String()
 }
 
-// pythonFloat is repr(x): the shortest text that reads back the same, always
-// with a decimal point or an exponent.
-func pythonFloat(x float64) string {
-	if a := math.Abs(x); a != 0 && (a < 1e-4 || a >= 1e16) {
-		s := strconv.FormatFloat(x, 'e', -1, 64)
-		return s
-	}
-	s := strconv.FormatFloat(x, 'f', -1, 64)
-	if !strings.Contains(s, ".") {
-		s += ".0"
-	}
-	return s
-}
+// pythonFloat is repr(x).
+func pythonFloat(x float64) string { return book.Float(x) }

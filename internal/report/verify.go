@@ -16,6 +16,9 @@ var verifyHTML string
 //go:embed assets/verify.css
 var verifyCSS string
 
+// stillPolicy is the Content-Security-Policy of a page that runs no script.
+const stillPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
 // verifyRows bounds the rows of one experiment in a page; the rest stands in the JSON.
 const verifyRows = 1000
 
@@ -42,7 +45,7 @@ func WriteVerifyHTML(w io.Writer, r *verify.Report) error {
 			}
 			return out
 		},
-	}).Parse(verifyHTML)
+	}).Parse(htmlHead + verifyHTML)
 	if err != nil {
 		return fmt.Errorf("verify template: %w", err)
 	}
@@ -53,8 +56,9 @@ func WriteVerifyHTML(w io.Writer, r *verify.Report) error {
 		R               *verify.Report
 		Title, Headline string
 		Started         string
+		Policy          string
 		CSS             template.CSS
-	}{r, words[r.Verdict] + ": " + r.Target, words[r.Verdict], "Started " + r.Started.UTC().Format("2006-01-02 15:04:05 UTC"), template.CSS(htmlCSS + verifyCSS)})
+	}{r, words[r.Verdict] + ": " + r.Target, words[r.Verdict], "Started " + r.Started.UTC().Format("2006-01-02 15:04:05 UTC"), stillPolicy, template.CSS(htmlCSS + verifyCSS)})
 }
 
 // verifyMarks shows how many of n are admitted, in numbers only.

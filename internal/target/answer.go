@@ -20,6 +20,8 @@ type head struct {
 	zeroes  bool  // Content-Length was written with leading zeroes
 	framing bool  // the field last read decides where the body ends, so it must not be folded
 	idle    time.Duration
+	reason  int // length of the reason phrase, at the end of the status line
+	text    int // where the status line ends, from k.r
 	start   int // of the header block, from k.r
 	stop    int // of the empty line after it
 }
@@ -74,7 +76,7 @@ func (k *conn) readHead(h *head, room int, first *time.Time) (end int, f *fault)
 			if f := h.statusLine(text); f != nil {
 				return 0, f
 			}
-			h.start = next
+			h.start, h.text, h.reason = next, line+len(text), max(len(text)-13, 0)
 		case len(text) == 0:
 			h.stop = line
 			return next, h.sane()

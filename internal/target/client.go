@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/weir-dev/weir/internal/cookie"
 	"github.com/weir-dev/weir/internal/hit"
 )
 
@@ -28,10 +27,12 @@ type Client struct {
 	target string
 
 	// See cookies.go.
-	jar        *cookie.Jar
+	jar        Cookies
+	hopped     func(url string, ans *hit.Answer)
 	baked      []byte        // the Cookie field of the hop under way
-	tuned      tuning        // of the next Send
+	tuned      Tuning        // of the next Send
 	limit      time.Duration // the time-out of this one
+	tune       Tuning        // of this one
 	from       *origin       // of the latest answer
 	fromTarget string
 }
@@ -95,7 +96,7 @@ func (c *Client) follow(ctx context.Context, req *hit.Request, ans *hit.Answer, 
 			return f
 		}
 		c.taste(&h, ans)
-		if ans.Status < 300 || ans.Status > 399 || tuned.still {
+		if ans.Status < 300 || ans.Status > 399 || tuned.NoRedirects {
 			return nil
 		}
 		again, f := c.redirect(&h, ans)

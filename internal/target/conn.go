@@ -30,12 +30,15 @@ type conn struct {
 	buf   []byte // small, or one borrowed from big
 	r, w  int    // buf[r:w] has been read from the wire and not been looked at
 
-	limit   time.Duration // the time-out of the request under way, for its fault
-	due     time.Time     // when the request under way has taken too long; zero: never
-	armed   time.Time     // the deadline that nc has; zero: none
-	lastUse time.Time
-	maxIdle time.Duration // from the server's Keep-Alive field; 0 when it gave none
-	used    bool          // has answered a request
+	limit time.Duration // the time-out of the request under way, for its fault
+	due   time.Time     // when the request under way has taken too long; zero: never
+	// With patience, due is put off whenever bytes come, up to end.
+	patience time.Duration
+	end      time.Time // zero: never
+	armed    time.Time // the deadline that nc has; zero: none
+	lastUse  time.Time
+	maxIdle  time.Duration // from the server's Keep-Alive field; 0 when it gave none
+	used     bool          // has answered a request
 
 	in    int64 // bytes read for the answer under way, also those not yet looked at
 	reads int   // in how many reads they came
@@ -138,6 +141,9 @@ func (k *conn) await() error {
 			k.w += n
 			k.in += int64(n)
 			k.reads++
+			if k.patience > 0 {
+				k.due = k.patient(time.Now())
+			}
 			return nil
 		}
 		if err == nil {
@@ -148,6 +154,15 @@ func (k *conn) await() error {
 		}
 		return err
 	}
+}
+
+// patient returns when waiting for a byte has taken too long.
+func (k *conn) patient(now time.Time) time.Time {
+	due := now.Add(k.patience)
+	if !k.end.IsZero() && k.end.Before(due) {
+		return k.end
+	}
+	return due
 }
 
 // write writes all of b and returns how much of it was written.

@@ -61,36 +61,47 @@ func codingName(isGzip bool) string {
 // decode returns at most limit bytes, valid until the next call, and what ended
 // the text before that unless it was its end.
 func (d *decoder) decode(b []byte, isGzip bool, limit int) ([]byte, error) {
-	if cap(d.out) < limit {
-		d.out = make([]byte, limit)
+	if cap(d.out) > keptText && limit > keptText {
+		d.out = nil // one large text must not be paid for ever
 	}
-	out := d.out[:limit]
 	d.in.Reset(b)
 	if isGzip {
 		if err := d.gzip.Reset(&d.in); err != nil {
 			return nil, err
 		}
-		n, err := fill(&d.gzip, out)
-		if n > 0 && errors.Is(err, gzip.ErrHeader) {
+		text, err := d.fill(&d.gzip, limit)
+		if len(text) > 0 && errors.Is(err, gzip.ErrHeader) {
 			err = nil // something follows the text, which is complete
 		}
-		return out[:n], err
+		return text, err
 	}
 	// "deflate" is the zlib format (RFC 9110 §8.4.1.2), but servers exist that
 	// send the bare stream.
 	if r, err := zlib.NewReader(&d.in); err == nil {
-		n, err := fill(r, out)
-		return out[:n], err
+		return d.fill(r, limit)
 	}
 	d.in.Reset(b)
-	r := flate.NewReader(&d.in)
-	n, err := fill(r, out)
-	return out[:n], err
+	return d.fill(flate.NewReader(&d.in), limit)
 }
 
-// fill is io.ReadFull for a text that may be shorter than out.
-func fill(r io.Reader, out []byte) (n int, err error) {
-	for n < len(out) && err == nil {
+// keptText is the largest text that a decoder starts with room for, and keeps.
+const keptText = 1 << 20
+
+// fill reads a text of which at most limit bytes are wanted.
+func (d *decoder) fill(r io.Reader, limit int) (text []byte, err error) {
+	if room := min(limit, keptText); cap(d.out) < room {
+		d.out = make([]byte, room)
+	}
+	out, n := d.out[:min(cap(d.out), limit)], 0
+	for err == nil {
+		if n == len(out) {
+			if n == limit {
+				break
+			}
+			more := make([]byte, min(2*n, limit))
+			copy(more, out)
+			d.out, out = more, more
+		}
 		var m int
 		m, err = r.Read(out[n:])
 		n += m
@@ -98,5 +109,5 @@ func fill(r io.Reader, out []byte) (n int, err error) {
 	if err == io.EOF {
 		err = nil
 	}
-	return n, err
+	return out[:n], err
 }

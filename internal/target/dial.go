@@ -16,7 +16,11 @@ import (
 // It changes neither the Client nor the slot.
 func (c *Client) connect(ctx context.Context, s *slot, due time.Time) (*conn, *fault) {
 	t, o := c.t, s.o
-	dctx, within, cancel := bounded(ctx, t.opts.ConnectTimeout, due, c.limit)
+	connecting, securing := t.opts.ConnectTimeout, t.opts.TLSTimeout
+	if c.tune.Connect > 0 {
+		connecting, securing = c.tune.Connect, c.tune.Connect
+	}
+	dctx, within, cancel := bounded(ctx, connecting, due, c.limit)
 	defer cancel()
 	base, f := c.reach(dctx, o, within)
 	if f != nil {
@@ -41,7 +45,7 @@ func (c *Client) connect(ctx context.Context, s *slot, due time.Time) (*conn, *f
 	if !o.https {
 		return k, nil
 	}
-	hctx, within, cancel := bounded(ctx, t.opts.TLSTimeout, due, c.limit)
+	hctx, within, cancel := bounded(ctx, securing, due, c.limit)
 	defer cancel()
 	if f := k.handshake(hctx, s.tls, o.addr(), within); f != nil {
 		k.close(false)

@@ -28,7 +28,7 @@ const (
 // when replay says that sending twice does no harm. A fresh connection that
 // breaks is never retried, and a time-out never is.
 func (c *Client) exchange(ctx context.Context, h *hop, replay bool, ans *hit.Answer, st *sending) *fault {
-	g, size, err := h.look()
+	g, size, err := h.look(c.t.opts.Bare)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,12 @@ func (c *Client) discard(s *slot, k *conn, polite bool) {
 // attempt sends the rendered request on k and reads the answer. again asks for
 // another attempt; the connection is dealt with in any case.
 func (c *Client) attempt(ctx context.Context, k *conn, h *hop, g given, out []byte, big, replay bool, ans *hit.Answer, st *sending) (f *fault, again bool) {
-	k.begin(st.now, st.due, c.limit)
+	k.patience, k.end = c.tune.Read, st.due
+	if k.patience > 0 {
+		k.begin(st.now, k.patient(st.now), k.patience)
+	} else {
+		k.begin(st.now, st.due, c.limit)
+	}
 	c.markSent(ans, st)
 	var (
 		w       wrote
@@ -243,6 +248,7 @@ func (c *Client) receive(k *conn, method string, ans *hit.Answer) (persist bool,
 		}
 		if h.status >= 200 || h.status == 101 {
 			ans.Fields = append(ans.Fields[:0], k.buf[k.r+h.start:k.r+h.stop]...)
+			ans.Phrase = append(ans.Phrase[:0], k.buf[k.r+h.text-h.reason:k.r+h.text]...)
 			k.r += end
 			break
 		}

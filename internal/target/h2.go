@@ -359,9 +359,13 @@ func (c *Client) requestH2(h *hop) *http.Request {
 	if o.auth != "" && !h.crossed {
 		header["Authorization"] = []string{o.auth}
 	}
-	header["User-Agent"] = []string{c.t.opts.UserAgent}
-	header["Accept"] = []string{"*/*"}
-	if c.t.opts.Gzip {
+	if c.t.opts.Bare {
+		header["User-Agent"] = []string{""} // net/http would put its own name there
+	} else {
+		header["User-Agent"] = []string{c.t.opts.UserAgent}
+		header["Accept"] = []string{"*/*"}
+	}
+	if c.t.opts.Gzip && !c.t.opts.Bare {
 		header["Accept-Encoding"] = []string{"gzip, deflate"}
 	}
 	given := make(map[string]bool, len(h.header))
@@ -371,6 +375,9 @@ func (c *Client) requestH2(h *hop) *http.Request {
 			continue
 		}
 		name := http.CanonicalHeaderKey(f.Name)
+		if c.t.opts.Bare && name == "Cookie" && (f.Value == "" || h.fresh) {
+			continue // the place of the jar's cookies, or for the first hop only
+		}
 		switch name {
 		case "Host":
 			req.Host = f.Value

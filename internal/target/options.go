@@ -116,6 +116,12 @@ type Options struct {
 	MaxRedirects int    // followed per request; 0 is 10, NoRedirects follows none
 	Gzip         bool   // ask for gzip and deflate
 	UserAgent    string // "" is weir
+	// Bare sends the caller's fields as they are, and of its own only Host and the
+	// cookies of the jar, in the place of an empty Cookie field if there is one: the
+	// caller knows what else belongs there. A Cookie field with a value is for the
+	// first hop only, and 301, 302 and 303 drop the body whatever the method is, as
+	// the Python package requests does.
+	Bare bool
 
 	// KeepBody tells whether the beginning of a body is kept in Answer.Body; other
 	// bodies are counted and dropped. nil keeps those of status 400 and above.

@@ -20,7 +20,7 @@ func (c *Client) redirect(h *hop, ans *hit.Answer) (again bool, f *fault) {
 	get := false
 	switch ans.Status {
 	case 301, 302:
-		get = h.method == "POST"
+		get = h.method == "POST" || h.method != "HEAD" && (c.tune.Found && ans.Status == 302 || c.tune.Moved && ans.Status == 301)
 	case 303:
 		get = h.method != "HEAD" && h.method != "GET"
 	case 307, 308:
@@ -42,23 +42,34 @@ func (c *Client) redirect(h *hop, ans *hit.Answer) (again bool, f *fault) {
 	if scheme := strings.ToLower(next.Scheme); scheme != "http" && scheme != "https" {
 		return false, nil // com.example.app://callback?code=… is for another program
 	}
-	if ans.Redirects >= c.t.opts.MaxRedirects {
-		return false, faultf(hit.TooManyRedirects, "more than %d redirects", c.t.opts.MaxRedirects)
+	most := c.t.opts.MaxRedirects
+	if c.tune.MaxRedirects > 0 {
+		most = c.tune.MaxRedirects
+	}
+	if ans.Redirects >= most {
+		return false, faultf(hit.TooManyRedirects, "more than %d redirects", most)
 	}
 	next.User, next.Fragment, next.RawFragment = nil, "", ""
 	at, target, f := c.resolve(next.String())
 	if f != nil {
 		return false, faultf(hit.BadAnswer, "Location is not a URL: %+q", cut(string(location), 40))
 	}
+	if c.hopped != nil {
+		c.hopped(c.URL(), ans)
+	}
 	h.target = target
 	if !at.o.same(h.at.o) { // else the slot stays, with its connection and credentials
 		h.at, h.crossed = at, true
 	}
 	if get {
-		h.method, h.body, h.bare = "GET", nil, true
+		h.method = "GET"
 	}
+	if get || c.t.opts.Bare && ans.Status < 307 {
+		h.body, h.bare = nil, true
+	}
+	h.fresh = c.t.opts.Bare
 	ans.Redirects++
-	ans.Status, ans.Fields, ans.Body, ans.Proto = 0, ans.Fields[:0], ans.Body[:0], ""
+	ans.Status, ans.Fields, ans.Phrase, ans.Body, ans.Proto = 0, ans.Fields[:0], ans.Phrase[:0], ans.Body[:0], ""
 	ans.FirstByte, ans.Done = time.Time{}, time.Time{}
 	return true, nil
 }

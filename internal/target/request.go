@@ -17,6 +17,7 @@ type hop struct {
 	cookie  []byte // of the user's jar; a Cookie field of the caller goes instead
 	crossed bool   // redirected to another origin: the caller's credentials and Host stay behind
 	bare    bool   // redirected to a GET: the body and the fields about it are gone
+	fresh   bool   // redirected, and a Cookie field of the caller was for the first hop only
 }
 
 // given says which fields the caller set. Subtle: such a field replaces ours
@@ -70,7 +71,7 @@ func isAboutBody(name string) bool {
 
 // look checks the caller's fields, notes which of ours they replace, and
 // estimates the size of the request, without a body that goes out by itself.
-func (h *hop) look() (g given, size int, err *fault) {
+func (h *hop) look(bare bool) (g given, size int, err *fault) {
 	size = 256 + len(h.target) + len(h.cookie)
 	if len(h.body) <= inlineBody {
 		size += len(h.body)
@@ -92,7 +93,7 @@ func (h *hop) look() (g given, size int, err *fault) {
 			g.host = g.host || equalFold(f.Name, "host")
 		case 6:
 			g.accept = g.accept || equalFold(f.Name, "accept")
-			g.cookie = g.cookie || equalFold(f.Name, "cookie")
+			g.cookie = g.cookie || equalFold(f.Name, "cookie") && !(bare && (f.Value == "" || h.fresh))
 			g.expect = g.expect || equalFold(f.Name, "expect") && strings.EqualFold(f.Value, "100-continue")
 		case 10:
 			g.agent = g.agent || equalFold(f.Name, "user-agent")
@@ -161,35 +162,53 @@ func (t *Target) appendHead(b []byte, h *hop, g given) []byte {
 	if p := o.proxy; p != nil && !o.https && p.auth != "" {
 		b = appendField(b, "Proxy-Authorization", p.auth)
 	}
-	if !g.agent {
+	bare := t.opts.Bare
+	if !g.agent && !bare {
 		b = appendField(b, "User-Agent", t.opts.UserAgent)
 	}
-	if !g.accept {
+	if !g.accept && !bare {
 		b = append(b, "Accept: */*\r\n"...)
 	}
-	if t.opts.Gzip && !g.encoding {
+	if t.opts.Gzip && !g.encoding && !bare {
 		b = append(b, "Accept-Encoding: gzip, deflate\r\n"...)
 	}
 	if t.opts.Connections == PerRequest && !g.connection {
 		b = append(b, "Connection: close\r\n"...)
 	}
+	cookie := h.cookie
+	if g.cookie {
+		cookie = nil
+	}
 	for i := range h.header {
 		f := &h.header[i]
-		if (h.crossed || h.bare) && h.skip(f.Name) || f.Value == "" && emptyDefault(f) {
+		if bare && len(f.Name) == 6 && equalFold(f.Name, "cookie") && (f.Value == "" || h.fresh) {
+			b = appendCookie(b, cookie)
+			cookie = nil
+			continue
+		}
+		if (h.crossed || h.bare) && h.skip(f.Name) || f.Value == "" && emptyDefault(f) && !bare {
 			continue
 		}
 		b = appendField(b, f.Name, f.Value)
 	}
-	if len(h.cookie) > 0 && !g.cookie {
-		b = append(b, "Cookie: "...)
-		b = append(b, h.cookie...)
-		b = append(b, "\r\n"...)
+	b = appendCookie(b, cookie)
+	if bare && h.bare && h.method != "GET" && h.method != "HEAD" {
+		b = append(b, "Content-Length: 0\r\n"...)
 	}
-	if !g.length && !g.chunked && (len(h.body) > 0 || anticipatesBody(h.method)) {
+	if !bare && !g.length && !g.chunked && (len(h.body) > 0 || anticipatesBody(h.method)) {
 		b = append(b, "Content-Length: "...)
 		b = strconv.AppendInt(b, int64(len(h.body)), 10)
 		b = append(b, "\r\n"...)
 	}
+	return append(b, "\r\n"...)
+}
+
+func appendCookie(b, cookie []byte) []byte {
+	if len(cookie) == 0 {
+		return b
+	}
+	b = append(b, "Cookie: "...)
+	b = append(b, cookie...)
 	return append(b, "\r\n"...)
 }
 

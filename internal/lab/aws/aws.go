@@ -74,6 +74,10 @@ type Config struct {
 	Cognito      *cognito.Config
 	CognitoDelay time.Duration
 
+	// Alarm, when not empty, is the name of an alarm on the pool's refusals that is there
+	// from the start, with a topic and a queue that has subscribed to it.
+	Alarm string
+
 	// SMS is what publishing to phone numbers is like.
 	SMS sns.Config
 
@@ -124,6 +128,14 @@ func New(cfg Config) (*Server, error) {
 	s.clock.start(cfg.Clock, cfg.Speed)
 	if err := s.build(); err != nil {
 		return nil, fmt.Errorf("aws stand-in: %w", err)
+	}
+	if cfg.Alarm != "" {
+		if cfg.Cognito == nil {
+			return nil, errors.New("aws stand-in: alarm: there is no user pool for it to watch")
+		}
+		if err := s.ready(cfg.Alarm); err != nil {
+			return nil, fmt.Errorf("aws stand-in: %w", err)
+		}
 	}
 	s.run()
 	return s, nil

@@ -17,14 +17,15 @@ const (
 	Reset         // the request is read and the connection reset; nothing is carried out
 	Lost          // the call is carried out and the connection reset: the client cannot know
 	Hang          // no answer until the client gives up; nothing is carried out
+	Deny          // the credentials may not do it; nothing is carried out
 
-	numSteps = 6
+	numSteps = 7
 )
 
 // String returns the word ParseScript reads.
 func (s Step) String() string {
 	if s < numSteps {
-		return [numSteps]string{"ok", "throttle", "error", "reset", "lost", "hang"}[s]
+		return [numSteps]string{"ok", "throttle", "error", "reset", "lost", "hang", "deny"}[s]
 	}
 	return "step(" + strconv.Itoa(int(s)) + ")"
 }
@@ -107,5 +108,5 @@ func parseStep(name string) (Step, error) {
 			return s, nil
 		}
 	}
-	return OK, fmt.Errorf("fault script: %q: want ok, throttle, error, reset, lost or hang", name)
+	return OK, fmt.Errorf("fault script: %q: want ok, throttle, error, reset, lost, hang or deny", name)
 }

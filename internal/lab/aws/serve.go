@@ -85,6 +85,9 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, c *wire.Call, op w
 	case step == Error || fault == stand.Error:
 		s.reply(w, r, c, fault, nil, broken(c))
 		return
+	case step == Deny:
+		s.reply(w, r, c, fault, nil, denied(c))
+		return
 	case step == Hang:
 		<-r.Context().Done()
 		s.stand.Abort()
@@ -140,6 +143,20 @@ func throttled(c *wire.Call) error {
 		return wire.Failf("RequestThrottled", "", "Rate exceeded")
 	}
 	return wire.Failf("Throttling", "", "Rate exceeded")
+}
+
+// denied is what IAM answers for each service ("Troubleshoot access denied error
+// messages", IAM user guide, read 2026-11), as far as the words go that are the same.
+func denied(c *wire.Call) error {
+	who, action := "User: arn:aws:iam::"+DefaultAccount+":user/weir-lab", map[string]string{wire.CloudWatch: "cloudwatch", wire.Logs: "logs", wire.SNS: "sns", wire.SQS: "sqs", wire.STS: "sts"}[c.Service]+":"+c.Op
+	text := who + " is not authorized to perform: " + action + " because no identity-based policy allows the " + action + " action"
+	switch c.Service {
+	case wire.SNS:
+		return wire.Fail(http.StatusForbidden, "AuthorizationErrorException", "AuthorizationError", text)
+	case wire.Logs:
+		return wire.Failf("AccessDeniedException", "", "%s", text)
+	}
+	return wire.Fail(http.StatusForbidden, "AccessDenied", "AccessDenied", text)
 }
 
 // broken is each service's own internal error.

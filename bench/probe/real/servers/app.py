@@ -1,0 +1,177 @@
+"""Limiters of PyPI, one at a time: python app.py PORT KIND FIGURES...
+
+FIGURES are counts and seconds as each kind below names them. uvicorn serves what is
+asynchronous, and Django; waitress serves Flask. Both keep connections open.
+"""
+import sys
+from datetime import timedelta
+
+import uvicorn
+
+port, kind = int(sys.argv[1]), sys.argv[2]
+figures = sys.argv[3:]
+
+
+def plain(allow):
+    """The smallest application: 200 or 429, by what allow says."""
+
+    async def app(scope, receive, send):
+        if scope["type"] != "http":
+            return
+        await send({"type": "http.response.start", "status": 200 if await allow() else 429, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    return app
+
+
+def flask_limiter(strategy, *limits):
+    """strategy, "12 per 3 second", more of them"""
+    from flask import Flask
+    from flask_limiter import Limiter
+    from flask_limiter.util import get_remote_address
+
+    app = Flask(__name__)
+    limiter = Limiter(get_remote_address, app=app, strategy=strategy, storage_uri="memory://")
+
+    @app.get("/")
+    @limiter.limit(";".join(limits))
+    def index():
+        return "ok"
+
+    return app
+
+
+def slowapi(text):
+    """ "12/3 second" """
+    from slowapi import Limiter, _rate_limit_exceeded_handler
+    from slowapi.errors import RateLimitExceeded
+    from slowapi.util import get_remote_address
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    limiter = Limiter(key_func=get_remote_address)
+
+    @limiter.limit(text)
+    async def index(request: Request):
+        return PlainTextResponse("ok")
+
+    app = Starlette(routes=[Route("/", index)])
+    app.state.limiter = limiter
+    app.add_exception_handler(RateLimitExceeded, _rate_limit_exceeded_handler)
+    return app
+
+
+def django_app(view, **more):
+    import django
+    from django.conf import settings
+    from django.core.asgi import get_asgi_application
+    from django.urls import path
+
+    settings.configure(
+        DEBUG=False, SECRET_KEY="none", ALLOWED_HOSTS=["*"], ROOT_URLCONF="urls", USE_TZ=True,
+        CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}, **more,
+    )
+    django.setup()
+    urls = type(sys)("urls")
+    urls.urlpatterns = [path("", view())]
+    sys.modules["urls"] = urls
+    return get_asgi_application()
+
+
+def django_ratelimit(rate):
+    """12/3s"""
+
+    def view():
+        from django.http import HttpResponse
+        from django_ratelimit.core import is_ratelimited
+
+        def index(request):
+            over = is_ratelimited(request, group="all", key="ip", rate=rate, increment=True)
+            return HttpResponse("ok", status=429 if over else 200)
+
+        return index
+
+    return django_app(view, SILENCED_SYSTEM_CHECKS=["django_ratelimit.E003", "django_ratelimit.W001"])
+
+
+def drf(limit, window):
+    """limit, window: what SimpleRateThrottle makes of a rate"""
+
+    def view():
+        from rest_framework.response import Response
+        from rest_framework.throttling import AnonRateThrottle
+        from rest_framework.views import APIView
+
+        class Throttle(AnonRateThrottle):
+            rate = "any"
+
+            def parse_rate(self, rate):
+                return int(limit), int(window)
+
+        class Index(APIView):
+            throttle_classes = [Throttle]
+            authentication_classes = []
+            permission_classes = []
+
+            def get(self, request):
+                return Response("ok")
+
+        return Index.as_view()
+
+    return django_app(view, INSTALLED_APPS=["rest_framework"], REST_FRAMEWORK={"UNAUTHENTICATED_USER": None, "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"]})
+
+
+def aiolimiter(limit, window):
+    """limit, window"""
+    from aiolimiter import AsyncLimiter
+
+    limiter = AsyncLimiter(float(limit), float(window))
+
+    async def allow():
+        if not limiter.has_capacity():
+            return False
+        await limiter.acquire()
+        return True
+
+    return plain(allow)
+
+
+def pyrate_limiter(*rates):
+    """limit, window in milliseconds, of each rate"""
+    from pyrate_limiter import Limiter, Rate
+
+    n = list(map(int, rates))
+    limiter = Limiter([Rate(n[i], n[i + 1]) for i in range(0, len(n), 2)])
+
+    async def allow():
+        return limiter.try_acquire("all", blocking=False)
+
+    return plain(allow)
+
+
+def throttled(using, limit, window, burst="0"):
+    """algorithm, limit, window, burst"""
+    from throttled import Throttled, rate_limiter
+
+    quota = rate_limiter.per_duration(timedelta(seconds=int(window)), limit=int(limit), burst=int(burst))
+    throttle = Throttled(using=using, quota=quota)
+
+    async def allow():
+        return not throttle.limit("all", 1).limited
+
+    return plain(allow)
+
+
+kinds = {
+    "flask-limiter": flask_limiter, "slowapi": slowapi, "django-ratelimit": django_ratelimit, "drf": drf,
+    "aiolimiter": aiolimiter, "pyrate-limiter": pyrate_limiter, "throttled-py": throttled,
+}
+app = kinds[kind](*figures)
+if kind == "flask-limiter":
+    import waitress
+
+    waitress.serve(app, host="127.0.0.1", port=port, threads=4, connection_limit=1000, _quiet=True)
+else:
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off")

@@ -1,0 +1,74 @@
+// Limiters of npm, one at a time: node node.js PORT KIND FIGURES...
+// FIGURES are counts and milliseconds as each kind below names them.
+const http = require('http');
+const [port, kind, ...figures] = process.argv.slice(2);
+const [a, b, c, d] = figures.map(Number);
+const hear = (app) => app.listen(Number(port), '127.0.0.1');
+
+function express(...layers) {
+  const app = require('express')();
+  for (const l of layers) app.use(l);
+  app.get('/', (req, res) => res.send('ok'));
+  hear(app);
+}
+
+// flexible answers by what a limiter of rate-limiter-flexible says.
+function flexible(limiter, key = () => 'all') {
+  hear(http.createServer((req, res) => {
+    limiter.consume(key(req)).then(
+      () => res.end('ok'),
+      (r) => { res.statusCode = 429; res.setHeader('Retry-After', Math.ceil(r.msBeforeNext / 1000)); res.end('no'); },
+    );
+  }));
+}
+
+const kinds = {
+  // limit, window
+  'express-rate-limit': () => {
+    const { rateLimit } = require('express-rate-limit');
+    express(rateLimit({ windowMs: b, limit: a, standardHeaders: 'draft-8', legacyHeaders: false }));
+  },
+  // limit, window, limit of the second, its window
+  'express-rate-limit-twice': () => {
+    const { rateLimit } = require('express-rate-limit');
+    express(rateLimit({ windowMs: b, limit: a }), rateLimit({ windowMs: d, limit: c }));
+  },
+  // limit, window in seconds, [ban in seconds]
+  'rate-limiter-flexible': () => {
+    const { RateLimiterMemory } = require('rate-limiter-flexible');
+    flexible(new RateLimiterMemory({ points: a, duration: b, blockDuration: c || 0 }));
+  },
+  // limit, window in seconds, for each X-Api-Key
+  'rate-limiter-flexible-keyed': () => {
+    const { RateLimiterMemory } = require('rate-limiter-flexible');
+    flexible(new RateLimiterMemory({ points: a, duration: b }), (req) => 'key ' + (req.headers['x-api-key'] || ''));
+  },
+  // limit, window in seconds, extra, window of the extra in seconds
+  'rate-limiter-flexible-bursty': () => {
+    const { RateLimiterMemory, BurstyRateLimiter } = require('rate-limiter-flexible');
+    flexible(new BurstyRateLimiter(
+      new RateLimiterMemory({ points: a, duration: b }),
+      new RateLimiterMemory({ keyPrefix: 'burst', points: c, duration: d }),
+    ));
+  },
+  // limit, window, [1: asking while refused prolongs it]
+  'fastify': async () => {
+    const app = require('fastify')();
+    await app.register(require('@fastify/rate-limit'), { max: a, timeWindow: b, continueExceeding: c === 1 });
+    app.get('/', async () => 'ok');
+    await app.listen({ port: Number(port), host: '127.0.0.1' });
+  },
+  // bucket, units, window
+  'limiter': () => {
+    const { TokenBucket } = require('limiter');
+    const bucket = new TokenBucket({ bucketSize: a, tokensPerInterval: b, interval: c });
+    bucket.content = a;
+    hear(http.createServer((req, res) => {
+      res.statusCode = bucket.tryRemoveTokens(1) ? 200 : 429;
+      res.end();
+    }));
+  },
+};
+
+if (!kinds[kind]) throw new Error('no kind ' + kind);
+kinds[kind]();

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weir-dev/weir/internal/hit"
+	blackbox "github.com/weir-dev/weir/internal/probe"
+)
+
+// heard is an answer: its status, a media type, a body, or a failure.
+func heard(status int, kind, body string) *hit.Answer {
+	a := &hit.Answer{Status: status, Body: []byte(body), Sent: time.Unix(1, 0), Done: time.Unix(2, 0)}
+	if kind != "" {
+		a.Fields = a.Fields.Append("Content-Type", kind)
+	}
+	return a
+}
+
+func TestGuard(t *testing.T) {
+	ok := heard(200, "application/json", `{"items":[],"total":0}`)
+	no := heard(429, "application/json", `{"error":"slow"}`)
+	gone := &hit.Answer{Failure: hit.ClosedEarly}
+	slow := &hit.Answer{Failure: hit.AnswerTimeout}
+	bad := heard(502, "text/html", "bad")
+	ran := 0
+	for _, c := range []struct {
+		name    string
+		ok      []string
+		answers []*hit.Answer
+		kind    string // of the stop, "" for none
+		text    string
+	}{
+		{"all is well", nil, []*hit.Answer{ok, ok, no, no, ok}, "", ""},
+		{"fields come and go", nil, []*hit.Answer{ok, ok, ok, ok, heard(200, "application/json", `{"items":[],"next":1}`)}, "", ""},
+		{"a text that differs", nil, []*hit.Answer{heard(200, "text/plain", "a"), heard(200, "text/plain", "b"), heard(200, "text/plain", "c"), heard(200, "text/plain", "dd")}, "", ""},
+		{"one error among many", nil, []*hit.Answer{ok, ok, ok, bad, ok, ok, no}, "", ""},
+		{"errors", nil, []*hit.Answer{ok, ok, ok, bad, ok, bad, bad}, "errors", "status 502"},
+		{"an error at once", nil, []*hit.Answer{bad}, "errors", "status 502"},
+		{"not allowed at all", nil, []*hit.Answer{heard(401, "", "")}, "errors", "status 401"},
+		{"locked out", nil, []*hit.Answer{ok, ok, no, heard(403, "", "")}, "lock-out", "status 403 after 2 requests"},
+		{"a person is asked for", nil, []*hit.Answer{ok, ok, no, heard(400, "text/html", "<b>reCAPTCHA</b>")}, "lock-out", "a person is there"},
+		{"connections end", nil, []*hit.Answer{ok, ok, ok, ok, no, no, gone, gone, gone}, "lock-out", "broken off"},
+		{"connections end, without a refusal", nil, []*hit.Answer{ok, gone, gone, gone}, "no-answer", "3 of 4"},
+		{"a slow queue", nil, []*hit.Answer{ok, ok, ok, ok, ok, ok, ok, ok, ok, slow, slow, slow, ok}, "", ""},
+		{"an error with status 200", nil, []*hit.Answer{ok, ok, ok, heard(200, "application/json", `{"error":"too many","total":0}`)}, "answer-changed", "--throttled '200:TEXT'"},
+		{"another media type", nil, []*hit.Answer{ok, ok, ok, ok, heard(200, "text/html", "wait")}, "answer-changed", "text/html"},
+		{"a redirect", nil, []*hit.Answer{ok, ok, ok, ok, heard(302, "", "")}, "answer-changed", "--throttled 302"},
+		{"a redirect that is fine", []string{"302"}, []*hit.Answer{ok, ok, ok, ok, heard(302, "", "")}, "", ""},
+		{"too many refusals", nil, []*hit.Answer{ok, no, no, no, no, no}, "refusals", "--max-throttled 5"},
+	} {
+		ran++
+		rules, err := hit.ParseRules(nil, c.ok)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := &probeGuard{rules: rules, maxNo: 5, anyShape: len(c.ok) > 0}
+		at := -1
+		for i, a := range c.answers {
+			g.see(a)
+			if g.stopped() != nil && at < 0 {
+				at = i
+			}
+		}
+		err = g.stopped()
+		if stopKind(err) != c.kind || c.kind != "" && !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: stopped by %v (%s), want %q with %q", c.name, err, stopKind(err), c.kind, c.text)
+		}
+		if c.kind != "" && at != len(c.answers)-1 {
+			t.Errorf("%s: stopped at answer %d of %d", c.name, at+1, len(c.answers))
+		}
+		if g.may() != (c.kind == "") {
+			t.Errorf("%s: may it go on? %v", c.name, g.may())
+		}
+	}
+	if ran != 17 {
+		t.Fatalf("%d cases ran", ran)
+	}
+	g := &probeGuard{rules: hit.DefaultRules(), maxNo: 5, end: time.Now().Add(-time.Second)}
+	if g.may() || stopKind(g.stopped()) != "time" {
+		t.Error("it goes on when the time is over")
+	}
+	if o := (&probeGuard{rules: hit.DefaultRules(), maxNo: 5}).see(no); o != blackbox.Refused {
+		t.Errorf("a 429 is %v", o)
+	}
+}

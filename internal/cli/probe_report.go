@@ -1,0 +1,269 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/weir-dev/weir/internal/policy"
+	blackbox "github.com/weir-dev/weir/internal/probe"
+	"github.com/weir-dev/weir/internal/report"
+	"github.com/weir-dev/weir/limit"
+)
+
+// report puts together what was found.
+func (c *probeCmd) report(world *probeWorld, v *blackbox.Verdict, scope *blackbox.Scope, j *probeJournal) *report.Probe {
+	r := report.NewProbe(v)
+	r.Target = world.req.Method + " " + maskURL(world.req.URL)
+	told := false
+	for _, rec := range j.records {
+		for _, a := range rec.Answers {
+			told = told || a.Told != nil
+		}
+	}
+	for _, f := range blackbox.CheckHeaders(v, j.records) {
+		r.Findings = append(r.Findings, report.ProbeFinding{Code: f.Code, Name: f.Name, Text: f.Text, Told: f.Told, Seen: f.Seen, Seconds: f.At.Sub(r.Started).Seconds(), Requests: f.Requests, Times: f.Times})
+	}
+	switch {
+	case len(r.Findings) > 0:
+		r.Headers = "contradict"
+	case told && len(v.Policies) > 0 && v.Confidence >= 0.9:
+		r.Headers = "agree"
+	case told:
+		r.Headers = "unjudged"
+	}
+	if scope != nil {
+		addScope(r, scope, world.things)
+	}
+	return r
+}
+
+// addScope adds what the limit is counted by.
+func addScope(r *report.Probe, s *blackbox.Scope, things []*varied) {
+	out := &report.ProbeScope{
+		Confidence: s.Confidence, Sure: s.Sure, BothWays: s.BothWays, Things: []report.ProbeThing{}, Stopped: s.Stopped,
+		Rounds: []report.ProbeRound{}, Requests: s.Requests, Refused: s.Refused,
+	}
+	key := keyOf(s, things)
+	out.Key = key.text
+	for i, t := range things {
+		thing := report.ProbeThing{Name: t.String(), Values: []string{}, Apart: []string{}}
+		for n := range t.values {
+			thing.Values = append(thing.Values, t.shown(n))
+			if i < len(s.Apart) && n < len(s.Apart[i]) && s.Apart[i][n] {
+				thing.Apart = append(thing.Apart, t.shown(n))
+			}
+		}
+		if i < len(s.Counted) && i < len(s.Belief) {
+			thing.Counted, thing.Belief = s.Counted[i], s.Belief[i]
+		}
+		if thing.Counted && len(thing.Apart) < len(thing.Values)-1 {
+			out.Notes = append(out.Notes, fmt.Sprintf("Some values of %s are counted together: only %s apart from %s.", t, strings.Join(thing.Apart, ", "), thing.Values[0]))
+		}
+		out.Things = append(out.Things, thing)
+	}
+	out.Sentence = scopeSentence(s, things)
+	if s.Above != nil {
+		out.AboveLimit = s.Above.Limit
+		out.Above = fmt.Sprintf("a second limit of about %d, counted %s", s.Above.Limit, countedWords(s.Above.Counted, things, "over all of them together"))
+		out.Notes = append(out.Notes, "Above it is "+out.Above+".")
+	}
+	out.Notes = append(out.Notes, s.Notes...)
+	if s.Free > 0 {
+		out.Notes = append(out.Notes, fmt.Sprintf("As the other client none of %d requests was refused: it has a larger limit, or none.", s.Free))
+	}
+	if s.Stopped != "" {
+		out.Notes = append(out.Notes, "The search for the key was cut short: "+s.Stopped+".")
+	}
+	if key.lost != "" {
+		out.Notes = append(out.Notes, "A policy file cannot say that it is counted by "+key.lost+".")
+	}
+	for _, round := range s.Rounds {
+		one := report.ProbeRound{Why: round.Why, As: asWords(things, round.Exhausted), Admitted: round.Admitted, Refused: round.Refused, Asked: []report.ProbeAsked{}}
+		wave := report.ProbeWave{Sent: round.Sent, Done: round.Done, Admitted: round.Admitted, Refused: round.Refused, Why: round.Why, As: "several"}
+		for _, a := range round.Asked {
+			one.Asked = append(one.Asked, report.ProbeAsked{As: differsIn(things, a.Who, round.Exhausted), Admitted: a.Admitted, Refused: a.Refused})
+			wave.Admitted, wave.Refused = wave.Admitted+a.Admitted, wave.Refused+a.Refused
+		}
+		out.Rounds = append(out.Rounds, one)
+		r.AddWave(wave)
+	}
+	r.Scope = out
+	r.Requests, r.Refused, r.Lost = r.Requests+s.Requests, r.Refused+s.Refused, r.Lost+s.Lost
+	r.ElapsedSeconds += s.Elapsed.Seconds()
+}
+
+// countedWords says by what something is counted.
+func countedWords(counted []bool, things []*varied, none string) string {
+	var by []string
+	for i, c := range counted {
+		if c && i < len(things) {
+			by = append(by, things[i].words())
+		}
+	}
+	if len(by) == 0 {
+		return none
+	}
+	return "by " + list(by)
+}
+
+func scopeSentence(s *blackbox.Scope, things []*varied) string {
+	var not []string
+	for i, c := range s.Counted {
+		if !c {
+			not = append(not, things[i].words())
+		}
+	}
+	switch {
+	case len(s.Rounds) == 0:
+		return "What it is counted by could not be tried."
+	case s.Many:
+		return fmt.Sprintf("There are two limits of this size: one is counted by %s, the other by %s.", things[s.Several[0]].words(), things[s.Several[1]].words())
+	}
+	lead := "It is counted "
+	if !s.Sure {
+		lead = fmt.Sprintf("Perhaps (%.0f %%) it is counted ", 100*s.Confidence)
+	}
+	text := lead + countedWords(s.Counted, things, "over all clients together")
+	if len(not) > 0 {
+		verb := " is"
+		if len(not) > 1 {
+			verb = " are"
+		}
+		text += ", whatever " + list(not) + verb
+	}
+	return text + "."
+}
+
+// foundKey is what the policies of the file are counted by.
+type foundKey struct {
+	text string // one key, of things that are all counted
+	lost string // in words: what cannot be said
+}
+
+func keyOf(s *blackbox.Scope, things []*varied) (k foundKey) {
+	var parts, lost []string
+	for i, c := range s.Counted {
+		if !c || i >= len(things) {
+			continue
+		}
+		if part := things[i].key(); part != "" {
+			parts = append(parts, part)
+		} else {
+			lost = append(lost, things[i].words())
+		}
+	}
+	k.text, k.lost = strings.Join(parts, ` + " " + `), list(lost)
+	if len(lost) == 0 {
+		k.lost = ""
+	}
+	return k
+}
+
+// writePolicy writes the limit as a policy file.
+func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope *blackbox.Scope, things []*varied) error {
+	f := &policy.File{}
+	var match []policy.Match
+	for _, path := range probedPaths(r, scope, things) {
+		if m, err := policy.ParseMatch(path); err == nil {
+			match = append(match, m)
+		}
+	}
+	add := func(name string, p limit.Policy, key string) error {
+		k, err := policy.ParseKey(key)
+		if err != nil {
+			return fmt.Errorf("the key %s: %w", key, err)
+		}
+		p.Name = name
+		f.Policies = append(f.Policies, policy.Policy{Policy: p, Match: match, Key: k})
+		return nil
+	}
+	head := fmt.Sprintf("# weir probe of %s: %s (%d requests, confidence %.0f %%)\n", r.Target, v.Family, r.Requests, 100*v.Confidence)
+	key := foundKey{}
+	if scope != nil {
+		key = keyOf(scope, things)
+		head += "# " + r.Scope.Sentence + fmt.Sprintf(" (confidence %.0f %%)\n", 100*scope.Confidence)
+	}
+	for i, p := range v.Policies {
+		name := "found"
+		if len(v.Policies) > 1 {
+			name = fmt.Sprintf("found-%d", i+1)
+		}
+		if scope != nil && scope.Many {
+			for n, one := range scope.Several {
+				if err := add(fmt.Sprintf("%s-%d", name, n+1), p, things[one].key()); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		if err := add(name, p, key.text); err != nil {
+			return err
+		}
+	}
+	if scope != nil && scope.Above != nil && len(v.Policies) > 0 {
+		p := v.Policies[0]
+		grow := scope.Above.Limit - p.Capacity()
+		switch {
+		case p.Burst > 0:
+			p.Burst += grow
+		default:
+			p.Limit += grow
+		}
+		head += "# The limit above is about that large; its rate and window are taken to be those of the one below.\n"
+		above := &blackbox.Scope{Counted: scope.Above.Counted}
+		if err := add("found-above", p, keyOf(above, things).text); err != nil {
+			return err
+		}
+	}
+	if v.Ban > 0 {
+		head += fmt.Sprintf("# Not kept: once it is exceeded, everything is refused for %v.\n", v.Ban)
+	}
+	if v.Replicas > 0 {
+		head += fmt.Sprintf("# Each of about %d replicas keeps this limit; the total is that many times as large.\n", v.Replicas)
+	}
+	if key.lost != "" {
+		head += "# Not kept: it is counted by " + key.lost + ".\n"
+	}
+	b, err := policy.Marshal(f)
+	if err == nil {
+		err = writeFile(c.Out, func(w io.Writer) error {
+			_, err := io.WriteString(w, head+string(b))
+			return err
+		})
+	}
+	if err != nil {
+		return cannotRun("", "--out: %v", err)
+	}
+	return nil
+}
+
+// probedPaths are the requests that the file is for: those that were asked.
+func probedPaths(r *report.Probe, scope *blackbox.Scope, things []*varied) (out []string) {
+	method, address, _ := strings.Cut(r.Target, " ")
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil
+	}
+	paths := []string{u.EscapedPath()}
+	for _, t := range things {
+		if t.kind == "path" && scope != nil {
+			paths = paths[:0]
+			for _, p := range t.values {
+				p, _, _ = strings.Cut(p, "?")
+				paths = append(paths, p)
+			}
+		}
+	}
+	for _, p := range paths {
+		if p == "" {
+			p = "/"
+		}
+		if one := method + " " + p; !slices.Contains(out, one) {
+			out = append(out, one)
+		}
+	}
+	return out
+}

@@ -1,0 +1,4 @@
+"""Retry and Timeout."""
+
+from .retry import Retry
+from .timeout import Timeout

@@ -1,0 +1,1 @@
+"""Clients and listeners beside the core."""

@@ -1,0 +1,5 @@
+"""Messages between processes, as listeners see them."""
+
+from .protocol import Message
+
+__all__ = ["Message"]

@@ -1,0 +1,171 @@
+"""What can stop everybody: foreign calls that block, loops without end, threads of scripts, too few threads."""
+
+import os
+import tempfile
+import time
+import unittest
+
+from peer import Peer, answer, write
+from ways import WAYS
+
+HEAD = """
+    import ctypes, os, select, threading, time
+    from locust import *
+    from locust.exception import *
+    real_wait = select.select  # waits in the system, as a database driver would
+"""
+
+
+def run(case, text, users, steps, way="baton", **options):
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(folder, "locustfile.py", HEAD + text)
+        peer = Peer(cwd=folder, env={"WEIR_USERS_AS": way, **options.pop("env", {})}, **options)
+        try:
+            loaded = peer.load(path)
+            case.assertNotIn("error", loaded)
+            peer.event("test_start")
+            peer.start(*users)
+            steps(peer)
+        finally:
+            peer.close()
+
+
+class Blocking(unittest.TestCase):
+    def test_others_go_on_while_one_blocks(self):
+        text = """
+    class Blocks(User):
+        @task
+        def t(self):
+            real_wait([], [], [], 1.0)
+            print("unblocked")
+            self.environment.events.request.fire(request_type="x", name="mine", response_time=1, response_length=0)
+            real_wait([], [], [], 60)
+    class Fine(HttpUser):
+        host = "http://x"
+        wait_time = constant(0.01)
+        @task
+        def t(self): self.client.get("/")
+        """
+
+        def steps(peer):
+            peer.until(lambda: "unblocked" in peer.printed() and peer.frames[b"S"])
+            self.assertGreater(len(peer.requests), 20)
+            (notice,) = [each for each in peer.frames[b"J"] if each["op"] == "notice"][:1]
+            self.assertTrue(notice["file"].endswith("locustfile.py"))
+            self.assertIn("blocks here", notice["text"])
+            self.assertEqual(peer.frames[b"S"][0]["user"], 1)
+
+        run(self, text, [(1, 0), (2, 1)], steps)
+
+    def test_stolen_fibers_come_back(self):
+        text = """
+    class Mixed(HttpUser):
+        host = "http://x"
+        @task
+        def t(self):
+            for n in range(20):
+                real_wait([], [], [], 0.012)
+                self.client.get("/a")
+            raise StopUser()
+        """
+
+        def steps(peer):
+            peer.until(lambda: len(peer.ended) == 20, 30)
+            self.assertEqual(len(peer.requests), 400)
+            self.assertEqual({why for why, _ in peer.ended.values()}, {1})
+
+        run(self, text, [(number, 0) for number in range(1, 21)], steps)
+
+    def test_computing_is_not_blocking(self):
+        text = """
+    class Computes(User):
+        @task
+        def t(self):
+            end = time.perf_counter() + 0.3
+            while time.perf_counter() < end: pass
+            print("computed")
+            raise StopUser()
+        """
+
+        def steps(peer):
+            peer.until(lambda: len(peer.ended) == 3)
+            self.assertEqual([each for each in peer.frames[b"J"] if each["op"] == "notice"], [])
+
+        run(self, text, [(1, 0), (2, 0), (3, 0)], steps)
+
+
+class Stuck(unittest.TestCase):
+    def test_a_loop_without_end_is_told_with_its_place(self):
+        text = """
+    class Loops(User):
+        @task
+        def forever(self):
+            while True:
+                pass
+        """
+        for way in WAYS:
+
+            def steps(peer):
+                peer.until(lambda: any(each["op"] == "stuck" for each in peer.frames[b"J"]), 30)
+                told = [each for each in peer.frames[b"J"] if each["op"] == "stuck"][0]
+                self.assertEqual(told["function"], "forever")
+                self.assertIn(told["line"], (9, 10, 11))
+                self.assertIn("forever", told["traceback"])
+                peer.process.kill()
+
+            with self.subTest(way=way):
+                run(self, text, [(1, 0)], steps, way)
+
+
+class Threads(unittest.TestCase):
+    def test_threads_of_scripts_send_too(self):
+        text = """
+    class Starts(HttpUser):
+        host = "http://x"
+        @task
+        def t(self):
+            threads = [threading.Thread(target=self.client.get, args=(f"/{n}",)) for n in range(4)]
+            [each.start() for each in threads]
+            while any(each.is_alive() for each in threads): time.sleep(0.01)
+            print("joined")
+            raise StopUser()
+        """
+        for way in WAYS:
+
+            def steps(peer):
+                peer.until(lambda: 1 in peer.ended)
+                self.assertEqual(sorted(each.url for each in peer.requests), [f"http://x/{n}" for n in range(4)])
+                self.assertEqual({each.user for each in peer.requests}, {1})
+
+            with self.subTest(way=way):
+                run(self, text, [(1, 0)], steps, way)
+
+    def test_too_few_threads(self):
+        text = """
+    import _thread
+    class Few(User):
+        wait_time = constant(60)
+        @task
+        def t(self): pass
+    from locust._weir import baton
+    plain, left = baton.start_thread, [5]
+    def few(*args):
+        left[0] -= 1
+        if left[0] < 0: raise RuntimeError("can't start new thread")
+        return plain(*args)
+    @events.test_start.add_listener
+    def begin(**kw): baton.start_thread = few
+        """
+
+        def steps(peer):
+            peer.until(lambda: len(peer.ended) >= 5)
+            self.assertEqual({why for why, _ in peer.ended.values()}, {2})
+            told = [each["text"] for each in peer.frames[b"J"] if each["op"] == "notice"]
+            self.assertEqual(len(told), 1, told)
+            self.assertRegex(told[0], r"threads.* \d users run.*greenlet")
+
+        run(self, text, [(number, 0) for number in range(1, 11)], steps)
+
+
+if __name__ == "__main__":
+    unittest.main()

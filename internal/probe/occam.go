@@ -1,0 +1,72 @@
+package probe
+
+import "math"
+
+// The most that a coincidence may count, and how much of it counts. Subtle: what
+// is left of a family is known by samples, which make it look smaller than it is;
+// and two families that no experiment has told apart yet differ in it, too. So it
+// alone must hardly suffice to be sure.
+const (
+	occamPart = 0.8
+	occamMost = 6.0
+)
+
+// coincidence is how much of a family had to be given up for its best to explain
+// what was seen, as the logarithm of the share that is left: a window that had to
+// be just so, a head that had to lie just there. Of two families that explain
+// everything, the one that needs fewer coincidences is likelier.
+func (h *herd) coincidence(now float64) float64 {
+	if len(h.best) == 0 || h.family == None || h.family == Concurrency {
+		return 0
+	}
+	b := h.best[0]
+	w, v := span{b.w, b.w}, span{b.v, b.v}
+	m := span{b.m, b.m}
+	ph, ph2 := span{0, 0}, span{0, 0}
+	for _, q := range h.best {
+		if q.cost > b.cost+0.5 {
+			break
+		}
+		w, v, m = w.with(q.w), v.with(q.v), m.with(q.m)
+		ph, ph2 = ph.with(nearHead(q.ph, q.w, b.ph, b.w, now)), ph2.with(nearHead(q.ph2, q.v, b.ph2, b.v, now))
+	}
+	length := func(s span) float64 {
+		if s.lo <= 0 {
+			return 0
+		}
+		return math.Log(9 / max(0.003, min(9, math.Log(s.hi/s.lo))))
+	}
+	place := func(s span, w float64) float64 { return -math.Log(max(0.003, min(1, (s.hi-s.lo)/w))) }
+	c := length(w)
+	switch h.family {
+	case FixedClock, SlidingWindow, SlidingWindowDenied:
+		c += place(ph, b.w)
+	case RefillBucket:
+		c += place(ph, b.w) + math.Log(max(1, b.n/(m.hi-m.lo+1)))
+	case Ban:
+		c += length(v)
+	case Stacked:
+		c += length(v)
+		if h.kind == FixedClock {
+			c += place(ph, b.w) + place(ph2, b.v)
+		}
+	}
+	return c
+}
+
+func (s span) with(x float64) span { return span{min(s.lo, x), max(s.hi, x)} }
+
+// nearHead is how far the heads of two grids are apart near an instant.
+func nearHead(ph, w, ph2, w2, at float64) float64 {
+	if w <= 0 || w2 <= 0 {
+		return 0
+	}
+	a := ph + math.Round((at-ph)/w)*w
+	d := math.Mod(a-ph2, w2)
+	if d > w2/2 {
+		d -= w2
+	} else if d < -w2/2 {
+		d += w2
+	}
+	return d
+}

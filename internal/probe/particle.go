@@ -1,0 +1,63 @@
+package probe
+
+// particle is a hypothesis, the states it allows, and what it leaves unexplained.
+type particle struct {
+	hypothesis
+	state model
+	cost  float64
+	seen  int // sights taken in
+}
+
+// What a unit admitted without explanation costs, against one refused. Nobody
+// else can make a limiter admit more.
+const (
+	overCost = 5
+	overMost = 40
+)
+
+// see takes in the sights that the particle has not seen, unless that makes it
+// cost more than bound.
+func (p *particle) see(sights []sight, bound float64) {
+	if p.state == nil {
+		p.state = p.model()
+		p.seen, p.cost = 0, 0
+	}
+	for ; p.seen < len(sights) && p.cost < bound; p.seen++ {
+		w := &sights[p.seen]
+		if over := p.state.admit(w); over > 1e-6 {
+			p.cost += min(overMost, overCost*(0.3+over))
+		}
+		if w.r > 0 {
+			gap := p.state.gap(w)
+			if gap > 1e-6 {
+				c := 1.5 + 3*gap/(1+0.1*min(p.n, w.scale))
+				if w.share > 0 && p.family != None {
+					c = foreignCost(gap, w.share*p.n)
+				}
+				if w.first && p.family != None {
+					c = min(c, 0.3+2.5*gap/p.n) // somebody may have used it before
+				}
+				p.cost += c
+			}
+			p.state.refuse(w, gap)
+		}
+		if w.slow > 2*w.slack && p.family != LeakyQueue {
+			p.cost += 3
+		}
+	}
+	if p.seen < len(sights) {
+		p.cost += float64(len(sights) - p.seen) // it gave up early: worse the earlier
+	}
+}
+
+// foreignCost is the price of gap units that others took, where they take most as
+// many as that in a window: little, until it is more than they would.
+func foreignCost(gap, most float64) float64 {
+	c := 0.02
+	if x := gap - most - 1; x > 0 {
+		c += 0.12 + x*x/(2*(most+1))
+	} else {
+		c += 0.12 * gap / (most + 1)
+	}
+	return min(c, 12)
+}

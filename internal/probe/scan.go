@@ -1,0 +1,94 @@
+package probe
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// scan tries windows from w·lo to w·hi in steps of a ratio, with the heads where
+// something was admitted again after a refusal, and what the first waves say
+// of the limit. It returns those that cost less than bound.
+func (f *fitter) scan(h hypothesis, lo, hi, ratio, bound float64) (found []*particle) {
+	phases := []float64{h.ph}
+	switch h.family {
+	case FixedClock, SlidingWindow, SlidingWindowDenied, RefillBucket:
+		phases = f.heads()
+	case FixedFirst, SlidingLog, SlidingLogDenied, TokenBucket, LeakyQueue, Ban:
+	default:
+		return nil
+	}
+	for w := h.w * lo; w < h.w*hi; w *= ratio {
+		for _, ph := range phases {
+			g := h
+			g.w, g.ph = w, ph
+			if q := f.try(g, bound); q != nil && q.cost <= bound {
+				found = append(found, q)
+			}
+		}
+	}
+	return found
+}
+
+// heads are instants at which windows of the clock may have begun: in those times
+// that are known best in which it opened.
+func (f *fitter) heads() (at []float64) {
+	f.findOpenings()
+	best := slices.Clone(f.opened)
+	slices.SortFunc(best, func(a, b opening) int { return cmp.Compare(a.hi-a.lo, b.hi-b.lo) })
+	for _, o := range best[:min(3, len(best))] {
+		for _, x := range []float64{0.1, 0.5, 0.9} {
+			at = append(at, o.lo+x*(o.hi-o.lo))
+		}
+	}
+	return at
+}
+
+// wide searches all windows for a family of which the last explanation was lost,
+// for those whose limit follows from the window.
+func (f *fitter) wide(hd *herd) (found []*particle) {
+	f.full = f.refusals()
+	if len(f.full) == 0 {
+		return nil
+	}
+	now := f.sights[len(f.sights)-1].d
+	bound := math.Inf(1)
+	if len(hd.best) > 0 {
+		bound = hd.best[min(len(hd.best), herdSize/2)-1].cost
+	}
+	keep := func(h hypothesis) {
+		if q := f.try(h, bound+1); q != nil && q.cost <= bound {
+			found = append(found, q)
+		}
+	}
+	first := f.full[0]
+	switch hd.family {
+	case TokenBucket:
+		total := f.admittedIn(first, 1e9)
+		for w := 2e-4; w < 2*now; w *= 1.006 {
+			for _, t := range []float64{f.sights[first].s, f.sights[first].d} {
+				n := total - math.Floor((t-f.sights[0].s)/w)
+				for dn := -1.0; dn <= 1 && n+dn >= 1; dn++ {
+					keep(hypothesis{family: TokenBucket, w: w, n: n + dn})
+				}
+			}
+		}
+	case FixedFirst, SlidingLog, SlidingLogDenied:
+		for w := shortest; w < 2*now; w *= 1.006 {
+			for _, i := range f.full[:min(3, len(f.full))] {
+				keep(hypothesis{family: hd.family, w: w, n: f.admittedIn(i, w)})
+			}
+		}
+	case FixedClock:
+		heads := f.heads()
+		for w := shortest; w < 2*now; w *= 1.01 {
+			for _, ph := range heads {
+				for _, i := range f.full[:min(2, len(f.full))] {
+					n := f.admittedSince(i, ph+math.Floor((f.sights[i].s-ph)/w)*w)
+					keep(hypothesis{family: FixedClock, w: w, ph: ph, n: n})
+				}
+			}
+		}
+	}
+	return found
+}

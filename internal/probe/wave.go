@@ -1,0 +1,225 @@
+package probe
+
+import (
+	"context"
+	"math"
+	"slices"
+	"time"
+)
+
+// wave sends n requests after an idle time and takes the answers in.
+func (p *Probe) wave(ctx context.Context, idle float64, n int, why string) (*sight, error) {
+	return p.waves(ctx, []step{{idle: idle, n: n}}, why)
+}
+
+// portions sends a large wave in growing parts, until something is refused: that
+// costs round trips and saves most refusals. Not where requests are worked on
+// for long, or queue, or a round trip is long beside the window: the wait for the
+// answers would be another experiment.
+func (p *Probe) portions(ctx context.Context, steps []step, why string) (w *sight, err error) {
+	queues := p.shares()[0].Family == LeakyQueue
+	held := p.works && p.herd(Concurrency).cost() < p.cheapest()+4
+	if len(steps) > 1 || steps[0].n < 16 || held || queues {
+		return p.waves(ctx, steps, why)
+	}
+	idle, left := steps[0].idle, steps[0].n
+	sure, period := p.surely(idle)
+	part := sure
+	switch {
+	case sure >= left:
+		part = left
+	case p.rtt() > period/4:
+		return p.waves(ctx, steps, why)
+	case sure < left/20:
+		part = 1 + left/20
+	}
+	for sent := 0; left > 0; left -= part {
+		if sent > 0 {
+			part = 1 + max(sent/5, left/8)
+		}
+		part = max(1, min(part, left))
+		sent += part
+		w, err = p.wave(ctx, idle, part, why)
+		if err != nil || w.r > 0 {
+			return w, err
+		}
+		idle = 0
+	}
+	return w, nil
+}
+
+// surely is how many are admitted after an idle time by all that is still
+// believed, and the longest period of these.
+func (p *Probe) surely(idle float64) (n int, period float64) {
+	at := p.clock.Now().Sub(p.start).Seconds() + idle
+	least := math.Inf(1)
+	best := p.cheapest()
+	for _, h := range p.herds {
+		for _, q := range h.best {
+			if q.cost > best+3 || q.family == None || q.family == Stacked {
+				continue
+			}
+			l, _ := q.state.room(at, at+p.net())
+			least, period = min(least, l), max(period, q.period())
+		}
+	}
+	return int(min(least, 1e6)), period
+}
+
+// waves sends the first step after its idle time and the others meanwhile.
+func (p *Probe) waves(ctx context.Context, steps []step, why string) (*sight, error) {
+	total := 0
+	for _, s := range steps {
+		total += s.n
+	}
+	if p.from.IsZero() {
+		p.from = p.clock.Now()
+	}
+	switch idle := steps[0].idle; {
+	case p.v.Requests+total > p.opt.MaxRequests:
+		return nil, errStop("the bound on requests was reached")
+	case p.v.Refused >= p.opt.MaxRefused:
+		return nil, errStop("the bound on refused requests was reached")
+	case p.clock.Now().Sub(p.from)+seconds(idle) > p.opt.MaxTime:
+		return nil, errStop("the bound on time was reached")
+	case idle > 0:
+		if err := p.clock.Sleep(ctx, p.clock.Now().Add(seconds(idle))); err != nil {
+			return nil, err
+		}
+	}
+	var at []time.Duration
+	after := 0.0
+	for i, s := range steps {
+		if i > 0 {
+			after += s.idle
+		}
+		for range s.n {
+			at = append(at, seconds(after))
+		}
+	}
+	answers, err := p.sender.Send(ctx, at)
+	for _, s := range steps {
+		if n := min(s.n, len(answers)); n > 0 {
+			p.take(answers[:n], why)
+			answers = answers[n:]
+		}
+	}
+	if err == nil && len(p.sights) == 0 {
+		err = errStop("nothing was sent")
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.bound()
+	return &p.sights[len(p.sights)-1], nil
+}
+
+// bound renews what is known of the network, and with it when each wave was decided.
+func (p *Probe) bound() {
+	net := p.net()
+	for i := range p.sights {
+		w := &p.sights[i]
+		w.d = min(w.done, w.last+net)
+		if i+1 < len(p.sights) {
+			// What was sent later was decided later, or nearly.
+			w.d = max(w.last, min(w.d, p.sights[i+1].s+net))
+		}
+		w.early, w.share = w.quick-net, p.share
+		w.tight = w.slack
+		if len(p.rtts) > 0 && len(p.nos) > 1 {
+			w.tight = min(w.slack, 0.005+max(1.2*p.rtts[0], net+p.hold))
+		}
+	}
+	p.hold = max(0, p.rtt()-quantile(append(p.nos, p.rtt()), 0.5))
+	p.works = p.hold > 0.02+0.3*quantile(p.nos, 0.5)
+	p.jitter = net
+	p.most = 2*float64(p.v.Requests) + 10
+}
+
+// take takes in the answers of one wave.
+func (p *Probe) take(answers []Answer, why string) {
+	if p.opt.Record != nil && !p.from.IsZero() {
+		p.opt.Record(Record{Why: why, Answers: answers})
+	}
+	if !p.began {
+		p.began, p.start = true, answers[0].Sent
+	}
+	p.hints.See(answers)
+	w := sight{s: math.Inf(1), done: math.Inf(-1), quick: math.Inf(1)}
+	wv := Wave{Why: why}
+	for _, a := range answers {
+		s, d := a.Sent.Sub(p.start).Seconds(), a.Done.Sub(p.start).Seconds()
+		w.s, w.last, w.done = min(w.s, s), max(w.last, s), max(w.done, d)
+		switch a.Outcome {
+		case Admitted:
+			w.a++
+			w.slow = max(w.slow, d-s)
+			w.ended = max(w.ended, d)
+			w.quick = min(w.quick, d)
+			if len(p.rtts) == 0 { // those that follow may wait for it
+				p.rtts = append(p.rtts, d-s)
+			}
+		case Refused:
+			w.r++
+			p.nos = append(p.nos, d-s)
+		default:
+			w.lost++
+		}
+		if wv.Sent.IsZero() || a.Sent.Before(wv.Sent) {
+			wv.Sent = a.Sent
+		}
+		if a.Done.After(wv.Done) {
+			wv.Done = a.Done
+		}
+	}
+	w.first = w.r > 0 && p.v.Refused == 0
+	w.slack = p.slack()
+	if w.scale = float64(w.a); len(p.sights) > 0 {
+		last := &p.sights[len(p.sights)-1]
+		if w.scale = last.scale; p.v.Refused == 0 {
+			w.scale += float64(w.a)
+		}
+	}
+	wv.Admitted, wv.Refused, wv.Lost = w.a, w.r, w.lost
+	p.v.Waves = append(p.v.Waves, wv)
+	p.v.Requests += len(answers)
+	p.v.Refused += w.r
+	p.v.Lost += w.lost
+	p.sights = append(p.sights, w)
+}
+
+// slack is how long an answer may take without a queue.
+func (p *Probe) slack() float64 {
+	if len(p.rtts) == 0 {
+		return 0.5
+	}
+	most := p.rtts[0]
+	for _, d := range p.nos {
+		most = max(most, d)
+	}
+	return 0.03 + 2.5*most
+}
+
+// net is how long after it was sent a request may be decided. A limit is asked
+// before the work is done, so the answers to refused requests show it.
+func (p *Probe) net() float64 {
+	if len(p.nos) == 0 {
+		return math.Inf(1)
+	}
+	return 0.003 + slices.Max(p.nos)*(1+2/float64(len(p.nos)))
+}
+
+func (p *Probe) rtt() float64 {
+	return quantile(p.rtts, 0.75)
+}
+
+func quantile(x []float64, q float64) float64 {
+	if len(x) == 0 {
+		return 0
+	}
+	x = slices.Clone(x)
+	slices.Sort(x)
+	return x[int(float64(len(x)-1)*q)]
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

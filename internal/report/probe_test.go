@@ -1,0 +1,147 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/weir-dev/weir/internal/probe"
+	"github.com/weir-dev/weir/limit"
+)
+
+// sampleProbe is a report with everything in it, and names that try to break out.
+func sampleProbe() *Probe {
+	start := time.Unix(1_700_000_000, 0)
+	v := &probe.Verdict{
+		Found:      probe.Found{Family: probe.FixedClock, Policies: []limit.Policy{{Algorithm: limit.FixedWindow, Limit: 12, Window: 3 * time.Second, Phase: time.Second}}, LimitLow: 12, LimitHigh: 12},
+		Confidence: 0.97, Sure: true, Foreign: 3, Stopped: "the bound on time was reached", Requests: 60, Refused: 10, Lost: 1, Elapsed: 9 * time.Second,
+		Alternatives: []probe.Share{{Family: probe.TokenBucket, Share: 0.03, Found: probe.Found{Family: probe.TokenBucket, Policies: []limit.Policy{{Limit: 4, Window: time.Second, Burst: 12}}}}},
+	}
+	for i := range 60 {
+		v.Waves = append(v.Waves, probe.Wave{Sent: start.Add(time.Duration(i) * 150 * time.Millisecond), Done: start.Add(time.Duration(i)*150*time.Millisecond + time.Millisecond), Admitted: i % 5, Refused: i % 3, Lost: i / 59, Why: "burst from rest"})
+	}
+	p := NewProbe(v)
+	p.Target = "GET http://127.0.0.1/<script>\x1b[31m"
+	p.Headers = "contradict"
+	p.Findings = []ProbeFinding{{Code: "P001", Name: "header-limit", Text: "a header tells another limit", Told: "a limit of <b>100</b>", Seen: "12", Seconds: 1.5, Requests: 13, Times: 2}}
+	p.Scope = &ProbeScope{
+		Sentence: "It is counted by the header X-Key.", Key: `request.header["X-Key"]`, Confidence: 0.99, Sure: true, BothWays: true, Notes: []string{"Above it is a second limit."},
+		Things: []ProbeThing{{Name: "header:X-Key", Values: []string{"a", "b"}, Counted: true, Belief: 0.99, Apart: []string{"b"}}},
+		Rounds: []ProbeRound{{Why: "x", As: "header:X-Key=a", Admitted: 12, Refused: 4, Asked: []ProbeAsked{{As: "header:X-Key=<b>", Admitted: 2}}}},
+	}
+	return p
+}
+
+func TestProbeText(t *testing.T) {
+	var b bytes.Buffer
+	if err := sampleProbe().WriteText(&b, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"This is a fixed window by the clock: 12 requests in 3 s; windows begin 1 s after the clock's even 3 s.", "It is counted by the header X-Key.", "not excluded (3 %): token bucket, 12 at once, and 4 more every 1 s",
+		"It was cut short: the bound on time was reached.", "Perhaps others use the same limit", "P001 header-limit: a header tells another limit. After 13 requests it told", "60 requests, 10 refused, 1 without an answer that counts, in 9 s.",
+		"20 more waves", "meanwhile as header:X-Key=<b>: 2 of 2 admitted",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the text has no %q:\n%s", want, b.String())
+		}
+	}
+	if strings.Contains(b.String(), "\x1b") {
+		t.Error("the text has control codes")
+	}
+}
+
+func TestProbeJSON(t *testing.T) {
+	var b bytes.Buffer
+	if err := sampleProbe().WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var back Probe
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Family != "fixed window by the clock" || len(back.Waves) != 60 || back.Scope == nil || back.Scope.Key == "" {
+		t.Errorf("%v: %s", err, b.String())
+	}
+}
+
+func TestProbeHTML(t *testing.T) {
+	var b bytes.Buffer
+	if err := sampleProbe().WriteHTML(&b); err != nil {
+		t.Fatal(err)
+	}
+	page := b.String()
+	for _, want := range []string{"12 requests in 3 s", `<svg class="picture"`, "request.header[&#34;X-Key&#34;]", "header-limit", `class="head"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	for _, bad := range []string{"<script", "\x1b", "http-equiv=\"refresh", "<b>"} {
+		if strings.Contains(page, bad) {
+			t.Errorf("the page has %q", bad)
+		}
+	}
+	// What has no waves, and no limit, is a page too.
+	empty := NewProbe(&probe.Verdict{})
+	if err := empty.WriteHTML(&b); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(empty.Sentence, "No limit was met") {
+		t.Error(empty.Sentence)
+	}
+}
+
+// TestProbePageInBrowser: nothing is wider than the window, and the accessibility
+// rules find nothing, light and dark, on a desk and on a phone.
+func TestProbePageInBrowser(t *testing.T) {
+	ctx := browser(t)
+	path := filepath.Join(t.TempDir(), "probe.html")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sampleProbe().WriteHTML(f); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start the browser: %v", err)
+	}
+	c := &console{}
+	c.listen(ctx)
+	looks := 0
+	for _, width := range []int{1280, 390} {
+		for _, theme := range []string{"light", "dark"} {
+			looks++
+			if err := chromedp.Do(ctx, chromedp.EmulateViewport(int64(width), 900), chromedp.Navigate("file://"+path)); err != nil {
+				t.Fatal(err)
+			}
+			eval[bool](t, ctx, `document.documentElement.dataset.theme = "`+theme+`"; true`)
+			if eval[bool](t, ctx, `document.documentElement.scrollWidth > innerWidth`) {
+				t.Errorf("%d wide: the page is wider than the window", width)
+			}
+			axe(t, ctx, "probe "+theme)
+		}
+	}
+	if said := c.take(); len(said) > 0 {
+		t.Errorf("the console says %q", said)
+	}
+	if looks != 4 {
+		t.Fatalf("%d looks", looks)
+	}
+}
+
+func TestSpanWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		time.Hour: "1 h", 90 * time.Minute: "90 min", time.Minute: "1 min", 90 * time.Second: "90 s", 1500 * time.Millisecond: "1.5 s", time.Second: "1 s", 20 * time.Millisecond: "20 ms", 12345 * time.Millisecond: "12.3 s", -5: "no time",
+	} {
+		if got := spanWords(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}
