@@ -13,6 +13,8 @@ Needs nginx with stub_status, Locust in a virtual environment, and weir.
 """
 
 import argparse
+import csv
+import json
 import os
 import pathlib
 import shutil
@@ -148,14 +150,16 @@ class Tools:
             "HttpUser",
         )
 
-    def start(self, name, host, path, users, seconds, wait=0):
+    def start(self, name, host, path, users, seconds, wait=0, more=""):
         command, base = self.all[name]
-        file = pathlib.Path(self.folder, f"{base.lower()}_{path.strip('/')}_{wait}.py")
+        file = pathlib.Path(self.folder, f"{base.lower()}_{path.strip('/').replace('/', '_')}_{wait}.py")
         file.write_text(SCRIPT.format(base=base, path=path, wait=wait))
         line = command(str(file), str(users), f"{seconds}s")
         env = dict(os.environ, LOCUST_HOST=host)
         if line[1] == "run":
             line += ["--host", host]
+        if more:
+            line += ["--json", more] if line[1] == "run" else ["--csv", more]
         return subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env, text=True, cwd=self.folder)
 
 
@@ -205,6 +209,31 @@ def memories(args, tools, nginx):
         print(f"| {name} | {a / 1024:.0f} | {b / 1024:.0f} | {(b - a) / (many - few):.1f} |", flush=True)
 
 
+def slow(args, tools):
+    """What a server that answers in 5 ms is said to take."""
+    port = free_port()
+    lab = subprocess.Popen([args.weir, "lab", "plain", "--addr", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(1)
+        print("\nA server that answers in 5 ms, %d users who wait 60 ms: what is reported\n" % args.users)
+        print("| tool | p50, ms | p99, ms |")
+        print("|---|---|---|")
+        for name in tools.all:
+            out = tempfile.mktemp(dir=tools.folder)
+            line = tools.start(name, f"http://127.0.0.1:{port}", "/delay/5ms", args.users, 5, wait=0.06, more=out)
+            line.communicate(timeout=60)
+            if name.startswith("weir run"):
+                found = json.loads(pathlib.Path(out).read_text())["outcomes"]["admitted"]["response"]
+                p50, p99 = found["p50_ms"], found["p99_ms"]
+            else:
+                row = next(r for r in csv.DictReader(open(out + "_stats.csv")) if r["Name"] == "Aggregated")
+                p50, p99 = float(row["50%"]), float(row["99%"])
+            print(f"| {name} | {p50:.1f} | {p99:.1f} |", flush=True)
+    finally:
+        lab.terminate()
+        lab.wait(10)
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--rounds", type=int, default=3)
@@ -215,7 +244,7 @@ def main():
     p.add_argument("--locust", default=".cache/locust/bin/locust")
     p.add_argument("--only", default="", help="a part of the names of the tools to run, beside Locust's: weir run")
     p.add_argument("--ways", default="baton,greenlet,gevent")
-    p.add_argument("--parts", default="small,big,memory")
+    p.add_argument("--parts", default="small,big,slow,memory")
     args = p.parse_args()
     args.weir, args.locust = os.path.abspath(args.weir), os.path.abspath(args.locust)
     folder = tempfile.mkdtemp(prefix="weir-bench-locust-")
@@ -229,6 +258,8 @@ def main():
             table(args, tools, nginx, "/hello", args.users)
         if "big" in parts:
             table(args, tools, nginx, "/big", args.users)
+        if "slow" in parts:
+            slow(args, tools)
         if "memory" in parts:
             memories(args, tools, nginx)
     finally:

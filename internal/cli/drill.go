@@ -136,7 +136,7 @@ func (c *drillCmd) Run(s *session) error {
 	if c.DryRun || plan.Stopped() {
 		return c.deliver(s, d.Unrun(), plan.Stopped())
 	}
-	if !c.Yes && !(world.here && side.here) {
+	if !c.Yes && !((world.here || c.NoLoad) && side.here) {
 		if err := c.confirm(s, world, side.here); err != nil {
 			return err
 		}
@@ -319,7 +319,7 @@ func (c *drillCmd) world(s *session) (*drillWorld, error) {
 			w.host = parsed.Host
 		}
 	}
-	options, err := c.options(w.rules.NeedsBody, s.getenv)
+	options, err := c.options(func(status int) bool { return status >= 400 || w.rules.NeedsBody(status) }, s.getenv)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"sync"
@@ -37,10 +38,23 @@ func (w *drillWorld) Send(ctx context.Context, user int) drill.Answer {
 	} else {
 		out.Told = header.Parse(a.Fields, a.Done)
 	}
+	if out.Outcome == hit.Failed && out.Err == "" {
+		out.Err = errorCode(a.Body)
+	}
 	if a.Sent.IsZero() { // it never left
 		out.Sent, out.Done = time.Now(), time.Now()
 	}
 	return out
+}
+
+// errorCode is the error code of an OAuth or a similar answer, and nothing else of
+// it: what an answer repeats of its request may be secret.
+func errorCode(body []byte) string {
+	var said struct{ Error string }
+	if json.Unmarshal(body, &said) != nil || len(said.Error) > 60 {
+		return ""
+	}
+	return printable(said.Error)
 }
 
 func (w *drillWorld) close() {

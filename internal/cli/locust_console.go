@@ -17,12 +17,11 @@ import (
 // script's own output, one at a time.
 type console struct {
 	session *session
+	mu      sync.Mutex // guards what follows, and what is written
 	level   string
 	host    string
 	silent  bool // --skip-log-setup
 	file    *os.File
-
-	mu sync.Mutex
 }
 
 // Write writes whole pieces: several parts of the program share the terminal.
@@ -34,6 +33,8 @@ func (c *console) Write(b []byte) (int, error) {
 
 // open finds out where log lines go.
 func (c *console) open(o *locustOptions) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	host, _ := os.Hostname()
 	c.host, _, _ = strings.Cut(host, ".")
 	c.level, c.silent = o.LogLevel, o.SkipLog
@@ -52,12 +53,15 @@ var logLevels = []string{"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
 
 // log writes a line in the form of Python's logging as Locust sets it up.
 func (c *console) log(level, logger, text string) {
-	if c.silent || slices.Index(logLevels, level) < slices.Index(logLevels, strings.ToUpper(c.level)) {
+	c.mu.Lock()
+	silent, least, host, file := c.silent, c.level, c.host, c.file
+	c.mu.Unlock()
+	if silent || slices.Index(logLevels, level) < slices.Index(logLevels, strings.ToUpper(least)) {
 		return
 	}
-	line := fmt.Sprintf("[%s] %s/%s/%s: %s\n", strings.Replace(time.Now().Format("2006-01-02 15:04:05.000"), ".", ",", 1), c.host, level, logger, text)
-	if c.file != nil {
-		c.file.WriteString(line) // as with any log: there is nobody to tell
+	line := fmt.Sprintf("[%s] %s/%s/%s: %s\n", strings.Replace(time.Now().Format("2006-01-02 15:04:05.000"), ".", ",", 1), host, level, logger, text)
+	if file != nil {
+		file.WriteString(line) // as with any log: there is nobody to tell
 		return
 	}
 	io.WriteString(c, line)

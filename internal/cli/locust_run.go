@@ -42,6 +42,7 @@ type locustRun struct {
 	byName map[string]int // guarded by mu: users by class at their most
 	users  int            // guarded by mu
 	wanted int            // guarded by mu: users, as it was last said
+	begun  bool           // guarded by mu
 	over   bool           // guarded by mu: the reason of the end was logged
 }
 
@@ -80,6 +81,9 @@ func (l *locustRun) prepare(f *locustOwn, given map[string]bool) (err error) {
 	if l.pace.Percentiles != nil {
 		l.book.Percentiles(l.pace.Percentiles)
 	}
+	l.mu.Lock()
+	l.begun = true
+	l.mu.Unlock()
 	one, rate := 1, 1.0
 	if o.Users == nil {
 		o.Users = &one
@@ -134,6 +138,12 @@ func (l *locustRun) notify(e locust.Event) {
 	case "notice", "stuck":
 		l.notice(e.File, e.Line, e.Text)
 	case "lost":
+		l.mu.Lock()
+		begun := l.begun
+		l.mu.Unlock()
+		if !begun { // then it is the error of the start
+			return
+		}
 		l.console.log("CRITICAL", "locust.main", e.Text)
 	}
 }

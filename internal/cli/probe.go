@@ -233,12 +233,25 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 		v.Stopped = err.Error()
 	}
 	kind := stopKind(err)
-	var scope *blackbox.Scope
+	var scope, behind *blackbox.Scope
 	if len(world.things) > 0 && err == nil {
-		if scope, err = c.scope(ctx, world, v, j, show, began, most); err != nil && v.Stopped == "" {
-			scope.Stopped = err.Error()
+		look := func(o blackbox.ScopeOptions) *blackbox.Scope {
+			s, err := c.scope(ctx, world, v, j, show, began, most, o)
+			if err == nil {
+				return s
+			}
+			s.Stopped = err.Error()
 			if kind = stopKind(err); errors.Is(err, context.Canceled) {
-				scope.Stopped = "it was interrupted"
+				s.Stopped = "it was interrupted"
+			}
+			return s
+		}
+		scope = look(blackbox.ScopeOptions{Found: v.Found})
+		if long, spend, ok := v.Behind(); ok && scope.Stopped == "" {
+			most -= scope.Requests
+			behind = look(blackbox.ScopeOptions{Found: long, Spend: spend})
+			if len(behind.Rounds) == 0 {
+				behind = nil
 			}
 		}
 	}
@@ -249,14 +262,14 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 	case kind == "" && v.Stopped != "":
 		kind = "bound"
 	}
-	r := c.report(world, v, scope, j)
+	r := c.report(world, v, scope, behind, j)
 	r.StopKind = kind
 	r.Resumed = j.had
 	r.Requests += spent
-	if err := c.deliver(s, r, v, scope, world.things); err != nil {
+	if err := c.deliver(s, r, v, scope, behind, world.things); err != nil {
 		return err
 	}
-	ended := v.Stopped != "" || scope != nil && scope.Stopped != ""
+	ended := v.Stopped != "" || scope != nil && scope.Stopped != "" || behind != nil && behind.Stopped != ""
 	if err := j.finish(c, s, ended); err != nil {
 		return err
 	}
@@ -266,21 +279,19 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 	return nil
 }
 
-// scope finds out what the limit is counted by, with what is left of the budget.
-func (c *probeCmd) scope(ctx context.Context, world *probeWorld, v *blackbox.Verdict, j *probeJournal, show *probeShow, began time.Time, most int) (*blackbox.Scope, error) {
-	values := make([]int, len(world.things))
-	for i, t := range world.things {
-		values[i] = len(t.values)
+// scope finds out what a limit is counted by, with what is left of the budget.
+func (c *probeCmd) scope(ctx context.Context, world *probeWorld, v *blackbox.Verdict, j *probeJournal, show *probeShow, began time.Time, most int, o blackbox.ScopeOptions) (*blackbox.Scope, error) {
+	for _, t := range world.things {
+		o.Values = append(o.Values, len(t.values))
 	}
-	return blackbox.FindScope(ctx, blackbox.ScopeOptions{
-		Found: v.Found, Values: values, Seen: j.records, Gap: world.gap, Seed: c.Seed,
-		MaxRequests: max(1, most-v.Requests), MaxRefused: max(1, c.MaxThrottled-v.Refused), MaxTime: max(time.Millisecond, c.MaxTime-time.Since(began)),
-		Tell: show.key, Record: j.add,
-	}, world, world)
+	o.Seen, o.Gap, o.Seed, o.Tell, o.Record = j.records, world.gap, c.Seed, show.key, j.add
+	o.MaxRequests, o.MaxRefused = max(1, most-v.Requests), max(1, c.MaxThrottled-world.guard.refused())
+	o.MaxTime = max(time.Millisecond, c.MaxTime-time.Since(began))
+	return blackbox.FindScope(ctx, o, world, world)
 }
 
 // deliver writes the report in all forms.
-func (c *probeCmd) deliver(s *session, r *report.Probe, v *blackbox.Verdict, scope *blackbox.Scope, things []*varied) error {
+func (c *probeCmd) deliver(s *session, r *report.Probe, v *blackbox.Verdict, scope, behind *blackbox.Scope, things []*varied) error {
 	color, _ := isTerminal(s.stdout)
 	if err := r.WriteText(s.stdout, color && s.getenv("NO_COLOR") == ""); err != nil {
 		return cannotRun("", "%v", err)
@@ -302,5 +313,5 @@ func (c *probeCmd) deliver(s *session, r *report.Probe, v *blackbox.Verdict, sco
 		fmt.Fprintf(s.stderr, "weir probe: no limit was found, so %s is not written\n", c.Out)
 		return nil
 	}
-	return c.writePolicy(r, v, scope, things)
+	return c.writePolicy(r, v, scope, behind, things)
 }

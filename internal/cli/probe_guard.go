@@ -250,3 +250,10 @@ func (g *probeGuard) stopped() error {
 	}
 	return g.stop
 }
+
+// refused is how many requests were refused.
+func (g *probeGuard) refused() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.no
+}

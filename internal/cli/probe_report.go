@@ -14,7 +14,7 @@ import (
 )
 
 // report puts together what was found.
-func (c *probeCmd) report(world *probeWorld, v *blackbox.Verdict, scope *blackbox.Scope, j *probeJournal) *report.Probe {
+func (c *probeCmd) report(world *probeWorld, v *blackbox.Verdict, scope, behind *blackbox.Scope, j *probeJournal) *report.Probe {
 	r := report.NewProbe(v)
 	r.Target = world.req.Method + " " + maskURL(world.req.URL)
 	told := false
@@ -34,14 +34,23 @@ func (c *probeCmd) report(world *probeWorld, v *blackbox.Verdict, scope *blackbo
 	case told:
 		r.Headers = "unjudged"
 	}
-	if scope != nil {
-		addScope(r, scope, world.things)
+	if scope == nil {
+		return r
+	}
+	r.Scope = scopeReport(r, scope, world.things, "It is")
+	switch {
+	case behind != nil:
+		r.Scope.Sentence = strings.Replace(r.Scope.Sentence, "it is", "the shorter limit is", 1)
+		r.Scope.Sentence = strings.Replace(r.Scope.Sentence, "It is", "The shorter limit is", 1)
+		r.Scope.Behind = scopeReport(r, behind, world.things, "The longer limit is")
+	case v.Family == blackbox.Stacked:
+		r.Scope.Notes = append(r.Scope.Notes, "Only the shorter limit was tried; the longer one is taken to be counted alike.")
 	}
 	return r
 }
 
-// addScope adds what the limit is counted by.
-func addScope(r *report.Probe, s *blackbox.Scope, things []*varied) {
+// scopeReport is what a limit is counted by; lead begins its sentence.
+func scopeReport(r *report.Probe, s *blackbox.Scope, things []*varied, lead string) *report.ProbeScope {
 	out := &report.ProbeScope{
 		Confidence: s.Confidence, Sure: s.Sure, BothWays: s.BothWays, Things: []report.ProbeThing{}, Stopped: s.Stopped,
 		Rounds: []report.ProbeRound{}, Requests: s.Requests, Refused: s.Refused,
@@ -64,7 +73,7 @@ func addScope(r *report.Probe, s *blackbox.Scope, things []*varied) {
 		}
 		out.Things = append(out.Things, thing)
 	}
-	out.Sentence = scopeSentence(s, things)
+	out.Sentence = scopeSentence(s, things, lead)
 	if s.Above != nil {
 		out.AboveLimit = s.Above.Limit
 		out.Above = fmt.Sprintf("a second limit of about %d, counted %s", s.Above.Limit, countedWords(s.Above.Counted, things, "over all of them together"))
@@ -90,9 +99,9 @@ func addScope(r *report.Probe, s *blackbox.Scope, things []*varied) {
 		out.Rounds = append(out.Rounds, one)
 		r.AddWave(wave)
 	}
-	r.Scope = out
 	r.Requests, r.Refused, r.Lost = r.Requests+s.Requests, r.Refused+s.Refused, r.Lost+s.Lost
 	r.ElapsedSeconds += s.Elapsed.Seconds()
+	return out
 }
 
 // countedWords says by what something is counted.
@@ -109,7 +118,7 @@ func countedWords(counted []bool, things []*varied, none string) string {
 	return "by " + list(by)
 }
 
-func scopeSentence(s *blackbox.Scope, things []*varied) string {
+func scopeSentence(s *blackbox.Scope, things []*varied, subject string) string {
 	var not []string
 	for i, c := range s.Counted {
 		if !c {
@@ -122,9 +131,9 @@ func scopeSentence(s *blackbox.Scope, things []*varied) string {
 	case s.Many:
 		return fmt.Sprintf("There are two limits of this size: one is counted by %s, the other by %s.", things[s.Several[0]].words(), things[s.Several[1]].words())
 	}
-	lead := "It is counted "
+	lead := subject + " counted "
 	if !s.Sure {
-		lead = fmt.Sprintf("Perhaps (%.0f %%) it is counted ", 100*s.Confidence)
+		lead = fmt.Sprintf("Perhaps (%.0f %%) %s%s counted ", 100*s.Confidence, strings.ToLower(subject[:1]), subject[1:])
 	}
 	text := lead + countedWords(s.Counted, things, "over all clients together")
 	if len(not) > 0 {
@@ -163,7 +172,7 @@ func keyOf(s *blackbox.Scope, things []*varied) (k foundKey) {
 }
 
 // writePolicy writes the limit as a policy file.
-func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope *blackbox.Scope, things []*varied) error {
+func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behind *blackbox.Scope, things []*varied) error {
 	f := &policy.File{}
 	var match []policy.Match
 	for _, path := range probedPaths(r, scope, things) {
@@ -185,6 +194,12 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope *blac
 	if scope != nil {
 		key = keyOf(scope, things)
 		head += "# " + r.Scope.Sentence + fmt.Sprintf(" (confidence %.0f %%)\n", 100*scope.Confidence)
+		switch {
+		case behind != nil:
+			head += "# " + r.Scope.Behind.Sentence + fmt.Sprintf(" (confidence %.0f %%)\n", 100*behind.Confidence)
+		case v.Family == blackbox.Stacked:
+			head += "# The key of the longer limit was not tried.\n"
+		}
 	}
 	for i, p := range v.Policies {
 		name := "found"
@@ -199,7 +214,11 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope *blac
 			}
 			continue
 		}
-		if err := add(name, p, key.text); err != nil {
+		text := key.text
+		if i == 1 && behind != nil {
+			text = keyOf(behind, things).text
+		}
+		if err := add(name, p, text); err != nil {
 			return err
 		}
 	}

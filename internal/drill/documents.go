@@ -2,10 +2,10 @@ package drill
 
 import (
 	"encoding/json"
-	"encoding/xml"
-	"fmt"
 	"io"
 	"strings"
+
+	"github.com/weir-dev/weir/internal/junit"
 )
 
 // WriteJSON writes the report as indented JSON.
@@ -16,53 +16,26 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-type junit struct {
-	XMLName   xml.Name    `xml:"testsuite"`
-	Name      string      `xml:"name,attr"`
-	Tests     int         `xml:"tests,attr"`
-	Failures  int         `xml:"failures,attr"`
-	Skipped   int         `xml:"skipped,attr"`
-	Time      string      `xml:"time,attr"`
-	Timestamp string      `xml:"timestamp,attr"`
-	Cases     []junitCase `xml:"testcase"`
-}
-
-type junitCase struct {
-	Name    string     `xml:"name,attr"`
-	Class   string     `xml:"classname,attr"`
-	Time    string     `xml:"time,attr"`
-	Failure *junitText `xml:"failure,omitempty"`
-	Skipped *junitText `xml:"skipped,omitempty"`
-}
-
-type junitText struct {
-	Message string `xml:"message,attr"`
-	Text    string `xml:",chardata"`
-}
-
 // WriteJUnit writes a test case for each stage, and one for each finding that is of
 // none. A stage that was not reached is skipped.
 func (r *Report) WriteJUnit(w io.Writer) error {
-	suite := junit{
-		Name: xmlText("weir drill " + r.What), Time: fmt.Sprintf("%.3f", r.Real), Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
-	}
+	suite := junit.New("weir drill "+r.What, r.Started, r.Real)
 	add := func(class string, s *StageResult) {
-		c := junitCase{Name: xmlText(s.Title), Class: class, Time: fmt.Sprintf("%.3f", s.Gap)}
 		text := ""
 		for _, f := range r.Findings {
 			if f.Stage == s.ID && f.Level != Note {
 				text += f.Code + " " + f.Name + ": " + f.Text + "\n" + f.Advice + "\n"
 			}
 		}
+		message, _, _ := strings.Cut(text, "\n")
+		result := junit.Passed
 		switch {
 		case text != "":
-			c.Failure = &junitText{Message: xmlText(firstLine(text)), Text: xmlText(text)}
-			suite.Failures++
+			result = junit.Failed
 		case !s.Seen:
-			c.Skipped = &junitText{Message: "not reached"}
-			suite.Skipped++
+			result, message = junit.Skipped, "not reached"
 		}
-		suite.Cases = append(suite.Cases, c)
+		suite.Add(class, s.Title, result, s.Gap, message, text)
 	}
 	for i := range r.Rehearsal {
 		add("rehearsal", &r.Rehearsal[i])
@@ -74,35 +47,7 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 		if f.Level == Note || f.Stage != "" && r.Stage(f.Stage) != nil {
 			continue
 		}
-		suite.Cases = append(suite.Cases, junitCase{
-			Name: f.Code + " " + f.Name, Class: "plan", Time: "0.000", Failure: &junitText{Message: xmlText(f.Text), Text: xmlText(f.Text + "\n" + f.Advice)},
-		})
-		suite.Failures++
+		suite.Add("plan", f.Code+" "+f.Name, junit.Failed, 0, f.Text, f.Text+"\n"+f.Advice)
 	}
-	suite.Tests = len(suite.Cases)
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	e := xml.NewEncoder(w)
-	e.Indent("", "  ")
-	if err := e.Encode(suite); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
-}
-
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	return s
-}
-
-// xmlText drops what XML cannot hold.
-func xmlText(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c == '\t' || c == '\n' || c >= ' ' && c != 0xfffe && c != 0xffff {
-			return c
-		}
-		return -1
-	}, strings.ToValidUTF8(s, "?"))
+	return suite.Write(w)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/weir-dev/weir/internal/junit"
 	"github.com/weir-dev/weir/limit"
 )
 
@@ -84,7 +85,7 @@ func TestJUnit(t *testing.T) {
 		if err := c.r.WriteJUnit(&b); err != nil {
 			t.Fatal(err)
 		}
-		var suite junit
+		var suite junit.Suite
 		if err := xml.Unmarshal(b.Bytes(), &suite); err != nil {
 			t.Fatal(err)
 		}

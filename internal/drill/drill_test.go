@@ -20,6 +20,7 @@ type service struct {
 	mu      sync.Mutex // guards all below
 	limiter limit.Limiter
 	took    time.Duration
+	lag     time.Duration // until it is counted
 	broken  bool
 	panics  bool
 	at      []time.Time // of refusals
@@ -41,6 +42,7 @@ func perSecond(n int64) limit.Policy {
 
 func (s *service) Send(ctx context.Context, _ int) Answer {
 	a := Answer{Sent: time.Now()}
+	time.Sleep(s.lag)
 	s.mu.Lock()
 	s.sent++
 	ok := s.limiter.Take(time.Now(), 1).Allowed
@@ -251,6 +253,26 @@ func TestPeriods(t *testing.T) {
 	}
 }
 
+// TestTurnOfAPeriod begins so that what is refused may count for this period or for
+// the next: it is in two of them in the end all the same.
+func TestTurnOfAPeriod(t *testing.T) {
+	for _, offset := range []time.Duration{0, 51 * time.Second, 52500 * time.Millisecond, 52900 * time.Millisecond, 55 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Hour + offset)
+			s := newService(t, perSecond(50))
+			s.lag, s.took = 3*time.Second, time.Second
+			a := newAlarm(s)
+			a.brief.Quota, a.brief.Periods = 50, 2
+			a.brief.Stages[1].Bound += 2 * testPeriod
+			room := caps()
+			room.Throttled = 2000 // as many may be under way, and the answers are slow
+			if r := run(t, Options{Users: 400, Caps: room}, s, a); r.Verdict != Passed {
+				t.Errorf("begun at %v: %s: %+v\n%+v", offset, r.Verdict, r.Findings, r.Load)
+			}
+		})
+	}
+}
+
 // TestClimb finds limits that nobody told, of several kinds.
 func TestClimb(t *testing.T) {
 	for _, c := range []struct {
@@ -281,14 +303,15 @@ func TestCaps(t *testing.T) {
 		name  string
 		caps  Caps
 		usd   float64
+		rate  float64
 		limit int64
 		need  int
 		code  string
 	}{
-		{"requests", Caps{Requests: 40, Throttled: 200, Rate: 400, Time: time.Hour}, 0, 1000, 1, CodeNotThrottled},
-		{"throttled", Caps{Requests: 4000, Throttled: 7, Rate: 400, Time: time.Hour}, 0, 20, 0, CodeCap},
-		{"money", Caps{Requests: 4000, Throttled: 200, Rate: 400, Time: time.Hour, USD: 0.1}, 0.00225, 1000, 1, CodeNotThrottled},
-		{"time", Caps{Requests: 1e6, Throttled: 200, Rate: 10, Time: 5 * time.Minute}, 0, 1000, 1, CodeCap},
+		{"requests", Caps{Requests: 40, Throttled: 200, Rate: 400, Time: time.Hour}, 0, 0, 1000, 1, CodeNotThrottled},
+		{"throttled", Caps{Requests: 100_000, Throttled: 7, Rate: 400, Time: time.Hour}, 0, 100, 5, 0, CodeCap},
+		{"money", Caps{Requests: 4000, Throttled: 200, Rate: 400, Time: time.Hour, USD: 0.1}, 0.00225, 0, 1000, 1, CodeNotThrottled},
+		{"time", Caps{Requests: 1e6, Throttled: 200, Rate: 10, Time: 5 * time.Minute}, 0, 0, 1000, 1, CodeCap},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -299,7 +322,7 @@ func TestCaps(t *testing.T) {
 				if c.need == 0 { // more than is allowed, and the plan cannot know
 					a.brief.Fill = true
 				}
-				r := run(t, Options{Caps: c.caps, USD: c.usd}, s, a)
+				r := run(t, Options{Caps: c.caps, USD: c.usd, Rate: c.rate}, s, a)
 				l := r.Load
 				if l.Requests > c.caps.Requests || l.Throttled > c.caps.Throttled || c.caps.USD > 0 && l.USD > c.caps.USD+1e-9 {
 					t.Errorf("over a bound: %+v", l)

@@ -38,6 +38,7 @@ type load struct {
 	ended     time.Time
 	changed   chan struct{} // one signal: something was answered
 	satisfied int
+	held      bool // a bound on what may be refused or billed kept requests back
 }
 
 // mark is a burst in the side's time.
@@ -259,6 +260,7 @@ func (l *load) send(ctx context.Context, busy *sync.WaitGroup) bool {
 		}
 		l.mu.Lock()
 		over := l.stopped != ""
+		l.held = true
 		l.mu.Unlock()
 		if over {
 			l.free <- user

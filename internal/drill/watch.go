@@ -14,7 +14,7 @@ type watch struct {
 	results []StageResult
 	since   time.Time // of what counts
 	over    time.Time // when the load ended; zero while it goes on
-	lost    int       // looks in a row that failed
+	lost    time.Time // since when every look failed; zero: the latest did not
 	err     error
 }
 
@@ -138,10 +138,12 @@ func (w *watch) look(ctx context.Context) {
 		w.see(s)
 	}
 	if err == nil || ctx.Err() != nil {
-		w.lost = 0
+		w.lost = time.Time{}
 		return
 	}
-	w.lost, w.err = w.lost+1, err
+	if w.err = err; w.lost.IsZero() {
+		w.lost = w.d.o.Clock.Now()
+	}
 	w.d.o.Tell("looking failed: "+err.Error(), true)
 }
 
@@ -242,9 +244,12 @@ func (w *watch) proved() bool {
 	return true
 }
 
+// blindFor is how long looking may fail before it is given up.
+const blindFor = 2 * time.Minute
+
 // deadlines gives up what is late.
 func (w *watch) deadlines(now, started time.Time) {
-	if w.lost >= 5 && now.Sub(started) > time.Minute {
+	if !w.lost.IsZero() && now.Sub(w.lost) > blindFor {
 		for i := range w.results {
 			if r := &w.results[i]; !r.Seen && r.ID != Throttled && w.possible(i) {
 				r.Missed, r.Text = true, "could not be read: "+w.err.Error()
@@ -372,7 +377,7 @@ func (w *watch) explain(ctx context.Context) {
 		if res.Text == "" {
 			f.Text = s.Title + ": it did not come"
 		}
-		if w.err != nil && w.lost > 0 {
+		if !w.lost.IsZero() {
 			f.Code = CodeUnreadable
 		}
 		if len(reasons) > 0 && reasons[0].Code == f.Code {
@@ -392,6 +397,10 @@ func (w *watch) explainLoad() {
 	res := l.result(w.d.began)
 	l.mu.Lock()
 	status, why, stopped, reached := l.status, l.why, l.stopped, l.reached
+	var detail []string
+	if l.held {
+		detail = []string{"answers are slow, and never more requests are under way than may be refused, or billed: higher bounds let the rate go higher"}
+	}
 	l.mu.Unlock()
 	if res.Failed > 0 && 2*res.Failed >= res.Requests {
 		text := fmt.Sprintf("%d of %s failed", res.Failed, count(res.Requests, "request"))
@@ -408,12 +417,14 @@ func (w *watch) explainLoad() {
 	case res.Throttled == 0 && res.Failed < res.Requests:
 		r.add(Finding{
 			Code: CodeNotThrottled, Level: Fails, Stage: Throttled, Text: fmt.Sprintf("%s, and none was refused (%s)", count(res.Requests, "request"), stopped),
+			Detail: detail,
 			Advice: "the limit may be higher than --max-rate, or count over a longer time than --max-requests reach: allow more, or drill where it is lower",
 		})
 	case !reached && (u == nil || !u.Seen) && res.Failed < res.Requests:
 		r.add(Finding{
 			Code: CodeCap, Level: Fails, Stage: Throttled,
 			Text:   fmt.Sprintf("the load ended before enough was refused: %s, in %d of %s that are needed", stopped, res.Periods, count(max(w.d.brief.Periods, 1), "period")),
+			Detail: detail,
 			Advice: "allow more with --max-requests, --max-throttled, --max-cost or --max-time",
 		})
 	}

@@ -65,7 +65,6 @@ func service(t *testing.T) string {
 func TestRequests(t *testing.T) {
 	host := service(t)
 	p := newPeer(t, one(), func(p *peer, n uint32, _ uint16, leave <-chan struct{}) {
-		defer p.b.stop("enough")
 		get := func(path string, flags uint16) came {
 			return p.send(sent{user: n, flags: flags, method: "GET", name: path, url: host + path, header: ":cookies:\r\nUser-Agent: test\r\n"})
 		}
@@ -119,6 +118,7 @@ func TestRequests(t *testing.T) {
 		get("/status/404", 0)
 		get("/status/429", 0)
 		get("/status/404", flagFast)
+		p.b.stop("enough")
 		p.ended(n, 0)
 	})
 	o := p.run(nil)

@@ -78,7 +78,7 @@ func (b *Bridge) called(c *child, id uint32, payload []byte) {
 		c.closeSession(k.Session)
 	case "stuck":
 		text := fmt.Sprintf("%s%s has run for %.0f s without a request or a pause, and all users of the script wait for it", place(k.File, k.Line), called(k.Func), k.Seconds)
-		c.halted(text, k.File, k.Line)
+		c.halted(text)
 	case "unstuck":
 		c.stuck.Store(nil)
 		b.opts.Notify(Event{Kind: "notice", Text: fmt.Sprintf("the script goes on after %.0f s", k.Seconds)})
@@ -206,6 +206,7 @@ func (b *Bridge) fire(event map[string]any) []json.RawMessage {
 			ctx, cancel := context.WithTimeout(b.ctx, eventWait)
 			defer cancel()
 			go c.giveUp(ctx, cancel)
+			c.tell(b.crew.news())
 			a, err := c.ask(ctx, kindNotify, event)
 			if err == nil {
 				answers[i] = a

@@ -87,7 +87,7 @@ func (l *lane) open(counted bool) bool {
 	}
 	if l.sender == nil {
 		l.s = nil
-		s, err := b.opts.Targets.sender(max(l.g.id, 0))
+		s, err := b.targets.Load().sender(max(l.g.id, 0))
 		if err != nil {
 			return false
 		}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/weir-dev/weir/internal/load"
 	"github.com/weir-dev/weir/internal/locust/book"
+	"github.com/weir-dev/weir/internal/target"
 )
 
 // Config says how interpreters are started. The zero value is useful.
@@ -35,7 +36,6 @@ type Config struct {
 	Stdout, Stderr io.Writer           // of the script, by lines; nil: dropped
 	Book           *book.Book          // Locust's own statistics; nil: one that nobody reads
 	Notify         func(Event)         // any goroutine; must not wait. nil: nobody
-	Targets        *Targets            // may be set later, before Begin, by Serve
 	Getenv         func(string) string // nil: os.Getenv
 }
 
@@ -59,6 +59,7 @@ type Bridge struct {
 	children []*child
 	loaded   *Loaded
 	engine   atomic.Pointer[load.Engine]
+	targets  atomic.Pointer[Targets]
 	nextUser atomic.Uint32
 	scrap    string // a folder to remove at the end; "": none
 	lags     lags
@@ -101,6 +102,9 @@ func Start(ctx context.Context, c Config) (*Bridge, error) {
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.crew.init()
+	if err := b.early(); err != nil {
+		return nil, &Error{Text: err.Error()}
+	}
 	for i := range c.Processes {
 		k := newChild(b, i)
 		if err := k.start(python, home); err != nil {
@@ -261,7 +265,16 @@ func (b *Bridge) Load(ctx context.Context, r Request) (*Loaded, error) {
 }
 
 // Serve says with what users send. It is called before Begin.
-func (b *Bridge) Serve(t *Targets) { b.opts.Targets = t }
+func (b *Bridge) Serve(t *Targets) { b.targets.Store(t) }
+
+// early lets a script send while it is loaded, before Serve.
+func (b *Bridge) early() error {
+	t, err := NewTargets(target.Options{Timeout: -1, Getenv: b.opts.Getenv})
+	if err == nil {
+		b.targets.Store(t)
+	}
+	return err
+}
 
 // Book returns the statistics that requests go to.
 func (b *Bridge) Book() *book.Book { return b.opts.Book }

@@ -48,7 +48,8 @@ func FuzzFrames(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		br := &Bridge{loaded: one(), opts: Config{Book: book.New(time.Now()), Notify: func(Event) {}, Targets: targets}}
+		br := &Bridge{loaded: one(), opts: Config{Book: book.New(time.Now()), Notify: func(Event) {}}}
+		br.Serve(targets)
 		br.ctx, br.cancel = context.WithCancel(context.Background())
 		defer br.cancel()
 		br.crew.init()

@@ -64,7 +64,7 @@ type scenario struct {
 
 // NewSender is of load.Plan.
 func (b *Bridge) NewSender(user int) (load.Sender, error) {
-	return b.opts.Targets.sender(user)
+	return b.targets.Load().sender(user)
 }
 
 // NewUser starts a user in an interpreter.

@@ -61,15 +61,15 @@ func (c *child) pulse() {
 		return
 	}
 	// It has not told itself what it does, so it holds the interpreter's lock.
-	where, file, line := c.look()
+	where := c.look()
 	text := fmt.Sprintf("%shas let nothing else run for %v, and all users of the script wait for it", where, pulseWait)
-	c.halted(text, file, line)
+	c.halted(text)
 }
 
 // halted takes that the script stands still.
-func (c *child) halted(text, file string, line int) {
+func (c *child) halted(text string) {
 	c.stuck.Store(&text)
-	c.b.opts.Notify(Event{Kind: "stuck", Text: text, File: file, Line: line})
+	c.b.opts.Notify(Event{Kind: "stuck", Text: text})
 	if e := c.b.engine.Load(); e != nil {
 		e.Note("warning", text+".")
 	}
@@ -82,6 +82,9 @@ func (c *child) standing() {
 	if text == nil || c.told.Swap(true) {
 		return
 	}
+	c.b.mu.Lock()
+	c.b.unhandled = true
+	c.b.mu.Unlock()
 	if e := c.b.engine.Load(); e != nil {
 		e.Complain(errors.New(*text + "; it was cut"))
 	}
@@ -92,19 +95,19 @@ const dumpWait = 500 * time.Millisecond
 
 // look finds out what an interpreter does that does not answer. where is the
 // beginning of a sentence.
-func (c *child) look() (where, file string, line int) {
-	where = "the script "
+func (c *child) look() (where string) {
+	const unknown = "the script "
 	if c.stderr == nil || !askForDump(c.cmd) {
-		return where, "", 0
+		return unknown
 	}
 	c.stderr.capture(true)
 	time.Sleep(dumpWait)
 	dump := c.stderr.capture(false)
 	file, line, function := busiest(dump, c.b.files(), c.home)
 	if file == "" {
-		return where, "", 0
+		return unknown
 	}
-	return fmt.Sprintf("%s:%d: %s() ", filepath.Base(file), line, function), file, line
+	return fmt.Sprintf("%s:%d: %s() ", filepath.Base(file), line, function)
 }
 
 var frameLine = regexp.MustCompile(`^  File "(.*)", line (\d+) in (.*)$`)

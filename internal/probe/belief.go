@@ -138,7 +138,8 @@ func (p *Probe) sustain() *experiment {
 	for want > 2 && want*n > p.opt.MaxRequests/2 {
 		want--
 	}
-	long := 1.5 * float64(want) * period
+	// Subtle: a slower second limit is met only by spending faster than it gives.
+	long := float64(want) * (1.15*period + 2*p.rtt())
 	for i := range p.sights {
 		if p.admittedIn(i, long) >= float64(want*n)+1 {
 			return nil
@@ -232,7 +233,7 @@ func (p *Probe) rested() *experiment {
 func prior(f Family) float64 {
 	switch f {
 	case Stacked:
-		return 3
+		return 4
 	case RefillBucket, Ban, LeakyQueue:
 		return 0.7
 	}
@@ -246,8 +247,9 @@ func (p *Probe) shares() []Share {
 	for _, h := range p.herds {
 		best = min(best, h.cost()+prior(h.family))
 	}
-	// Coincidences count among those that leave nothing unexplained, and for
-	// no other family.
+	// Coincidences count against those that need more of them than the one that
+	// explains everything with the fewest. Subtle: never for a family that leaves
+	// something unexplained, however simple it is.
 	now := 0.0
 	if n := len(p.sights); n > 0 {
 		now = p.sights[n-1].d
@@ -264,10 +266,8 @@ func (p *Probe) shares() []Share {
 			continue
 		}
 		s := math.Exp(best - h.cost() - prior(h.family))
-		if h.cost() < 0.5 {
-			s *= math.Exp(-min(occamMost, occamPart*(h.coincidence(now)-least)))
-		} else if !math.IsInf(least, 1) {
-			s *= math.Exp(-occamMost)
+		if !math.IsInf(least, 1) {
+			s *= math.Exp(-min(occamMost, occamPart*max(0, h.coincidence(now)-least)))
 		}
 		sum += s
 		out = append(out, Share{Family: h.family, Share: s})

@@ -46,7 +46,7 @@ func (h *herd) coincidence(now float64) float64 {
 	case Ban:
 		c += length(v)
 	case Stacked:
-		c += length(v)
+		c += length(v) + math.Log(max(1, b.m/(m.hi-m.lo+1)))
 		if h.kind == FixedClock {
 			c += place(ph, b.w) + place(ph2, b.v)
 		}

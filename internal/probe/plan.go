@@ -183,12 +183,16 @@ func (f *fitter) differ(a, b *particle) float64 {
 		blur = 2.2 * f.jitter
 	}
 	sliding := a.family == SlidingWindow || a.family == SlidingWindowDenied
+	units := 0.0 // of a bucket: what comes back in the time that the network blurs
+	if a.family == TokenBucket || a.family == LeakyQueue {
+		units = 2 * f.jitter / a.w
+	}
 	switch {
 	case sliding && a.m != b.m && math.Abs(a.n-b.n) < 2:
 		return 0.03 // nearly the same, rounded in another way
 	case a.family == Concurrency:
 		return 0.35 * min(1, math.Abs(a.n-b.n))
-	case a.n != b.n, far(a.w, b.w, blur):
+	case math.Abs(a.n-b.n) > units, far(a.w, b.w, blur):
 		return 0.35
 	case a.m != b.m && (a.family == RefillBucket || a.family == Stacked), far(a.v, b.v, blur):
 		return 0.3

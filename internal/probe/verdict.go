@@ -83,6 +83,16 @@ func (p *Probe) found(fam Family) Found {
 		}
 		nLo, nHi = min(nLo, q.n), max(nHi, q.n)
 	}
+	if fam == TokenBucket {
+		// What came back during a burst lies nearer to the least than to the most:
+		// a request is decided before half of its time is over.
+		want := math.Round(nLo + 0.4*(nHi-nLo))
+		for _, q := range h.best {
+			if q.cost <= h.cost()+0.01 && math.Abs(q.n-want) < math.Abs(best.n-want) {
+				best = q
+			}
+		}
+	}
 	for _, q := range h.best {
 		if q.cost > h.cost()+0.01 || q.n != best.n {
 			continue

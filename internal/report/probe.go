@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,6 +103,8 @@ type ProbeScope struct {
 	Rounds     []ProbeRound `json:"rounds"`
 	Requests   int          `json:"requests"`
 	Refused    int          `json:"refused"`
+
+	Behind *ProbeScope `json:"behind,omitempty"` // the same of the second of two limits
 }
 
 // ProbeThing is one thing that was varied.
@@ -147,15 +150,24 @@ func NewProbe(v *probe.Verdict) *Probe {
 	case v.Family == probe.None:
 		p.Sentence = fmt.Sprintf("No limit was met within %s in %s.", plural(int64(v.Requests), "request", "requests"), spanWords(v.Elapsed.Round(time.Millisecond)))
 	case v.Sure:
-		p.Sentence = fmt.Sprintf("This is a %s: %s.", v.Family, FoundWords(&v.Found))
+		p.Sentence = fmt.Sprintf("%s: %s.", kindWords(v.Family, "This is", "These are"), FoundWords(&v.Found))
 	case v.Family == probe.Replicas:
 		p.Sentence = fmt.Sprintf("These are several replicas (%.0f %%), with one limit on each: %s.", 100*v.Confidence, FoundWords(&v.Found))
 	case len(v.Alternatives) == 0:
-		p.Sentence = fmt.Sprintf("Undecided. Nearest comes a %s: %s.", v.Family, FoundWords(&v.Found))
+		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(v.Family, "Nearest comes", "Nearest come"), FoundWords(&v.Found))
 	default:
-		p.Sentence = fmt.Sprintf("Undecided. Likeliest (%.0f %%) is a %s: %s.", 100*v.Confidence, v.Family, FoundWords(&v.Found))
+		likeliest := fmt.Sprintf("Likeliest (%.0f %%) ", 100*v.Confidence)
+		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(v.Family, likeliest+"is", likeliest+"are"), FoundWords(&v.Found))
 	}
 	return p
+}
+
+// kindWords puts a kind after the verb that goes with it.
+func kindWords(f probe.Family, one, many string) string {
+	if f == probe.Stacked {
+		return many + " " + f.String()
+	}
+	return one + " a " + f.String()
 }
 
 // AddWave appends a wave.
@@ -286,6 +298,12 @@ func (p *Probe) WriteText(w io.Writer, color bool) error {
 		for _, n := range p.Scope.Notes {
 			b.WriteString("  " + clean(n) + "\n")
 		}
+		if p.Scope.Behind != nil {
+			b.WriteString(paint(clean(p.Scope.Behind.Sentence), "1") + "\n")
+			for _, n := range p.Scope.Behind.Notes {
+				b.WriteString("  " + clean(n) + "\n")
+			}
+		}
 	}
 	for _, a := range p.Alternatives {
 		fmt.Fprintf(&b, "  not excluded (%.0f %%): %s\n", 100*a.Share, clean(a.Words))
@@ -351,9 +369,13 @@ func (p *Probe) keyTable(b *strings.Builder) {
 		return
 	}
 	b.WriteString("\nWhat it is counted by\n")
-	for i, r := range p.Scope.Rounds {
+	rounds := p.Scope.Rounds
+	if p.Scope.Behind != nil {
+		rounds = slices.Concat(rounds, p.Scope.Behind.Rounds)
+	}
+	for i, r := range rounds {
 		if i == 12 {
-			fmt.Fprintf(b, "  %d more experiments; --json and --html have all\n", len(p.Scope.Rounds)-i)
+			fmt.Fprintf(b, "  %d more experiments; --json and --html have all\n", len(rounds)-i)
 			break
 		}
 		fmt.Fprintf(b, "  as %s: %d admitted, %d refused\n", clean(r.As), r.Admitted, r.Refused)

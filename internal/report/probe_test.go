@@ -35,6 +35,9 @@ func sampleProbe() *Probe {
 		Things: []ProbeThing{{Name: "header:X-Key", Values: []string{"a", "b"}, Counted: true, Belief: 0.99, Apart: []string{"b"}}},
 		Rounds: []ProbeRound{{Why: "x", As: "header:X-Key=a", Admitted: 12, Refused: 4, Asked: []ProbeAsked{{As: "header:X-Key=<b>", Admitted: 2}}}},
 	}
+	behind := *p.Scope
+	behind.Sentence = "The longer limit is counted by the path."
+	p.Scope.Behind = &behind
 	return p
 }
 
@@ -44,7 +47,7 @@ func TestProbeText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"This is a fixed window by the clock: 12 requests in 3 s; windows begin 1 s after the clock's even 3 s.", "It is counted by the header X-Key.", "not excluded (3 %): token bucket, 12 at once, and 4 more every 1 s",
+		"This is a fixed window by the clock: 12 requests in 3 s; windows begin 1 s after the clock's even 3 s.", "It is counted by the header X-Key.", "The longer limit is counted by the path.", "not excluded (3 %): token bucket, 12 at once, and 4 more every 1 s",
 		"It was cut short: the bound on time was reached.", "Perhaps others use the same limit", "P001 header-limit: a header tells another limit. After 13 requests it told", "60 requests, 10 refused, 1 without an answer that counts, in 9 s.",
 		"20 more waves", "meanwhile as header:X-Key=<b>: 2 of 2 admitted",
 	} {
@@ -74,7 +77,7 @@ func TestProbeHTML(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := b.String()
-	for _, want := range []string{"12 requests in 3 s", `<svg class="picture"`, "request.header[&#34;X-Key&#34;]", "header-limit", `class="head"`} {
+	for _, want := range []string{"12 requests in 3 s", `<svg class="picture"`, "request.header[&#34;X-Key&#34;]", "header-limit", `class="head"`, "<h3>The longer limit</h3>"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)
 		}

@@ -2,11 +2,11 @@ package verify
 
 import (
 	"encoding/json"
-	"encoding/xml"
 	"fmt"
 	"io"
-	"strings"
 	"time"
+
+	"github.com/weir-dev/weir/internal/junit"
 )
 
 // WriteJSON writes the report as JSON with stable names.
@@ -17,50 +17,19 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-type junit struct {
-	XMLName   xml.Name    `xml:"testsuite"`
-	Name      string      `xml:"name,attr"`
-	Tests     int         `xml:"tests,attr"`
-	Failures  int         `xml:"failures,attr"`
-	Skipped   int         `xml:"skipped,attr"`
-	Time      string      `xml:"time,attr"`
-	Timestamp string      `xml:"timestamp,attr"`
-	Cases     []junitCase `xml:"testcase"`
-}
-
-type junitCase struct {
-	Name    string     `xml:"name,attr"`
-	Class   string     `xml:"classname,attr"`
-	Time    string     `xml:"time,attr"`
-	Failure *junitText `xml:"failure,omitempty"`
-	Skipped *junitText `xml:"skipped,omitempty"`
-}
-
-type junitText struct {
-	Message string `xml:"message,attr"`
-	Text    string `xml:",chardata"`
-}
-
 // WriteJUnit writes one test case for each policy and experiment. What is
 // undecided is skipped, or with strict a failure.
 func (r *Report) WriteJUnit(w io.Writer, strict bool) error {
-	suite := junit{
-		Name: xmlText("weir verify " + r.Target), Time: fmt.Sprintf("%.3f", r.Seconds),
-		Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
-	}
+	suite := junit.New("weir verify "+r.Target, r.Started, r.Seconds)
 	add := func(class, name string, v Verdict, why string, seconds float64, text string) {
-		c := junitCase{Name: xmlText(name), Class: xmlText(class), Time: fmt.Sprintf("%.3f", max(0, seconds))}
-		note := &junitText{Message: xmlText(why), Text: xmlText(text)}
+		result := junit.Passed
 		switch {
 		case v == Violated || v == Undecided && strict:
-			c.Failure = note
-			suite.Failures++
+			result = junit.Failed
 		case v != Passed:
-			c.Skipped = note
-			suite.Skipped++
+			result = junit.Skipped
 		}
-		suite.Cases = append(suite.Cases, c)
-		suite.Tests++
+		suite.Add(class, name, result, seconds, why, text)
 	}
 	for _, p := range r.Policies {
 		for _, t := range p.Tests {
@@ -81,26 +50,7 @@ func (r *Report) WriteJUnit(w io.Writer, strict bool) error {
 			add("no policy", f.Call, f.Verdict, f.Text, 0, "")
 		}
 	}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	e := xml.NewEncoder(w)
-	e.Indent("", "  ")
-	if err := e.Encode(suite); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
-}
-
-// xmlText drops what XML cannot hold.
-func xmlText(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c == '\t' || c == '\n' || c >= ' ' && c != 0xfffe && c != 0xffff {
-			return c
-		}
-		return -1
-	}, strings.ToValidUTF8(s, "?"))
+	return suite.Write(w)
 }
 
 // Took is how long the experiments lasted.

@@ -285,6 +285,9 @@ func TestSabotage(t *testing.T) {
 		{"wrong dimension, known before", 20, called(resource("UserAuthentication")), nil, drill.NotRun, "wrong-dimensions", false},
 		{"wrong dimension, known after", 20, resource("ClientAuthentication "), nil, drill.Failed, "no-datapoint, wrong-dimensions", true},
 		{"a dimension too few", 20, called(plain(func(in *cloudwatch.PutMetricAlarmInput) { in.Dimensions = in.Dimensions[:3] })), nil, drill.NotRun, "wrong-dimensions", false},
+		{"a dimension too many", 20, called(plain(func(in *cloudwatch.PutMetricAlarmInput) {
+			in.Dimensions = append(in.Dimensions, types.Dimension{Name: sdk.String("UserPool"), Value: sdk.String("mine")})
+		})), nil, drill.NotRun, "wrong-dimensions", false},
 		{"another namespace", 20, plain(func(in *cloudwatch.PutMetricAlarmInput) { in.Namespace = sdk.String("AWS/Cognito") }), nil, drill.NotRun, "wrong-dimensions", false},
 		{"another metric than was given", 20, nil, func(s *settings) {
 			s.side.Usage = ""
@@ -320,8 +323,11 @@ func TestSabotage(t *testing.T) {
 		{"no subscription allowed", 20, func(a *account) { a.deny("Subscribe") }, nil, drill.Passed, "", true},
 		{"no reading of the metric", 20, func(a *account) { a.deny("GetMetricData") }, nil, drill.Passed, "note no-permission", true},
 	}
-	for _, c := range cases {
+	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			if testing.Short() && i%3 != 0 {
+				t.Skip("all of them take some seconds under the race detector")
+			}
 			bubble(t, func(t *testing.T) {
 				a := newAccount(t, c.quota, nil)
 				defer a.Close()
@@ -391,6 +397,33 @@ func TestRehearsal(t *testing.T) {
 		}
 		if left := a.left(); len(left) > 0 {
 			t.Errorf("left: %v", left)
+		}
+	})
+}
+
+// TestUsageAlarm is an alarm of metric math, on the share of the quota that is used:
+// it takes load for a whole period.
+func TestUsageAlarm(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a := newAccount(t, 5, nil)
+		defer a.Close()
+		a.Send(t.Context(), 0)
+		out, err := a.cw.DescribeAlarms(t.Context(), &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{name}})
+		a.do(out, err)
+		a.do(a.cw.DeleteAlarms(t.Context(), &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{name}}))
+		a.do(a.cw.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{
+			AlarmName: sdk.String(name), EvaluationPeriods: sdk.Int32(1), Threshold: sdk.Float64(80), ComparisonOperator: types.ComparisonOperatorGreaterThanThreshold,
+			TreatMissingData: sdk.String("notBreaching"), AlarmActions: []string{a.topic()}, OKActions: []string{a.topic()},
+			Metrics: []types.MetricDataQuery{
+				{Id: sdk.String("m1"), ReturnData: sdk.Bool(false), MetricStat: &types.MetricStat{Period: sdk.Int32(60), Stat: sdk.String("Sum"), Metric: &types.Metric{
+					Namespace: sdk.String("AWS/Usage"), MetricName: sdk.String("CallCount"), Dimensions: out.MetricAlarms[0].Dimensions}}},
+				{Id: sdk.String("used"), Expression: sdk.String("m1/60/SERVICE_QUOTA(m1)*100"), ReturnData: sdk.Bool(true)},
+			},
+		}))
+		time.Sleep(3 * time.Minute)
+		r := a.drill(t.Context(), nil)
+		if r.Verdict != drill.Passed || r.Load.Requests < 200 || r.Load.Requests > 1200 {
+			t.Errorf("%s, %d requests, %d refused: %s\n%+v", r.Verdict, r.Load.Requests, r.Load.Throttled, findings(r), r.Findings)
 		}
 	})
 }

@@ -279,9 +279,7 @@ docs/locust.md says what works, what differs and what is missing.""",
         " a URL work too. Default: locustfile.py",
         env_var="LOCUST_LOCUSTFILE",
     )
-    parser.add_argument(
-        "--config", is_config_file_arg=True, help="A file with more settings", metavar="<filename>"
-    )
+    parser.add_argument("--config", is_config_file_arg=True, help="A file with more settings", metavar="<filename>")
     return parser
 
 

@@ -1,7 +1,6 @@
 """Statistics as scripts read them. Weir counts; what stands here is its latest count, fetched when it is looked at."""
 
 import ast
-import json
 import logging
 import os
 import sys
@@ -12,7 +11,6 @@ from locust._weir.engine import engine
 from locust._weir.report import sample, text_of
 from locust.exception import CatchResponseError
 
-from .util.date import format_utc_timestamp
 from .util.rounding import proper_round
 
 console_logger = logging.getLogger("locust.stats_logger")
@@ -448,7 +446,9 @@ class RequestStats:
 
     def log_request(self, method, name, response_time, content_length):
         """Counts a request of a script's own."""
-        sample({"request_type": method, "name": name, "response_time": response_time, "response_length": content_length})
+        sample(
+            {"request_type": method, "name": name, "response_time": response_time, "response_length": content_length}
+        )
         self.expire()
 
     def log_error(self, method, name, error):
@@ -474,114 +474,18 @@ class RequestStats:
         return {key: each.to_dict() for key, each in self.errors.items()}
 
 
-def sort_stats(stats):
-    """The values in the order of their keys."""
-    return [stats[key] for key in sorted(stats)]
+from ._weir.tables import (  # noqa: E402  (they look at what stands above)
+    get_error_report_summary,
+    get_percentile_stats_summary,
+    get_stats_summary,
+    print_error_report,
+    print_percentile_stats,
+    print_stats,
+    print_stats_json,
+    save_stats_json,
+    sort_stats,
+    stats_history,
+    stats_printer,
+    update_stats_history,
+)
 
-
-def print_stats(stats, current=True):
-    """Logs the table of requests."""
-    for line in get_stats_summary(stats, current):
-        console_logger.info(line)
-    console_logger.info("")
-
-
-def print_stats_json(stats):
-    """Prints the counts as --json does."""
-    print(json.dumps(stats.serialize_stats(), indent=4))
-
-
-def save_stats_json(stats, filename):
-    """Writes the counts to filename.json."""
-    with open(f"{filename}.json", "w", encoding="utf-8") as file:
-        json.dump(stats.serialize_stats(), file, indent=4)
-
-
-def get_stats_summary(stats, current=True):
-    """The lines of the table of requests."""
-    width = STATS_NAME_WIDTH - STATS_TYPE_WIDTH + 4
-    form = f"%-{STATS_TYPE_WIDTH}s %-{width}s %7s %12s |%7s %7s %7s%7s | %7s %11s"
-    separator = "|".join("-" * n for n in (STATS_TYPE_WIDTH, width, 7, 13, 7, 7, 7, 7, 8, 11))
-    entries = stats.entries
-    return [
-        form % ("Type", "Name", "# reqs", "# fails", "Avg", "Min", "Max", "Med", "req/s", "failures/s"),
-        separator,
-        *(entries[key].to_string(current=current) for key in sorted(entries)),
-        separator,
-        stats.total.to_string(current=current),
-    ]
-
-
-def print_percentile_stats(stats):
-    """Logs the table of percentiles."""
-    for line in get_percentile_stats_summary(stats):
-        console_logger.info(line)
-    console_logger.info("")
-
-
-def get_percentile_stats_summary(stats):
-    """The lines of the table of percentiles."""
-    form = f"%-{STATS_TYPE_WIDTH}s %-{STATS_NAME_WIDTH}s %8s " + " ".join(["%6s"] * len(PERCENTILES_TO_REPORT))
-    separator = "|".join("-" * n for n in [STATS_TYPE_WIDTH, STATS_NAME_WIDTH, 8] + [6] * len(PERCENTILES_TO_REPORT))
-    entries = stats.entries
-    lines = [
-        "Response time percentiles (approximated)",
-        form % ("Type", "Name", *get_readable_percentiles(PERCENTILES_TO_REPORT), "# reqs"),
-        separator,
-        *(entries[key].percentile() for key in sorted(entries) if entries[key].response_times),
-        separator,
-    ]
-    if stats.total.response_times:
-        lines.append(stats.total.percentile())
-    return lines
-
-
-def print_error_report(stats):
-    """Logs the table of failures, when there are any."""
-    if stats.errors:
-        for line in get_error_report_summary(stats):
-            console_logger.info(line)
-
-
-def get_error_report_summary(stats):
-    """The lines of the table of failures."""
-    separator = f"{'-' * 18}|{'-' * (80 + STATS_NAME_WIDTH - 19)}"
-    lines = ["Error report", f"{'# occurrences':18} {'Error':100}", separator]
-    lines += ["%-18i %-100s" % (error.occurrences, error.to_name()) for error in stats.errors.values()]
-    return [*lines, separator, ""]
-
-
-def stats_printer(stats):
-    """A function that logs the table of requests every two seconds, for ever."""
-
-    def printer():
-        while True:
-            print_stats(stats)
-            engine.sleep(CONSOLE_STATS_INTERVAL_SEC)
-
-    return printer
-
-
-def update_stats_history(runner, timestamp=None):
-    """Adds the present figures to stats.history."""
-    stats = runner.stats
-    timestamp = timestamp or format_utc_timestamp(time())
-    total = stats.total
-    now = {
-        "current_rps": [timestamp, total.current_rps or 0],
-        "current_fail_per_sec": [timestamp, total.current_fail_per_sec or 0],
-        "total_avg_response_time": [timestamp, proper_round(total.avg_response_time, digits=2)],
-        "user_count": [timestamp, runner.user_count or 0],
-        "time": timestamp,
-    }
-    for each in PERCENTILES_TO_CHART:
-        now[f"response_time_percentile_{each}"] = [timestamp, total.get_current_response_time_percentile(each) or 0]
-    stats.history.append(now)
-
-
-def stats_history(runner):
-    """Fills stats.history every five seconds while a test runs, for ever."""
-    while True:
-        if runner.state not in ("ready", "stopped"):
-            update_stats_history(runner)
-        engine.sleep(HISTORY_STATS_INTERVAL_SEC)

@@ -21,7 +21,9 @@ class Request:
     """One R frame, taken apart."""
 
     def __init__(self, payload):
-        self.user, self.session, self.flags, self.waited, self.connect, self.read = struct.unpack_from("<IIHdII", payload)
+        self.user, self.session, self.flags, self.waited, self.connect, self.read = struct.unpack_from(
+            "<IIHdII", payload
+        )
         at = struct.calcsize("<IIHdII")
 
         def text(form):

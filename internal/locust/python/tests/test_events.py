@@ -4,7 +4,7 @@ import tempfile
 import time
 import unittest
 
-from peer import Peer, answer, write
+from peer import Peer, write
 from ways import WAYS
 
 SCRIPT = """
@@ -130,9 +130,9 @@ class Run(unittest.TestCase):
                     peer.event("init")
                     peer.event("test_start", target_user_count=2)
                     peer.start((1, 0), (2, 1))
-                    peer.until(lambda: any(each["op"] == "quit" for each in peer.frames[b"J"]))
+                    peer.until(lambda: any(each["op"] == "quit" for each in peer.frames[b"J"]) and 2 in peer.ended)
                     peer.event("spawning_complete", user_count=2)
-                    self.assertEqual(peer.ended.get(2, (1, ""))[0], 1)
+                    self.assertEqual(peer.ended[2][0], 1)
                     peer.until(lambda: "running" in peer.printed() and len(peer.frames[b"S"]) >= 2)
                     peer.event("test_stopping")
                     peer.stop(1, 2)
@@ -156,7 +156,10 @@ class Run(unittest.TestCase):
         # Of the clients here nothing is sampled: Weir has counted it.
         self.assertEqual({each["type"] for each in peer.frames[b"S"]}, {"WS", "own"})
         sample = next(each for each in peer.frames[b"S"] if each["type"] == "WS")
-        self.assertEqual((sample["name"], sample["ms"], sample["length"], sample["error"], sample["user"]), ("frame", 1.5, 3, "CatchResponseError('odd')", 2))
+        self.assertEqual(
+            (sample["name"], sample["ms"], sample["length"], sample["error"], sample["user"]),
+            ("frame", 1.5, 3, "CatchResponseError('odd')", 2),
+        )
         self.assertIn({"op": "exit_code", "code": 4}, peer.frames[b"J"])
         self.assertEqual(peer.requests[0].url, "http://y/a")
         self.assertIn("GET      /a", printed)

@@ -121,14 +121,19 @@ class Files(Case):
         self.write("tests/sibling.py", "def do(user): pass\n")
         loaded, _ = self.load(path, num_users=7)
         self.assertEqual(
-            [(each["name"], each["kind"], each["weight"], each["fixed_count"], each["host"]) for each in loaded["classes"]],
+            [
+                (each["name"], each["kind"], each["weight"], each["fixed_count"], each["host"])
+                for each in loaded["classes"]
+            ],
             [("A", "http", 3, 0, "http://a"), ("F", "fasthttp", 1, 2, None)],
         )
         self.assertTrue(loaded["classes"][0]["file"].endswith("tests/locustfile.py"))
         self.assertEqual(loaded["classes"][0]["line"], 7)
         self.assertEqual((loaded["shape"]["name"], loaded["shape"]["use_common_options"]), ("S", True))
         self.assertEqual([each["flags"] for each in loaded["arguments"]], [["--mine"]])
-        self.assertEqual((loaded["options"]["mine"], loaded["options"]["num_users"], loaded["secret"]), ("d", 7, ["mine"]))
+        self.assertEqual(
+            (loaded["options"]["mine"], loaded["options"]["num_users"], loaded["secret"]), ("d", 7, ["mine"])
+        )
         self.assertEqual(loaded["ratios"]["per_class"]["A"]["tasks"]["Nested"]["tasks"]["x"]["ratio"], 0.75)
         self.assertEqual(loaded["locustfile"], "locustfile.py")
 
@@ -157,8 +162,14 @@ class Wrong(Case):
             "import locust\nlocust.nothing\n": ("locust.nothing is not something Weir knows", 2),
             "import locust.contrib.postgres\n": ("locust.contrib.postgres is not part of Weir", 1),
             "from locust.nowhere import x\n": ("locust.nowhere is not part of Weir", 1),
-            "from locust import *\n\nclass A(User):\n    @task\n    def run(self): pass\n": ("User.run() is a method used internally", 4),
-            "from locust import *\nclass A(MarkovTaskSet):\n    @transition('b')\n    def a(self): pass\n": ("Transition to b from a is invalid", 2),
+            "from locust import *\n\nclass A(User):\n    @task\n    def run(self): pass\n": (
+                "User.run() is a method used internally",
+                4,
+            ),
+            "from locust import *\nclass A(MarkovTaskSet):\n    @transition('b')\n    def a(self): pass\n": (
+                "Transition to b from a is invalid",
+                2,
+            ),
         }
         for text, (wanted, line) in cases.items():
             error = self.error(text)

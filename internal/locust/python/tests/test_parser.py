@@ -69,7 +69,9 @@ class Flags(unittest.TestCase):
             self.assertEqual(getattr(options, name), value, name)
 
     def test_values(self):
-        options = parse("-u", "10", "-r", "2.5", "-t", "1h20m", "-s", "10s", "-T", "a", "b", "-L", "debug", "MyUser", "--csv=x/y")
+        options = parse(
+            "-u", "10", "-r", "2.5", "-t", "1h20m", "-s", "10s", "-T", "a", "b", "-L", "debug", "MyUser", "--csv=x/y"
+        )
         self.assertEqual(options.num_users, 10)
         self.assertEqual(options.spawn_rate, 2.5)
         self.assertEqual(options.run_time, 4800)
@@ -80,11 +82,16 @@ class Flags(unittest.TestCase):
         self.assertEqual(options.csv_prefix, "x/y")
 
     def test_order_of_sources(self):
-        self.write("pyproject.toml", '[tool.locust]\nusers = 1\nspawn-rate = 1\nrun-time = "1s"\nhost = "http://toml"\n[tool.x]\nusers = 9\n')
+        self.write(
+            "pyproject.toml",
+            '[tool.locust]\nusers = 1\nspawn-rate = 1\nrun-time = "1s"\nhost = "http://toml"\n[tool.x]\nusers = 9\n',
+        )
         self.write("locust.conf", "users = 2\nspawn-rate = 2\nrun-time = 2s\n")
         self.write("more.conf", "users = 3\nspawn-rate: 3\n# a comment\n")
         options = parse("--config", "more.conf", "-u", "5", LOCUST_SPAWN_RATE="4")
-        self.assertEqual((options.num_users, options.spawn_rate, options.run_time, options.host), (5, 4.0, 1, "http://toml"))
+        self.assertEqual(
+            (options.num_users, options.spawn_rate, options.run_time, options.host), (5, 4.0, 1, "http://toml")
+        )
 
     def test_lists_and_switches_in_files(self):
         self.write("locust.conf", "headless = true\ntags = [Critical, Normal]\nonly-summary\nreset-stats = false\n")
@@ -124,7 +131,9 @@ class Flags(unittest.TestCase):
     def test_config_users(self):
         self.write("users.json", '[{"user_class_name": "A", "host": "h"}]')
         options = parse("--config-users", '{"user_class_name": "B", "weight": 3}', "users.json")
-        self.assertEqual([[entry["user_class_name"] for entry in each] for each in options.config_users], [["B"], ["A"]])
+        self.assertEqual(
+            [[entry["user_class_name"] for entry in each] for each in options.config_users], [["B"], ["A"]]
+        )
 
     def test_flags_of_scripts(self):
         def add(parser):
@@ -138,7 +147,9 @@ class Flags(unittest.TestCase):
         self.addCleanup(events.init_command_line_parser.remove_listener, add)
         self.write("locust.conf", "needed = from the file\n")
         options = parse("--grouped", "4", MY_SECRET="s3cret")
-        self.assertEqual((options.my_secret, options.mode, options.needed, options.grouped), ("s3cret", "x", "from the file", 4))
+        self.assertEqual(
+            (options.my_secret, options.mode, options.needed, options.grouped), ("s3cret", "x", "from the file", 4)
+        )
         parser = argument_parser.get_parser()
         self.assertIn("my_secret", parser.secret_args_included_in_web_ui)
         self.assertNotIn("mode", parser.args_included_in_web_ui)
@@ -161,7 +172,9 @@ class Flags(unittest.TestCase):
             {"at": 1, "flag": "--seed", "tokens": ["--seed", "3"]},
             {"at": 4, "flag": "--timeout", "tokens": ["--timeout", "5"]},
         ]
-        self.assertEqual(reclaim(["-u", "x", "User"], own, parser), (["-u", "x", "--timeout", "5", "User"], ["--timeout"]))
+        self.assertEqual(
+            reclaim(["-u", "x", "User"], own, parser), (["-u", "x", "--timeout", "5", "User"], ["--timeout"])
+        )
 
 
 class Small(unittest.TestCase):

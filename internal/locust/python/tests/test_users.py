@@ -1,8 +1,6 @@
 """Users: tasks and their order, waits, starts and stops, in every way this Python can hold them."""
 
-import os
 import tempfile
-import time
 import unittest
 
 from peer import Peer, answer, write
@@ -118,7 +116,10 @@ class Tasks(Case):
             self.assertIn("locust.user.task: 'gone'\nTraceback", printed)
             self.assertEqual(len(peer.frames[b"P"]), 1, printed)
             problem = peer.frames[b"P"][0]
-            self.assertEqual((problem["kind"], problem["type"], problem["message"], problem["user"]), ("task", "KeyError", "'gone'", 1))
+            self.assertEqual(
+                (problem["kind"], problem["type"], problem["message"], problem["user"]),
+                ("task", "KeyError", "'gone'", 1),
+            )
             self.assertTrue(problem["file"].endswith("locustfile.py") and problem["line"] > 5)
             self.assertIn("raise KeyError", problem["traceback"])
 

@@ -1,11 +1,9 @@
 """What can stop everybody: foreign calls that block, loops without end, threads of scripts, too few threads."""
 
-import os
 import tempfile
-import time
 import unittest
 
-from peer import Peer, answer, write
+from peer import Peer, write
 from ways import WAYS
 
 HEAD = """
@@ -63,18 +61,18 @@ class Blocking(unittest.TestCase):
         host = "http://x"
         @task
         def t(self):
-            for n in range(20):
+            for n in range(10):
                 real_wait([], [], [], 0.012)
                 self.client.get("/a")
             raise StopUser()
         """
 
         def steps(peer):
-            peer.until(lambda: len(peer.ended) == 20, 30)
-            self.assertEqual(len(peer.requests), 400)
+            peer.until(lambda: len(peer.ended) == 15, 30)
+            self.assertEqual(len(peer.requests), 150)
             self.assertEqual({why for why, _ in peer.ended.values()}, {1})
 
-        run(self, text, [(number, 0) for number in range(1, 21)], steps)
+        run(self, text, [(number, 0) for number in range(1, 16)], steps)
 
     def test_computing_is_not_blocking(self):
         text = """
@@ -115,6 +113,29 @@ class Stuck(unittest.TestCase):
 
             with self.subTest(way=way):
                 run(self, text, [(1, 0)], steps, way)
+
+
+class Signals(unittest.TestCase):
+    def test_programs_that_scripts_start_can_be_ended(self):
+        text = """
+    import subprocess, sys
+    class Starts(User):
+        @task
+        def t(self):
+            child = subprocess.Popen([sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"], stdout=subprocess.PIPE)
+            child.stdout.readline()
+            child.terminate()
+            print("ended with", child.wait(10))
+            raise StopUser()
+        """
+
+        def steps(peer):
+            peer.until(lambda: 1 in peer.ended)
+            self.assertIn("ended with -15", peer.printed())
+            peer.process.terminate()
+            peer.event("ratios")  # it is still there: SIGTERM is Weir's business
+
+        run(self, text, [(1, 0)], steps)
 
 
 class Threads(unittest.TestCase):

@@ -17,6 +17,23 @@ from .fibers import NOBODY, Fiber, Hub, new_lock, start_thread, thread_id
 STACK = 1 << 20  # of address space, not of memory: what a thread does not use is not there
 
 
+def room():
+    """How many more threads the container's limit leaves to this process; None where there is no such limit."""
+    try:
+        with open("/proc/self/cgroup", encoding="ascii") as file:
+            place = next(line.strip()[3:] for line in file if line.startswith("0::"))
+    except (OSError, StopIteration, UnicodeDecodeError):
+        return None
+    for folder in ("/sys/fs/cgroup" + place, "/sys/fs/cgroup"):
+        try:
+            with open(folder.rstrip("/") + "/pids.max", encoding="ascii") as most:
+                with open(folder.rstrip("/") + "/pids.current", encoding="ascii") as now:
+                    return max(0, int(most.read()) - int(now.read()))
+        except (OSError, ValueError):  # no such file, or max
+            continue
+    return None
+
+
 class Runner(Fiber):
     """A fiber that is a thread. It waits for its lock, which whoever hands it the baton releases."""
 
@@ -39,6 +56,9 @@ class BatonHub(Hub):
         self.token = []
         self.holder = None
         self.fibers = {}
+
+    def room(self):
+        return room()
 
     def current(self):
         holder = self.holder

@@ -35,12 +35,19 @@ def main(run_package):
 
 
 def _signals():
-    """Ctrl-C and SIGTERM are Weir's business. SIGUSR2 prints where every thread is, even from a loop without end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "SIGTERM") and os.name != "nt":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Ctrl-C and SIGTERM are Weir's business. SIGUSR2 prints where every thread is, even from a loop without end.
+
+    Not SIG_IGN: programs that a script starts would inherit it, and could not be ended any more.
+    """
+    signal.signal(signal.SIGINT, _leave_it)
+    if os.name != "nt":
+        signal.signal(signal.SIGTERM, _leave_it)
     if hasattr(faulthandler, "register") and hasattr(signal, "SIGUSR2"):
         faulthandler.register(signal.SIGUSR2, all_threads=True)
+
+
+def _leave_it(number, frame):
+    """Does nothing."""
 
 
 def _serve(channel, run_package):

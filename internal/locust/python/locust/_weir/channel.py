@@ -87,7 +87,9 @@ class Channel:
         """Waits for something to read (or to send on) at most so long; None is for ever."""
         # select, not poll: its clock is finer than a millisecond, and the three descriptors are among the first.
         writers = [self.connection] if self.unsent else []
-        readable, _, _ = self._select([self.connection, self._bell], writers, [], seconds if seconds is None else max(0, seconds))
+        readable, _, _ = self._select(
+            [self.connection, self._bell], writers, [], seconds if seconds is None else max(0, seconds)
+        )
         if self._bell in readable:
             try:
                 self._bell.recv(4096)

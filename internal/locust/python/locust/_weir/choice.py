@@ -73,9 +73,13 @@ def _beside(folder, name):
 def blocks(name):
     """Whether a module may wait in the system."""
     top = name.partition(".")[0]
-    if top == "requests":
+    if top in ("requests", "urllib3"):
         return importable(top)  # where it is not installed, Weir stands in for it
-    if top in QUIET or name in HARMLESS or name.startswith(("urllib.parse", "urllib.error", "http.cookies", "http.HTTPStatus")):
+    if (
+        top in QUIET
+        or name in HARMLESS
+        or name.startswith(("urllib.parse", "urllib.error", "http.cookies", "http.HTTPStatus"))
+    ):
         return False
     if top in BLOCKING:
         return True

@@ -194,7 +194,9 @@ class Control:
         return {}
 
     def on_message(self, question):
-        self.environment.runner.receive_message(question.get("type"), question.get("data"), question.get("from", "local"))
+        self.environment.runner.receive_message(
+            question.get("type"), question.get("data"), question.get("from", "local")
+        )
         return {}
 
     def on_ratios(self, question):
@@ -207,4 +209,3 @@ class Control:
         level = logging.getLevelName(question.get("level", "INFO"))
         logging.getLogger(question.get("logger", "locust.main")).log(level, "%s", question.get("text", ""))
         return {}
-

@@ -8,7 +8,6 @@ runnable it does the loop's work itself. That saves a switch for each request.
 import _thread
 import itertools
 import os
-import sys
 import sysconfig
 import time
 import traceback
@@ -43,12 +42,9 @@ class Fiber:
     value holds what it returned, error what it ended with. links are called with the fiber once it has ended.
     """
 
-    numbers = itertools.count()
-
     def __init__(self, target, args, kwargs, user):
         self.work = (target, args, kwargs)
         self.user = user
-        self.number = next(Fiber.numbers)
         self.waited = 0.0
         self.parked = False
         self.turn = 0
@@ -237,6 +233,10 @@ class Hub:
     def current(self):
         """The running fiber, or None in a thread that is none."""
         raise NotImplementedError
+
+    def room(self):
+        """How many users can be held at most; None where nothing bounds them."""
+        return None
 
     def spawn(self, target, *args, user=None, **kwargs):
         """A new fiber, runnable at once, for the same user as the one that makes it."""

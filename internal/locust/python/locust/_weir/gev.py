@@ -106,6 +106,10 @@ class GeventHub:
         except OSError:
             pass
 
+    def room(self):
+        """How many users can be held at most: nothing bounds them."""
+        return None
+
     def owner(self):
         """Whose code runs now."""
         tree = getattr(gevent.getcurrent(), "spawn_tree_locals", None)

@@ -41,7 +41,14 @@ def name(wanted):
 
 def old_class(name_of_it, base):
     """User with the waits of old, one second when none is set, and the weight of old."""
-    members = {"abstract": True, "min_wait": 1000, "max_wait": 1000, "weight": 10, "_weir_old": True, "__module__": "locust"}
+    members = {
+        "abstract": True,
+        "min_wait": 1000,
+        "max_wait": 1000,
+        "weight": 10,
+        "_weir_old": True,
+        "__module__": "locust",
+    }
     return type(base)(name_of_it, (base,), members)
 
 

@@ -39,7 +39,10 @@ class Finder(ast.NodeVisitor):
     def visit_Attribute(self, node):
         inner = node.value
         if isinstance(inner, ast.Attribute) and inner.attr == "web_ui" and not self.guards:
-            self.say(node, f"environment.web_ui is None in Weir, so web_ui.{node.attr} fails here: guard it with `if environment.web_ui:`")
+            self.say(
+                node,
+                f"environment.web_ui is None in Weir, so web_ui.{node.attr} fails here: guard it with `if environment.web_ui:`",
+            )
         self.generic_visit(node)
 
     def visit_Call(self, node):

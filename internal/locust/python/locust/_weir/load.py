@@ -126,7 +126,10 @@ def _stack(error):
     """The traceback from the user's own file on."""
     own = os.path.dirname(os.path.abspath(__file__))
     entries = traceback.extract_tb(error.__traceback__)
-    first = next((n for n, each in enumerate(entries) if not each.filename.startswith(own) and "importlib" not in each.filename), 0)
+    first = next(
+        (n for n, each in enumerate(entries) if not each.filename.startswith(own) and "importlib" not in each.filename),
+        0,
+    )
     lines = ["Traceback (most recent call last):\n"] + traceback.format_list(entries[first:])
     return "".join(lines + traceback.format_exception_only(type(error), error))
 

@@ -25,7 +25,7 @@ MODULES = {
 
 def attribute(name):
     """The __getattr__ of the package: pre-1.0 names by way of legacy, else an error that says what is missing."""
-    found = legacy.name(name)
+    found = sys.modules.get(f"locust.{name}") or legacy.name(name)  # a module that is being imported just now counts
     if found is not None:
         setattr(sys.modules["locust"], name, found)  # asked for once, the same ever after
         return found

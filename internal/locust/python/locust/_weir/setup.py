@@ -50,7 +50,8 @@ def prepare(question):
             argument_parser.get_parser().parse_args(argv)
     if options.locustfile == "-":
         raise Exit(
-            1, "locustfile was set to '-' (meaning to download from master): Weir has no masters. Give it the file itself.\n"
+            1,
+            "locustfile was set to '-' (meaning to download from master): Weir has no masters. Give it the file itself.\n",
         )
     return [options.locustfile]
 
@@ -257,11 +258,14 @@ def _tell(options, parser, argument_parser, environment, users, shape, files):
         "secret": sorted(parser.secret_args_included_in_web_ui),
         "classes": [_class(each) for each in chosen],
         "available": [_class(each) for each in users.values()],
-        "shape": None if shape is None else {**_place(type(shape)), "use_common_options": bool(shape.use_common_options)},
+        "shape": None
+        if shape is None
+        else {**_place(type(shape)), "use_common_options": bool(shape.use_common_options)},
         "locustfile": environment.locustfile,
         "files": files,
         "arguments": [_argument(each) for each in extra if each.dest not in ("help", "version")],
         "ratios": {"per_class": get_ratio(chosen, spread, False), "total": get_ratio(chosen, spread, True)},
+        "thread_limit": engine.hub.room(),
         "stats_settings": changed_settings(),
         "notices": lint.notices(files),
     }
@@ -276,7 +280,9 @@ def _place(what):
 def _class(user_class):
     from locust import FastHttpUser, HttpUser
 
-    kind = "fasthttp" if issubclass(user_class, FastHttpUser) else "http" if issubclass(user_class, HttpUser) else "other"
+    kind = (
+        "fasthttp" if issubclass(user_class, FastHttpUser) else "http" if issubclass(user_class, HttpUser) else "other"
+    )
     return {
         **_place(user_class),
         "host": user_class.host,

@@ -23,10 +23,7 @@ def _calc_distribution(user_classes, num_users):
     weights = sum(each.weight for each in user_classes if not each.fixed_count)
     num_users = num_users or (1 if fixed else weights)
     rest = max(0, num_users - fixed)
-    return {
-        each.__name__: round(each.fixed_count or each.weight / weights * rest)
-        for each in user_classes
-    }
+    return {each.__name__: round(each.fixed_count or each.weight / weights * rest) for each in user_classes}
 
 
 def _print(ratios, level=0):
