@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -31,6 +32,8 @@ func anything(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"access_token": "eyJhbGciOiJub25lIn0.eyJzdWIiOiI0MiJ9."}`)
 	case r.URL.Path == "/api/auth/login":
 		django(w, r)
+	case strings.HasPrefix(r.URL.Path, "/header/X-Shelf/"):
+		w.Header().Set("X-Shelf", path.Base(r.URL.Path))
 	case strings.HasPrefix(r.URL.Path, "/stock/"):
 		w.WriteHeader(404)
 	case r.Method == "POST":
