@@ -12,8 +12,9 @@ demo: ## Run the main job against a local stand-in.
 build: ## Build the static binary at bin/weir.
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/weir ./cmd/weir
 
+# More at a time than there are cores: most tests of the command wait for time to pass.
 test: setup ## Install what the tests need where that is allowed, and run all tests.
-	@bash .ci/go-test -timeout 20m -shuffle=on -- ./...
+	@bash .ci/go-test -timeout 20m -shuffle=on -parallel 4 -- ./...
 
 race: ## Run the tests of everything concurrent under the race detector.
 	@bash .ci/go-test -timeout 20m -race -short -- ./internal/...

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -76,6 +78,9 @@ func (c *drillCmd) Run(s *session) error {
 	if err := c.complete(); err != nil {
 		return err
 	}
+	if err := allWritable([2]string{"--json", c.JSON}, [2]string{"--junit", c.JUnit}, [2]string{"--html", c.HTML}); err != nil {
+		return err
+	}
 	world, err := c.world(s)
 	if err != nil {
 		return err
@@ -111,7 +116,18 @@ func (c *drillCmd) Run(s *session) error {
 	d := drill.New(o, side.Side, world)
 	plan, err := d.Prepare(ctx)
 	if err != nil {
-		return cannotRun("are address, region and credentials right?", "%v", err)
+		hint := "is its address right, and is it running?"
+		if c.Alert == "" && c.Log == "" {
+			hint = "are address, region and credentials right?"
+		}
+		return cannotRun(hint, "%v", err)
+	}
+	if bounded := plan.Bounded(); !plan.Stopped() { // else it has no stages yet
+		for _, id := range slices.Sorted(maps.Keys(o.Bounds)) {
+			if !slices.Contains(bounded, id) {
+				return usage("there are "+strings.Join(bounded, ", "), "--bound %s: this drill has no such stage", id)
+			}
+		}
 	}
 	if plan.Asks > 0 {
 		if bill, ok := table.Bill(side.region, price.Use{Asked: plan.Asks}); ok {
@@ -129,7 +145,7 @@ func (c *drillCmd) Run(s *session) error {
 		if o.Tell != nil {
 			o.Tell("", true)
 		}
-		if err := plan.WriteText(out, c.DryRun || !plan.Stopped()); err != nil {
+		if err := plan.WriteText(out, c.DryRun || !plan.Stopped(), terminalWidth(out)); err != nil {
 			return cannotRun("", "%v", err)
 		}
 	}
@@ -257,13 +273,20 @@ func (c *drillCmd) confirm(s *session, w *drillWorld, quiet bool) error {
 	return confirmed(s, what)
 }
 
+// terminalWidth is how wide a terminal is; 0 when it is none.
+func terminalWidth(w io.Writer) int {
+	is, size := isTerminal(w)
+	if !is || size == nil {
+		return 0
+	}
+	width, _ := size()
+	return width
+}
+
 // deliver writes the report in all forms and returns the verdict.
 func (c *drillCmd) deliver(s *session, r *drill.Report, stopped bool) error {
-	color, size := isTerminal(s.stdout)
-	width := 0
-	if color && size != nil {
-		width, _ = size()
-	}
+	color, _ := isTerminal(s.stdout)
+	width := terminalWidth(s.stdout)
 	if !c.DryRun {
 		if err := r.WriteText(s.stdout, drill.TextOptions{Color: color && s.getenv("NO_COLOR") == "", Width: width}); err != nil {
 			return cannotRun("", "%v", err)

@@ -150,6 +150,7 @@ func namesRow(home string, all, found, differ []string) string {
 
 // TestConvertedExampleIsTheSame runs a locustfile and what it became in Starlark.
 func TestConvertedExampleIsTheSame(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs for some seconds, and without -short")
 	}

@@ -381,3 +381,17 @@ func list(names []string) string {
 	}
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
+
+// allWritable looks at the files that flags name, before anything is sent whose
+// report could not be written. Each pair is a flag and its value, "" for none.
+func allWritable(outputs ...[2]string) error {
+	for _, out := range outputs {
+		if out[1] == "" || out[1] == "-" {
+			continue
+		}
+		if err := writable(out[0], out[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -62,6 +62,9 @@ func (c *probeCmd) Run(s *session) error {
 	if c.MaxRequests < 1 || c.MaxThrottled < 1 || c.MaxTime <= 0 || c.MaxRate <= 0 || c.Price < 0 {
 		return usage("they bound what is done to somebody's service", "--max-requests, --max-throttled, --max-time and --max-rate must be above zero")
 	}
+	if err := allWritable([2]string{"--json", c.JSON}, [2]string{"--html", c.HTML}, [2]string{"--out", c.Out}); err != nil {
+		return err
+	}
 	j, err := c.openJournal()
 	if err != nil {
 		return err

@@ -72,6 +72,9 @@ func (c *verifyCmd) Run(s *session) error {
 			return usage("docs/verify.md lists them", "--ignore: there is no finding %q", code)
 		}
 	}
+	if err := allWritable([2]string{"--json", c.JSON}, [2]string{"--junit", c.JUnit}, [2]string{"--html", c.HTML}); err != nil {
+		return err
+	}
 	set := verify.Settings{Skew: -1, Grain: c.Grain, Hold: c.Hold, Ignore: c.Ignore}
 	if c.Grain < 0 || c.Hold < 0 {
 		return usage("", "--grain and --hold must not be negative")

@@ -118,6 +118,9 @@ type Brief struct {
 	Clock *Clock
 }
 
+// byCalls says that calls are needed, refused or not, and no refusals.
+func (b *Brief) byCalls() bool { return b.Period > 0 && b.Refusals == 0 && b.Calls > 0 && !b.Fill }
+
 // Fact is a line of the plan.
 type Fact struct {
 	Name string `json:"name"`

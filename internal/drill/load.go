@@ -26,6 +26,9 @@ type load struct {
 	by        [hit.NumOutcomes]int
 	first     *FirstRefusal
 	firstAt   time.Time // by the side's clock
+	callsAt   time.Time // when a period had enough calls, where these are what is needed
+	calls     string    // in words
+	cut       int       // of those that failed, by the end of the drill: Ctrl-C
 	periods   map[int64]*tallied
 	marks     []mark // of bursts
 	recent    []time.Time
@@ -252,6 +255,9 @@ func (l *load) send(ctx context.Context, busy *sync.WaitGroup) bool {
 	for !l.allowed() {
 		// Subtle: requests under way may all be refused, or all be billed. So as the bound
 		// comes near, each waits for the answers of those before.
+		l.mu.Lock()
+		l.held = l.held || l.stopped == "" // a bound that has been reached is no waiting
+		l.mu.Unlock()
 		select {
 		case <-l.changed:
 		case <-ctx.Done():
@@ -260,7 +266,6 @@ func (l *load) send(ctx context.Context, busy *sync.WaitGroup) bool {
 		}
 		l.mu.Lock()
 		over := l.stopped != ""
-		l.held = true
 		l.mu.Unlock()
 		if over {
 			l.free <- user
@@ -348,6 +353,9 @@ func (l *load) note(a *Answer) {
 			if a.Outcome == hit.Throttled {
 				t.refused++
 			}
+			if l.b.byCalls() && l.callsAt.IsZero() && t.calls >= l.b.Calls {
+				l.callsAt, l.calls = to, fmt.Sprintf("%s in a period, at %s requests/s", count(t.calls, "call"), number(float64(len(l.recent))))
+			}
 		}
 	}
 	switch a.Outcome {
@@ -357,6 +365,10 @@ func (l *load) note(a *Answer) {
 			l.first, l.firstAt = &FirstRefusal{Request: l.sent, Status: a.Status, Rate: float64(len(l.recent))}, to
 		}
 	case hit.Failed:
+		if a.Status == 0 && l.hard.Err() != nil { // our own doing
+			l.cut++
+			return
+		}
 		l.status, l.why = a.Status, a.Err
 		if bad := l.by[hit.Failed]; bad >= 10 && 2*bad > l.sent && l.stopped == "" {
 			l.stopped = fmt.Sprintf("%d of %s failed", bad, count(l.sent, "request"))
@@ -379,11 +391,18 @@ func (l *load) stop(why string) {
 	}
 }
 
-// refused is when the first refusal came, and which request it was.
-func (l *load) refused() (at time.Time, first *FirstRefusal) {
+// enoughSeen is when the first stage was reached: the first refusal, or enough calls
+// where these are what is needed.
+func (l *load) enoughSeen() (at time.Time, text string, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.firstAt, l.first
+	switch f := l.first; {
+	case l.b.byCalls():
+		return l.callsAt, l.calls, !l.callsAt.IsZero()
+	case f != nil:
+		return l.firstAt, fmt.Sprintf("request %d, status %d, at %s requests/s", f.Request, f.Status, number(f.Rate)), true
+	}
+	return time.Time{}, "", false
 }
 
 // counts are what was sent and refused until now.
@@ -397,7 +416,7 @@ func (l *load) result(began time.Time) *LoadResult {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := &LoadResult{
-		Requests: l.sent, Admitted: l.by[hit.Admitted], Throttled: l.by[hit.Throttled], Failed: l.by[hit.Failed], First: l.first,
+		Requests: l.sent, Admitted: l.by[hit.Admitted], Throttled: l.by[hit.Throttled], Failed: l.by[hit.Failed] - l.cut, Cut: l.cut, First: l.first,
 		USD: float64(l.by[hit.Admitted]) * l.usd, Periods: l.satisfied, Stopped: l.stopped, Bursts: []Burst{},
 	}
 	if l.first != nil {

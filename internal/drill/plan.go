@@ -27,6 +27,16 @@ func (p *Plan) Stopped() bool {
 	return slices.ContainsFunc(p.Findings, func(f Finding) bool { return f.Level == Stops })
 }
 
+// Bounded are the ids of the stages that have a bound of their own.
+func (p *Plan) Bounded() (ids []string) {
+	for _, s := range p.Stages {
+		if s.ID != Throttled && !s.Aside {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
 const (
 	// above is how far over a known limit the load begins: enough to be refused within
 	// a second, little enough to leave the others their share.
@@ -40,6 +50,9 @@ const (
 func newPlan(o *Options, b *Brief) *Plan {
 	p := &Plan{What: b.What, Facts: slices.Clone(b.Facts), Findings: slices.Clone(b.Findings), Worst: o.Caps, Asks: b.Asks}
 	throttled := Stage{ID: Throttled, Title: "first refusal", Bound: o.Caps.Time, Missing: CodeNotThrottled}
+	if b.byCalls() {
+		throttled.Title = "enough calls"
+	}
 	// A warning comes first, and is shown first.
 	for _, s := range b.Stages {
 		if s.Aside {

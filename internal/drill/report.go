@@ -60,7 +60,8 @@ type LoadResult struct {
 	Admitted  int           `json:"admitted"`
 	Throttled int           `json:"throttled"`
 	Failed    int           `json:"failed"`
-	Rate      float64       `json:"rate"` // per second, when the first refusal came
+	Cut       int           `json:"cut_off,omitempty"` // under way when the drill was interrupted
+	Rate      float64       `json:"rate"`              // per second, when the first refusal came
 	Seconds   float64       `json:"seconds"`
 	USD       float64       `json:"usd"`
 	Periods   int           `json:"periods"` // of those needed, in which enough was refused

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // TextOptions say how the report is written.
@@ -13,14 +15,14 @@ type TextOptions struct {
 	Width int // of the terminal; 0: 160, as in a file
 }
 
-// WriteText writes the plan as lines, with what was found where that is wanted.
-func (p *Plan) WriteText(w io.Writer, findings bool) error {
-	t := &texter{w: w}
+// WriteText writes the plan as lines, with what was found where that is wanted. The
+// width is that of the terminal; 0: lines as long as they are, as in a file.
+func (p *Plan) WriteText(w io.Writer, findings bool, width int) error {
+	t := &texter{w: w, width: width}
 	t.line("The drill: %s", p.What)
-	for _, f := range p.Facts {
-		t.line("  %-14s %s", f.Name, f.Text)
+	for _, f := range append(slices.Clip(p.Facts), Fact{"Stages", stageList(p.Stages)}) {
+		t.wrapped(fmt.Sprintf("  %-14s ", f.Name), 17, f.Text)
 	}
-	t.line("  %-14s %s", "Stages", stageList(p.Stages))
 	if findings && len(p.Findings) > 0 {
 		t.line("")
 		t.findings(p.Findings)
@@ -39,7 +41,33 @@ func stageList(stages []Stage) string {
 type texter struct {
 	w     io.Writer
 	color bool
+	width int // of the terminal; 0: it is none
 	err   error
+}
+
+// wrapped writes a text after what begins its line, which is so many cells wide, and
+// goes on below it where the terminal is too narrow.
+func (t *texter) wrapped(begin string, indent int, text string) {
+	room := t.width - indent - 1
+	if t.width == 0 || room < 20 || utf8.RuneCountInString(text) <= room {
+		t.line("%s%s", begin, text)
+		return
+	}
+	line, length := begin, 0
+	for _, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case length == 0:
+			length = n
+		case length+1+n <= room:
+			word, length = " "+word, length+1+n
+		default:
+			t.line("%s", line)
+			line, length = strings.Repeat(" ", indent), n
+		}
+		line += word
+	}
+	t.line("%s", line)
 }
 
 func (t *texter) line(format string, args ...any) {
@@ -58,12 +86,12 @@ func (t *texter) paint(code, s string) string {
 func (t *texter) findings(list []Finding) {
 	for _, f := range list {
 		mark := map[Level]string{Stops: t.paint("31", "×"), Fails: t.paint("31", "×"), Note: t.paint("33", "!")}[f.Level]
-		t.line("%s %s %s: %s", mark, f.Code, f.Name, clean(f.Text))
+		t.wrapped(mark+" ", 2, fmt.Sprintf("%s %s: %s", f.Code, f.Name, clean(f.Text)))
 		for _, d := range f.Detail {
-			t.line("    %s", clean(d))
+			t.wrapped("    ", 4, clean(d))
 		}
 		if f.Advice != "" {
-			t.line("    → %s", clean(f.Advice))
+			t.wrapped("    → ", 6, clean(f.Advice))
 		}
 	}
 }
@@ -80,7 +108,7 @@ func clean(s string) string {
 
 // WriteText writes the report with a picture of its stages.
 func (r *Report) WriteText(w io.Writer, o TextOptions) error {
-	t := &texter{w: w, color: o.Color}
+	t := &texter{w: w, color: o.Color, width: o.Width}
 	width := o.Width
 	if width == 0 {
 		width = 160
@@ -109,15 +137,18 @@ func (r *Report) WriteText(w io.Writer, o TextOptions) error {
 		t.findings(r.Findings)
 	}
 	for _, n := range r.Notes {
-		t.line("%s", clean(n))
+		t.wrapped("", 0, clean(n))
 	}
 	return t.err
 }
 
 func (t *texter) stages(list []StageResult, width int) {
-	const columns = 65
-	room := max(width-columns-1, 24)
-	t.line("  %-28s %10s %10s %10s", "Stage", "at", "after", "bound")
+	name, cell := 26, 10
+	if width < 110 {
+		name, cell = 23, 8
+	}
+	room := max(width-name-3*cell-10, 12)
+	t.line("  %-*s %*s %*s %*s", name+2, "Stage", cell, "at", cell, "after", cell, "bound")
 	for _, s := range list {
 		bound := "–"
 		if s.Bound > 0 {
@@ -125,11 +156,11 @@ func (t *texter) stages(list []StageResult, width int) {
 		}
 		switch {
 		case s.Seen:
-			t.line("  %s %-26s %10s %10s %10s  %s", t.paint("32", "●"), s.Title, Span(s.Seconds), "+"+Span(s.Gap), bound, clip(clean(s.Text), room))
+			t.line("  %s %-*s %*s %*s %*s  %s", t.paint("32", "●"), name, s.Title, cell, Span(s.Seconds), cell, "+"+Span(s.Gap), cell, bound, clip(clean(s.Text), room))
 		case s.Missed:
-			t.line("  %s %-26s %10s %10s %10s  %s", t.paint("31", "×"), s.Title, "–", "–", bound, clip(clean(s.Text), max(room, 60)))
+			t.line("  %s %-*s %*s %*s %*s  %s", t.paint("31", "×"), name, s.Title, cell, "–", cell, "–", cell, bound, clip(clean(s.Text), max(room, 60)))
 		default:
-			t.line("  · %-26s %10s %10s %10s  not reached", s.Title, "–", "–", bound)
+			t.line("  · %-*s %*s %*s %*s  not reached", name, s.Title, cell, "–", cell, "–", cell, bound)
 		}
 	}
 }
@@ -144,14 +175,17 @@ func (t *texter) load(r *Report) {
 	if l.Failed > 0 {
 		failed = fmt.Sprintf(", %d failed", l.Failed)
 	}
+	if l.Cut > 0 {
+		failed += fmt.Sprintf(", %d under way when it was interrupted", l.Cut)
+	}
 	t.line("")
-	t.line("It took %s (%d admitted, %d refused%s) in %.1f s of load%s.", count(l.Requests, "request"), l.Admitted, l.Throttled, failed, l.Seconds, cost)
+	t.wrapped("", 0, fmt.Sprintf("It took %s (%d admitted, %d refused%s) in %.1f s of load%s.", count(l.Requests, "request"), l.Admitted, l.Throttled, failed, l.Seconds, cost))
 	if w := r.Twin; w != nil && w.Requests > l.Requests {
 		cost = ""
 		if w.USD > 0 {
 			cost = fmt.Sprintf(", $%.2f", w.USD)
 		}
-		t.line("The usual way, %d users with a request a second each until it was proved, would have been %s, %d of them refused%s.", w.Users, count(w.Requests, "request"), w.Throttled, cost)
+		t.wrapped("", 0, fmt.Sprintf("The usual way, %d users with a request a second each until it was proved, would have been %s, %d of them refused%s.", w.Users, count(w.Requests, "request"), w.Throttled, cost))
 	}
 }
 

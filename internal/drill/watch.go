@@ -157,13 +157,13 @@ func (w *watch) due() bool {
 	return true
 }
 
-// throttled takes the first refusal from the load.
+// throttled takes the first refusal, or that there were enough calls, from the load.
 func (w *watch) throttled() {
 	if w.d.load == nil {
 		return
 	}
-	if at, first := w.d.load.refused(); first != nil {
-		w.see(Sighting{Stage: Throttled, At: at, Text: fmt.Sprintf("request %d, status %d, at %s requests/s", first.Request, first.Status, number(first.Rate))})
+	if at, text, ok := w.d.load.enoughSeen(); ok {
+		w.see(Sighting{Stage: Throttled, At: at, Text: text})
 	}
 }
 
@@ -186,7 +186,10 @@ func (w *watch) stage(id string) *Stage {
 }
 
 // see notes a stage, and those that it proves.
-func (w *watch) see(s Sighting) {
+func (w *watch) see(s Sighting) { w.note(s, true) }
+
+// note is see, which tells of it when it is news.
+func (w *watch) note(s Sighting, news bool) {
 	r, st := w.result(s.Stage), w.stage(s.Stage)
 	if r == nil || r.Seen || r.Missed {
 		return
@@ -204,8 +207,9 @@ func (w *watch) see(s Sighting) {
 			if !n.Seen {
 				text = "not seen by itself, but there at the latest when the next was"
 			}
+			again := n.Seen // it was told
 			n.Seen, n.Missed = false, false
-			w.see(Sighting{Stage: st.Needs, At: s.At, Text: text})
+			w.note(Sighting{Stage: st.Needs, At: s.At, Text: text}, !again)
 			if n.Seen && n.At.After(s.At) {
 				n.At = s.At
 			}
@@ -224,6 +228,9 @@ func (w *watch) see(s Sighting) {
 		from = w.over
 	}
 	r.Gap = max(s.At.Sub(from).Seconds(), 0)
+	if !news {
+		return
+	}
 	text := ""
 	if s.Text != "" {
 		text = ": " + clip(s.Text, 80)
@@ -412,9 +419,13 @@ func (w *watch) explainLoad() {
 		}
 		r.add(Finding{Code: CodeRequestFails, Level: Fails, Stage: Throttled, Text: text, Advice: "try it once with curl: are the credentials, the method and the body right? What is a refusal here can be said with --throttled"})
 	}
+	enough := "enough was refused"
+	if w.d.brief.byCalls() {
+		enough = "there were enough calls"
+	}
 	u := w.result(w.d.brief.Until)
 	switch {
-	case res.Throttled == 0 && res.Failed < res.Requests:
+	case res.Throttled == 0 && res.Failed < res.Requests && !w.d.brief.byCalls():
 		r.add(Finding{
 			Code: CodeNotThrottled, Level: Fails, Stage: Throttled, Text: fmt.Sprintf("%s, and none was refused (%s)", count(res.Requests, "request"), stopped),
 			Detail: detail,
@@ -423,7 +434,7 @@ func (w *watch) explainLoad() {
 	case !reached && (u == nil || !u.Seen) && res.Failed < res.Requests:
 		r.add(Finding{
 			Code: CodeCap, Level: Fails, Stage: Throttled,
-			Text:   fmt.Sprintf("the load ended before enough was refused: %s, in %d of %s that are needed", stopped, res.Periods, count(max(w.d.brief.Periods, 1), "period")),
+			Text:   fmt.Sprintf("the load ended before %s: %s, in %d of %s that are needed", enough, stopped, res.Periods, count(max(w.d.brief.Periods, 1), "period")),
 			Detail: detail,
 			Advice: "allow more with --max-requests, --max-throttled, --max-cost or --max-time",
 		})

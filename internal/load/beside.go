@@ -112,8 +112,14 @@ type Sample struct {
 	Failed    string // why; "" when it did not fail
 }
 
-// Sample counts x. It may be called from any goroutine.
+// Sample counts x. It may be called from any goroutine; before Run it does nothing.
 func (e *Engine) Sample(x *Sample) {
+	e.mu.Lock()
+	start := e.start
+	e.mu.Unlock()
+	if start.IsZero() {
+		return
+	}
 	c := &e.samples
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -122,7 +128,7 @@ func (e *Engine) Sample(x *Sample) {
 	}
 	s, h := c.s, &c.s.hit
 	took := max(x.Took, 0)
-	*h = pending{name: int32(e.names.index(label{x.Method, x.Name})), done: max(x.Done.Sub(e.start), 0)}
+	*h = pending{name: int32(e.names.index(label{x.Method, x.Name})), done: max(x.Done.Sub(start), 0)}
 	h.sent = max(h.done-took, 0)
 	h.intended = h.sent
 	switch {

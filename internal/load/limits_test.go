@@ -359,6 +359,27 @@ func TestRespectHeaders(t *testing.T) {
 	}
 }
 
+// What a user asks for in the middle of an iteration was due when it asked: the time
+// for which it is held back is in its response time as in that of a first request.
+func TestHeldInTheMiddle(t *testing.T) {
+	s := &limited{policy: limit.Policy{Algorithm: limit.FixedWindow, Limit: 5, Window: 10 * time.Second}, dialect: header.XRateLimit}
+	sc := scenario(func(s *Session) (time.Duration, error) {
+		for range 20 {
+			s.Send(get)
+		}
+		return 0, nil
+	})
+	r := playLimited(t, s, Plan{Scenario: sc, Users: pace.Users(1, pace.Rate{}), RunTime: 30 * time.Second, StopTimeout: time.Second, Respect: Respect{Headers: true}})
+	x := r.totals.Work()[0]
+	h := r.totals.Outcome(hit.Admitted)
+	if x.Held == 0 || h.Response.Max() < time.Second {
+		t.Errorf("held %d, yet no response took more than %v", x.Held, h.Response.Max())
+	}
+	if h.Service.Max() > time.Second {
+		t.Errorf("the service is said to have taken %v", h.Service.Max())
+	}
+}
+
 // TestReadingCost: answers without limit headers cost nothing to look at.
 func TestReadingCost(t *testing.T) {
 	plain := hit.Fields("Content-Type: application/json\r\nDate: Sat, 21 Nov 2026 12:00:00 GMT\r\nContent-Length: 11\r\nServer: nginx\r\n")

@@ -165,9 +165,10 @@ func TestBeside(t *testing.T) {
 	if _, err := mustNew(t, Plan{Users: one, NewSender: func(int) (Sender, error) { return nil, nil }}).Beside(0); err == nil {
 		t.Error("a session before the run")
 	}
-	var e *Engine
+	engine := make(chan *Engine, 1)
 	var closed atomic.Int32
 	h := house(func(l *lodger, ctx context.Context, leave <-chan struct{}) error {
+		e := <-engine
 		var all sync.WaitGroup
 		for range 3 {
 			all.Go(func() {
@@ -186,7 +187,7 @@ func TestBeside(t *testing.T) {
 		<-leave
 		return nil
 	})
-	r := play(t, Plan{Scenario: h, Users: one, RunTime: 1500 * time.Millisecond}, after(100*time.Millisecond), func(now *Engine, _ func()) { e = now })
+	r := play(t, Plan{Scenario: h, Users: one, RunTime: 1500 * time.Millisecond}, after(100*time.Millisecond), func(now *Engine, _ func()) { engine <- now })
 	if n := r.count(hit.Admitted); n != 3 || closed.Load() != 3 || r.Result.Elapsed > 2*time.Second {
 		t.Errorf("%d requests, %d sessions closed, %v", n, closed.Load(), r.Result.Elapsed)
 	}

@@ -14,6 +14,7 @@ type piece struct {
 	requests int64
 	retrying bool          // the next request is a further one of it
 	due      time.Duration // of that one
+	asked    time.Duration // when the scenario asked for it, which is before it was held back
 }
 
 // deliver sends req as often as the plan's rule says, each request being a hit of
@@ -25,7 +26,7 @@ func (s *Session) deliver(req *hit.Request) bool {
 		return s.send(req)
 	}
 	w := &s.work
-	*w = piece{}
+	*w = piece{asked: s.e.since()}
 	for {
 		if !s.held(req) {
 			return false

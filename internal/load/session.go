@@ -167,8 +167,11 @@ func (s *Session) send(req *hit.Request) bool {
 	} else if s.work.retrying {
 		h.intended, h.sent = s.work.due, s.work.due
 	} else {
-		h.intended = e.since()
-		h.sent = h.intended
+		h.sent = e.since()
+		h.intended = h.sent
+		if e.plan.worked {
+			h.intended = s.work.asked
+		}
 	}
 	h.name = int32(s.names.index(e.names, req))
 	a.Reset()

@@ -224,6 +224,7 @@ type loadError struct {
 	File      string `json:"file"`
 	Line      int    `json:"line"`
 	Traceback string `json:"traceback"`
+	Hint      string `json:"hint"`
 	Usage     bool   `json:"usage"`
 }
 
@@ -245,7 +246,7 @@ func (b *Bridge) Load(ctx context.Context, r Request) (*Loaded, error) {
 			return nil, &Error{Text: fmt.Sprintf("the answer of the script's side is not understood: %v", err)}
 		}
 		if f := l.Failed; f != nil {
-			e := &Error{Text: f.Text, File: f.File, Line: f.Line, Traceback: f.Traceback}
+			e := &Error{Text: f.Text, File: f.File, Line: f.Line, Traceback: f.Traceback, Hint: f.Hint}
 			if l.Exit != nil {
 				e.Exit = *l.Exit
 			}

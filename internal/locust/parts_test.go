@@ -253,8 +253,43 @@ func TestRoster(t *testing.T) {
 		t.Errorf("there are %v", by)
 	}
 	r.allow([]string{"A"})
-	if c := r.classes[r.hire(all)].Name; c != "A" || r.wanted(1) {
+	if c := r.classes[r.hire(all)].Name; c != "A" {
 		t.Errorf("%s, where only A is wanted", c)
+	}
+	r.allow(nil) // a stage of a shape that names no classes
+	if c := r.classes[r.hire(all)].Name; c != "A" {
+		t.Errorf("%s, where those before are to stay", c)
+	}
+}
+
+// The order in which Locust 2.47.0 was seen to give out classes by their weights:
+// with 8, 1 and 1 a run of six users has all three.
+func TestRosterOrder(t *testing.T) {
+	for _, c := range []struct {
+		classes []Class
+		want    string
+	}{
+		{[]Class{{Name: "A", Weight: 5}, {Name: "B", Weight: 1}}, "AABAAAAABAAAAA"},
+		{[]Class{{Name: "A", Weight: 1}, {Name: "B", Weight: 8}, {Name: "C", Weight: 1}}, "BBBBACBBBBBBBB"},
+		{[]Class{{Name: "C", Weight: 1}, {Name: "B", Weight: 1}, {Name: "A", Weight: 1}}, "ABCABCABCABCAB"},
+		{[]Class{{Name: "A", Weight: 10}, {Name: "B", Weight: 3}, {Name: "C", Weight: 1}}, "AABAACABAAABAA"},
+		{[]Class{{Name: "A", Weight: 0.5}, {Name: "B", Weight: 2}}, "BBABBBBABBBBAB"},
+		{[]Class{{Name: "A", Weight: 0}, {Name: "B", Weight: 1}}, "BBBBBBBBBBBBBB"},
+		{[]Class{{Name: "A", FixedCount: 3}, {Name: "B", FixedCount: 1}, {Name: "C", Weight: 1}}, "ABAACCCCCCCCCC"},
+	} {
+		r := &roster{classes: c.classes}
+		r.init()
+		among := make([]int, len(c.classes))
+		for i := range among {
+			among[i] = i
+		}
+		got := ""
+		for range len(c.want) {
+			got += r.classes[r.hire(among)].Name
+		}
+		if got != c.want {
+			t.Errorf("%+v: hired %s, want %s", c.classes, got, c.want)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package locust
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -16,70 +18,37 @@ type roster struct {
 	// there, or who ended by themselves, as Locust's plan has it.
 	places  []int
 	placed  int
-	allowed []string      // classes that the shape wants now; nil: all
-	changed chan struct{} // closed when allowed changes
-	target  int           // users wanted in the end
-	rate    float64       // users started per second
-	full    bool          // target was reached, and told
-	fewer   bool          // it is below how many there were
+	allowed []string // classes of which users are started now; nil: all
+	target  int      // users wanted in the end
+	rate    float64  // users started per second
+	full    bool     // target was reached, and told
+	fewer   bool     // it is below how many there were
 	state   string
 }
 
-func (r *roster) init() { r.changed, r.state = make(chan struct{}), "ready" }
-
-// recast returns what is closed when other classes are wanted.
-func (r *roster) recast() <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.changed
-}
-
-func (r *roster) wanted(class int) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.allowed == nil || slices.Contains(r.allowed, r.classes[class].Name)
-}
+func (r *roster) init() { r.state = "ready" }
 
 // hire chooses the class of one more user among some of them, and counts it in:
-// those with a fixed count first, then the one that lacks most by weight.
+// those with a fixed count first, then the one that closest keeps the weights.
 func (r *roster) hire(among []int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.alive == nil {
 		r.alive, r.places = make([]int, len(r.classes)), make([]int, len(r.classes))
 	}
-	best, lack := -1, 0.0
-	weights, there := 0.0, 0
-	fixed := -1
-	for _, i := range among {
-		c := &r.classes[i]
-		if r.allowed != nil && !slices.Contains(r.allowed, c.Name) {
-			continue
+	best := r.next(among, func(i int) float64 {
+		if c := &r.classes[i]; int64(r.places[i]) < c.FixedCount {
+			return float64(c.FixedCount)
 		}
-		if c.FixedCount > 0 {
-			if int64(r.places[i]) < c.FixedCount && (fixed < 0 || r.places[i] < r.places[fixed]) {
-				fixed = i
+		return 0
+	})
+	if best < 0 {
+		best = r.next(among, func(i int) float64 {
+			if r.classes[i].FixedCount > 0 {
+				return 0
 			}
-			continue
-		}
-		weights += c.Weight
-		there += r.places[i]
-	}
-	if fixed >= 0 {
-		best = fixed
-	}
-	for _, i := range among {
-		c := &r.classes[i]
-		if best == fixed && fixed >= 0 || c.FixedCount > 0 || r.allowed != nil && !slices.Contains(r.allowed, c.Name) {
-			continue
-		}
-		share := 1.0
-		if weights > 0 {
-			share = c.Weight / weights
-		}
-		if d := share*float64(there+1) - float64(r.places[i]); best < 0 || d > lack+1e-9 {
-			best, lack = i, d
-		}
+			return r.classes[i].Weight
+		})
 	}
 	if best < 0 { // only fixed ones, all there: evenly, rather than idle
 		best = among[0]
@@ -93,6 +62,31 @@ func (r *roster) hire(among []int) int {
 	r.placed++
 	r.alive[best]++
 	r.total++
+	return best
+}
+
+// next returns which of some classes the next user is of, -1 when none has a
+// weight: the one by which the shares of those who are there come closest to the
+// weights, in Kullback and Leibler's measure, as Locust chooses. Weights of 8, 1
+// and 1 give each class one of the first six users, so that a small run, too, has
+// every class in it.
+func (r *roster) next(among []int, weight func(int) float64) int {
+	best, least, size := -1, 0.0, 0.0
+	for _, i := range among {
+		w := weight(i)
+		if w <= 0 || r.allowed != nil && !slices.Contains(r.allowed, r.classes[i].Name) {
+			continue
+		}
+		n := w + float64(r.places[i])
+		d := w * math.Log2(n/(n+1))
+		if best >= 0 {
+			order := cmp.Or(cmp.Compare(d, least), cmp.Compare(n, size), cmp.Compare(r.classes[i].Name, r.classes[best].Name))
+			if order >= 0 {
+				continue
+			}
+		}
+		best, least, size = i, d, n
+	}
 	return best
 }
 
@@ -145,16 +139,15 @@ func (r *roster) aim(n int, rate float64) {
 	}
 }
 
-// allow sets which classes are wanted; nil is all.
+// allow sets of which classes users are started from now on; nil is as before. Those
+// who are there stay, as in Locust.
 func (r *roster) allow(classes []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if slices.Equal(r.allowed, classes) && (r.allowed == nil) == (classes == nil) {
+	if classes == nil {
 		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.allowed = classes
-	close(r.changed)
-	r.changed = make(chan struct{})
 }
 
 func (r *roster) set(state string) {

@@ -112,7 +112,6 @@ func (u *user) Stay(ctx context.Context, leave <-chan struct{}) error {
 		u.c.dismiss(u.number)
 		u.b.crew.left(u.b, u.class, byItself)
 	}()
-	recast := u.b.crew.recast()
 	var late <-chan time.Time // the task under way has had its time
 	for {
 		select {
@@ -131,13 +130,6 @@ func (u *user) Stay(ctx context.Context, leave <-chan struct{}) error {
 			u.tell(kindLeave)
 		case <-late:
 			u.tell(kindLeave) // for the second time: at once
-		case <-recast:
-			recast = u.b.crew.recast()
-			if !u.b.crew.wanted(u.class) {
-				recast = nil
-				late = u.b.afterStop()
-				u.tell(kindLeave)
-			}
 		case <-ctx.Done():
 			u.c.standing()
 			u.tell(kindKill)

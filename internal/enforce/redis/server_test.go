@@ -20,7 +20,11 @@ import (
 	"github.com/weir-dev/weir/internal/enforce/redis"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The client's own goroutine that sleeps for up to a second after it has looked at
+	// the cluster, whether it was closed or not.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valkey-io/valkey-go.(*call).DelayDo.func1"))
+}
 
 // server is a Redis of the test's own, on a port of the loopback address.
 type server struct {

@@ -97,6 +97,24 @@ SCRIPT = """
         with again:
             with again:
                 pass
+        gate, through = lock.Semaphore(), []
+        gate.acquire()
+        def pass_by(n):
+            gate.wait()
+            through.append(n)
+        passing = [gevent.spawn(pass_by, n) for n in range(5)]
+        gevent.sleep(0.01)
+        assert through == [], through
+        gate.release()  # one release is for all who only wait, and nothing is taken
+        gevent.joinall(passing, timeout=1)
+        assert sorted(through) == [0, 1, 2, 3, 4] and gate.counter == 1, through
+        gate.acquire()
+        mixed = [gevent.spawn(gate.wait), gevent.spawn(gate.acquire), gevent.spawn(gate.wait, 0.05), gevent.spawn(gate.acquire, True, 0.05)]
+        gevent.sleep(0.01)
+        gate.release()
+        gevent.joinall(mixed, timeout=1)
+        assert [g.value for g in mixed[:2]] == [1, True] and mixed[3].value is False and gate.counter == 0, [g.value for g in mixed]
+
         wait = lock.Semaphore(0)
         gevent.spawn_later(0.01, wait.release)
         wait.wait()

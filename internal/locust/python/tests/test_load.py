@@ -16,7 +16,7 @@ ways.inside()
 
 from locust._weir import setup  # noqa: E402
 from locust._weir.engine import engine  # noqa: E402
-from locust._weir.load import Exit, LoadError, merge, module, paths  # noqa: E402
+from locust._weir.load import Exit, LoadError, classes, merge, module, paths  # noqa: E402
 
 SIMPLE = "from locust import HttpUser, task\nclass A(HttpUser):\n    @task\n    def t(self): pass\n"
 
@@ -178,6 +178,17 @@ class Wrong(Case):
             self.assertIn(error.line, (line, line + ("def run" in text)), (text, error.text))
             self.assertTrue(error.file.endswith("locustfile.py"), error.file)
 
+    def test_a_missing_module_says_which_python_runs_the_script(self):
+        self.inside()
+        self.enterFinders()
+        for text, wanted in {
+            "import no_such_module.part\n": "%s runs the script and has no no_such_module: " % sys.executable,
+            "import locust.contrib.postgres\n": "",
+            "1 / 0\n": "",
+        }.items():
+            hint = self.error(text).hint
+            self.assertTrue(hint.startswith(wanted) and bool(hint) == bool(wanted), (text, hint))
+
     def enterFinders(self):
         """The finder that explains missing modules, as boot installs it."""
         from locust._weir.missing import MissingModules
@@ -273,6 +284,11 @@ class Notices(Case):
 
 
 class Legacy(Case):
+    def test_task_set_that_is_no_task_set(self):
+        self.inside()
+        path = self.write("locustfile.py", "from locust import HttpUser\nclass A(HttpUser):\n    task_set = HttpUser\n")
+        self.assertEqual(classes(module(path))[0]["A"].tasks, [])
+
     def test_names_from_before_1_0(self):
         path = self.write(
             "locustfile.py",

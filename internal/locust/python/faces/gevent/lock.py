@@ -25,17 +25,30 @@ class Semaphore:
 
     def wait(self, timeout=None):
         """Waits until somebody more may hold it; gives how many may."""
+        if self._stand(timeout):
+            # Subtle: who only waits takes nothing, so one release is for all that stand here: the idiom
+            # `all_spawned.wait()` of many locustfiles. Each lets the next one go.
+            self._line.wake_one()
+        return self.counter
+
+    def _stand(self, timeout):
+        """Stands in line while nobody more may hold it. Whether it stood, and somebody may now."""
         deadline = None if timeout is None else time.perf_counter() + timeout
+        stood = False
         while self.counter <= 0:
             left = None if deadline is None else deadline - time.perf_counter()
             if left is not None and left <= 0 or not self._line.wait(left):
                 break
-        return self.counter
+            stood = True
+        return stood and self.counter > 0
 
     def acquire(self, blocking=True, timeout=None):
         """Holds it, after a wait when it must be. False when that took too long."""
-        if self.counter <= 0 and (not blocking or self.wait(timeout) <= 0):
-            return False
+        if self.counter <= 0:
+            if blocking:
+                self._stand(timeout)
+            if self.counter <= 0:
+                return False
         self.counter -= 1
         return True
 

@@ -68,6 +68,10 @@ def task_set(class_dict):
     if found is not None and not isinstance(found, type):
         raise TypeError("the attribute task_set of a User must be a TaskSet class; a list of tasks is called tasks")
     if found is not None and "tasks" not in class_dict:
+        from locust.user.task import TaskSet
+
+        if not issubclass(found, TaskSet):
+            return  # a user class, say: it never held tasks, and Locust says that there are none
         say("task_set", "tasks = [...]")
         class_dict["tasks"] = [found]
 

@@ -12,11 +12,11 @@ from .report import origin
 
 
 class LoadError(Exception):
-    """A file could not be loaded. text says what happened, file and line where, stack the whole."""
+    """A file could not be loaded. text says what happened, file and line where, stack the whole, hint what to do."""
 
-    def __init__(self, text, file="", line=0, stack=""):
+    def __init__(self, text, file="", line=0, stack="", hint=""):
         super().__init__(text)
-        self.text, self.file, self.line, self.stack = text, file, line, stack
+        self.text, self.file, self.line, self.stack, self.hint = text, file, line, stack, hint
 
 
 class Exit(Exception):
@@ -116,10 +116,21 @@ def module(path):
     except BaseException as error:
         file, line = origin(error)
         last = "".join(traceback.format_exception_only(type(error), error)).strip()
-        raise LoadError(last, file or path, line, _stack(error)) from None
+        raise LoadError(last, file or path, line, _stack(error), _advice(error)) from None
     if place is None:
         sys.path.remove(folder)
     return imported
+
+
+def _advice(error):
+    """What to do about a module that this Python has not: it is often in a virtual environment that is not active."""
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or name in ("", "locust", "gevent"):
+        return ""
+    return (
+        f"{sys.executable} runs the script and has no {name}: install it there, activate the virtual environment that has it,"
+        " or name its interpreter with --python"
+    )
 
 
 def _stack(error):

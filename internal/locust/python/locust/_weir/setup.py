@@ -70,7 +70,7 @@ def answer(question, files):
         sys.stderr.write(stop.text)
         return {"exit": stop.code}, None
     except LoadError as error:
-        told = {"text": error.text, "file": error.file, "line": error.line, "traceback": error.stack}
+        told = {"text": error.text, "file": error.file, "line": error.line, "traceback": error.stack, "hint": error.hint}
         return {"error": told, "exit": 1}, None
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
