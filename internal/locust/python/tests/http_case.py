@@ -1,5 +1,6 @@
 """What the tests of HTTP sessions share: an echo server, the stand-in for the engine, a session."""
 
+import gc
 import os
 import sys
 import unittest
@@ -24,6 +25,7 @@ class User:
 
 class Case(unittest.TestCase):
     def setUp(self):
+        gc.collect()  # what other tests left tells the engine that it goes: the old one
         for name in [name for name in sys.modules if name.partition(".")[0] in ("requests", "urllib3")]:
             del sys.modules[name]
         self.engine = http_fake.FakeEngine().install()

@@ -81,7 +81,7 @@ class Verdicts(Case):
     def test_large_body_is_not_let_go_before_the_verdict(self):
         with self.c.get("/bytes?n=20000", catch_response=True) as r:
             self.assertEqual((len(r.content), self.engine.released), (20000, []))
-        self.assertEqual((self.engine.released, self.engine.posts[-1][0]), ([1], b"V"))
+        self.assertEqual((self.engine.released, [p[0] for p in self.engine.posts if p[0] != b"C"][-1]), ([1], b"V"))
         with self.c.get("/bytes?n=20000", catch_response=True) as r:
             r.success()
         self.assertEqual(self.engine.released, [1])
@@ -115,7 +115,8 @@ class Verdicts(Case):
         self.c.post("/status/404", json={})
         self.assertEqual([(m["request_type"], m["name"], repr(m["exception"])) for m in told],
                          [("GET", "n", "None"), ("POST", "/status/404", "HTTPError('404 Client Error: Not Found for url: /status/404')")])  # fmt: skip
-        self.assertEqual(self.engine.posts, [], "Weir has counted them: no samples, no verdicts")
+        # Sessions of other tests may be collected meanwhile, and say so.
+        self.assertEqual([p for p in self.engine.posts if p[0] in (b"S", b"V")], [], "Weir has counted them: no samples, no verdicts")
         self.assertEqual(told[1]["response_length"], 6)
         self.event.add_listener(lambda **meta: (_ for _ in ()).throw(StopUser()))
         with self.assertRaises(StopUser):
