@@ -129,6 +129,7 @@ func TestLead(t *testing.T) {
 	p := Plan{Scenario: h, Parts: []Part{{Led: true, End: 5 * time.Second}}, StopTimeout: time.Second}
 	var seen []int32
 	r := play(t, p, after(0), func(e *Engine, _ func()) {
+		time.Sleep(time.Millisecond) // until the run has begun
 		for _, n := range []int{4, 2, 7, 0, 1} {
 			e.Lead(n)
 			time.Sleep(900 * time.Millisecond)

@@ -281,7 +281,7 @@ func TestAgainstEveryInstant(t *testing.T) {
 		}
 	})
 	t.Logf("%d runs: %d impossible answers found, %d not", runs, both, missed)
-	if both == 0 || missed*10 > both {
+	if both == 0 || missed*10 > both && both+missed >= 40 { // of fewer, one says nothing
 		t.Errorf("%d impossible answers found, %d not: the bounds are too wide to be of use", both, missed)
 	}
 }
