@@ -58,6 +58,7 @@ var floors = map[string]float64{
 	"internal/locust/page":        2.1,
 	"internal/locust":             2.2,
 	"internal/cookie":             1,
+	"internal/leaks":              1,
 	"internal/feed":               1,
 	"internal/enforce":            1,
 	"internal/tenantlog":          1,

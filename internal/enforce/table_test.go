@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/weir-dev/weir/internal/enforce"
+	"github.com/weir-dev/weir/internal/leaks"
 	"github.com/weir-dev/weir/limit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // TestManyOnOneKey has 64 goroutines take from one key for a while, of every
 // kind of policy: what passes is what a limiter admits that is asked by one.

@@ -18,14 +18,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/weir-dev/weir/internal/gate"
 	"github.com/weir-dev/weir/internal/guard"
+	"github.com/weir-dev/weir/internal/leaks"
 	"github.com/weir-dev/weir/internal/policy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // generous lets everything pass.
 const generous = "policies:\n  - {name: all, limit: 1000000, window: 1s, answer: ratelimit}\n"

@@ -18,13 +18,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/weir-dev/weir/internal/lab/cognito"
 	"github.com/weir-dev/weir/internal/lab/stand"
+	"github.com/weir-dev/weir/internal/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // client is one whose connections the test can be sure to have closed.
 func client(t *testing.T) *http.Client {

@@ -11,10 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/weir-dev/weir/internal/hist"
 	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/internal/leaks"
 	"github.com/weir-dev/weir/internal/pace"
 	"github.com/weir-dev/weir/internal/tally"
 )
@@ -50,7 +49,7 @@ func engine(t testing.TB, p Plan) *Engine {
 
 // Real goroutines: never one request too many, and every sender is closed.
 func TestBudgetIsExactWithRealGoroutines(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer noLeaks(t)
 	const budget = 20_000
 	for name, p := range map[string]Plan{
 		"closed": {Users: pace.Users(64, pace.Rate{})},
@@ -94,7 +93,7 @@ func (c counting) Send(ctx context.Context, r *hit.Request, a *hit.Answer) {
 
 // Real goroutines and a stop in the middle, graceful and hard.
 func TestStopWithRealGoroutines(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer noLeaks(t)
 	for _, hard := range []bool{false, true} {
 		for name, p := range map[string]Plan{
 			"closed": {Users: pace.Users(50, pace.Rate{})},
@@ -291,7 +290,7 @@ func TestTickFor(t *testing.T) {
 // Redirects and retries reach the wire several times, are counted as sends each
 // time, and do not stay under way for ever; nor do those that come to nothing.
 func TestSendsThatAreNoAnswers(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer noLeaks(t)
 	var n atomic.Int64
 	e := engine(t, Plan{Scenario: Repeat(get, 0), Users: pace.Users(3, pace.Rate{}), MaxRequests: 900, NewSender: func(int) (Sender, error) {
 		return senderFunc(func(_ context.Context, _ *hit.Request, a *hit.Answer) {
@@ -595,4 +594,13 @@ func BenchmarkClock(b *testing.B) {
 		last = time.Now()
 	}
 	_ = last
+}
+
+// noLeaks fails a test that leaves goroutines behind. The others of this package do
+// not run in parallel.
+func noLeaks(t *testing.T) {
+	t.Helper()
+	if err := leaks.Find(); err != nil {
+		t.Error(err)
+	}
 }

@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/internal/leaks"
 	"github.com/weir-dev/weir/internal/load"
 )
 
@@ -27,7 +26,7 @@ var (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if code == 0 {
-		if err := goleak.Find(); err != nil {
+		if err := leaks.Find(); err != nil {
 			_, _ = os.Stderr.WriteString("goroutines left behind: " + err.Error() + "\n")
 			code = 1
 		}

@@ -18,12 +18,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/weir-dev/weir/internal/enforce/redis"
+	"github.com/weir-dev/weir/internal/leaks"
 )
 
 func TestMain(m *testing.M) {
 	// The client's own goroutine that sleeps for up to a second after it has looked at
 	// the cluster, whether it was closed or not.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valkey-io/valkey-go.(*call).DelayDo.func1"))
+	leaks.Main(m, goleak.IgnoreAnyFunction("github.com/valkey-io/valkey-go.(*call).DelayDo.func1"))
 }
 
 // server is a Redis of the test's own, on a port of the loopback address.

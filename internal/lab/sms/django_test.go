@@ -15,12 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/weir-dev/weir/internal/leaks"
 	"github.com/weir-dev/weir/limit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // recorded is testdata/django.json: requests, and what Django REST Framework
 // answered to them, one after the other, with one clock and one database.

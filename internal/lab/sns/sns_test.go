@@ -15,13 +15,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/weir-dev/weir/internal/lab/stand"
+	"github.com/weir-dev/weir/internal/leaks"
 	"github.com/weir-dev/weir/limit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 func newService(t testing.TB, cfg Config) *Service {
 	t.Helper()
