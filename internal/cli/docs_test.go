@@ -45,10 +45,11 @@ func TestDocs(t *testing.T) {
 		found := consoleBlocks(string(text))
 		blocks += len(found)
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			t.Parallel() // guides use ports of their own
-			dir := t.TempDir()
+			t.Parallel()
+			dir, addrs := t.TempDir(), map[string]string{}
 			for _, b := range found {
 				reached.Add(1)
+				b.script = moved(b.script, addrs)
 				out := runBlock(t, b, dir, bin, root)
 				for _, want := range b.wants {
 					if want.MatchString(out) {
@@ -67,7 +68,8 @@ func TestDocs(t *testing.T) {
 // filtered tells whether -run asks for some guides only.
 func filtered() bool { return strings.Contains(flag.Lookup("test.run").Value.String(), "/") }
 
-// TestGuidesUsePortsOfTheirOwn lets guides and scripts run side by side.
+// TestGuidesUsePortsOfTheirOwn lets readers go on from one guide to the next while
+// what they started goes on. The tests themselves move them to ports that are free.
 func TestGuidesUsePortsOfTheirOwn(t *testing.T) {
 	guides, _ := filepath.Glob(filepath.Join("..", "..", "docs", "*.md"))
 	scripts, _ := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
@@ -153,7 +155,7 @@ func shape(line string) string {
 }
 
 func runBlock(t *testing.T, b consoleBlock, dir, bin, root string) string {
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	// What a block starts in the background ends with the block.
 	cmd := exec.CommandContext(ctx, "bash", "-c", "set -m\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n"+b.script)
@@ -161,7 +163,7 @@ func runBlock(t *testing.T, b consoleBlock, dir, bin, root string) string {
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "NO_COLOR=1", "WEIR_ROOT="+root)
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
-		t.Errorf("line %d: the block did not end in 90 s:\n%s\n%s", b.line, b.script, out)
+		t.Errorf("line %d: the block did not end in 4 minutes:\n%s\n%s", b.line, b.script, out)
 	}
 	_ = err // a block may end with the exit code of a failed verdict; what it prints is what counts
 	return string(out)

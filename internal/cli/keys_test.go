@@ -5,17 +5,19 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/weir-dev/weir/internal/lab"
 )
 
 // openTerminal makes a terminal of the system: what is written to master is typed.
@@ -55,11 +57,6 @@ func cooked(t *testing.T, f *os.File) bool {
 // TestKeys types at a run, and ends it in each way that leaves time to put the
 // terminal back.
 func TestKeys(t *testing.T) {
-	plain, err := lab.Start(t.Context(), lab.Config{Standin: "plain"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { plain.Close() }) // after the parallel runs
 	for _, end := range []struct {
 		name string
 		key  string
@@ -68,12 +65,20 @@ func TestKeys(t *testing.T) {
 	}{{"Ctrl-C", "\x03", 0, 130}, {"SIGTERM", "", syscall.SIGTERM, 130}, {"the plan", "", 0, 0}} {
 		t.Run(end.name, func(t *testing.T) {
 			t.Parallel()
+			var users sync.Map // by address: each has a connection of its own
+			var seen atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if _, known := users.LoadOrStore(r.RemoteAddr, true); !known {
+					seen.Add(1)
+				}
+			}))
+			defer server.Close()
 			master, slave := openTerminal(t)
 			dir := t.TempDir()
-			args := []string{"run", plain.URL() + "/status/200", "-u", "2", "--wait", "50ms", "--max-send-lag", "60s",
+			args := []string{"run", server.URL, "-u", "2", "--wait", "50ms", "--max-send-lag", "60s",
 				"--json", filepath.Join(dir, "s.json"), "--out", "none", "--progress", "none"}
 			if end.code == 0 {
-				args = append(args, "-t", "4s")
+				args = append(args, "-t", "8s")
 			} else {
 				args = append(args, "-t", "100s")
 			}
@@ -89,18 +94,21 @@ func TestKeys(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer cmd.Process.Kill()
-			deadline := time.Now().Add(30 * time.Second)
-			for cooked(t, slave) {
-				if time.Now().After(deadline) {
-					t.Fatalf("the terminal was not taken: %s", errs.String())
+			deadline := time.Now().Add(2 * time.Minute)
+			until := func(what string, is func() bool) {
+				for ; !is(); time.Sleep(10 * time.Millisecond) {
+					if time.Now().After(deadline) {
+						t.Fatalf("not %s within two minutes", what)
+					}
 				}
-				time.Sleep(10 * time.Millisecond)
 			}
-			time.Sleep(200 * time.Millisecond) // until there is an engine to talk to: the keys would come too early, not too late
+			until("the terminal is taken", func() bool { return !cooked(t, slave) })
+			until("the users are there", func() bool { return seen.Load() >= 2 })
 			if _, err := master.WriteString("wWx"); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(1200 * time.Millisecond)
+			until("those who were added are there", func() bool { return seen.Load() >= 13 })
+			time.Sleep(1200 * time.Millisecond) // a second is recorded
 			if _, err := master.WriteString("s" + end.key); err != nil {
 				t.Fatal(err)
 			}

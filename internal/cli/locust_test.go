@@ -115,34 +115,21 @@ func TestLocustAndWeirAreAlike(t *testing.T) {
 			t.Parallel()
 			args := append([]string{"-f", file, "--headless", "-t", "7s", "-H", host, "--csv", "sub/out", "--json", "--html", "r_{u}_{r}_{t}.html"}, more...)
 			// Counts are held to chance, and on a machine without a free CPU Locust
-			// now and then does not come to write its files: so three tries.
-			for try := 1; ; try++ {
+			// now and then does not come to write its files.
+			tries(t, func(found *differences) {
 				var theirs, ours outcome
 				a, b := t.TempDir(), t.TempDir()
 				var both sync.WaitGroup
 				both.Go(func() { theirs = runProgram(t, a, program, args...) })
 				both.Go(func() { ours = runProgram(t, b, link, append([]string{"locust"}, args...)...) })
 				both.Wait()
-				found := &differences{}
 				compareLocust(found, theirs, ours)
-				if len(found.list) == 0 {
-					return
+				if len(found.list) > 0 {
+					found.Errorf("Locust said\n%s\nWeir said\n%s", theirs.stderr, ours.stderr)
 				}
-				if try == 3 {
-					t.Errorf("%s\nLocust said\n%s\nWeir said\n%s", strings.Join(found.list, "\n"), theirs.stderr, ours.stderr)
-					return
-				}
-				t.Logf("try %d: %s", try, strings.Join(found.list, "\n"))
-			}
+			})
 		})
 	}
-}
-
-// differences are what a comparison found.
-type differences struct{ list []string }
-
-func (d *differences) Errorf(format string, args ...any) {
-	d.list = append(d.list, fmt.Sprintf(format, args...))
 }
 
 func compareLocust(t *differences, theirs, ours outcome) {

@@ -23,10 +23,13 @@ func TestPromisesOfAnHour(t *testing.T) {
 		code, stdout, stderr := weirHere(append([]string{"run", target.URL, "--rate", "36000/h", "--for", "2s", "--max-send-lag", "60s", "--progress", "none", "--out", file}, args...)...)
 		return code, strings.Join(strings.Fields(stdout), " ") + stderr
 	}
-	code, out := run("--expect", "admitted.per_hour >= 36000")
-	if code != exitPassed || !strings.Contains(out, "PASSED") || !strings.Contains(out, "EXTRAPOLATED: the run counted 20 admitted in 2 s, not in an hour. That is 36,000/h") {
-		t.Errorf("a promise that is kept: exit code %d\n%s", code, out)
-	}
+	// A machine that stands still makes two seconds longer, and the promise is not kept.
+	tries(t, func(found *differences) {
+		code, out := run("--expect", "admitted.per_hour >= 36000")
+		if code != exitPassed || !strings.Contains(out, "PASSED") || !strings.Contains(out, "EXTRAPOLATED: the run counted 20 admitted in 2 s, not in an hour. That is 36,000/h") {
+			found.Errorf("a promise that is kept: exit code %d\n%s", code, out)
+		}
+	})
 	// Whoever reads the run file later is told the same.
 	if code, _, stderr := weirHere("report", file, "--json", again, "--quiet"); code != exitPassed {
 		t.Fatalf("report: exit code %d, %s", code, stderr)

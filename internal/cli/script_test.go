@@ -57,6 +57,14 @@ func TestScript(t *testing.T) {
 				env.Setenv(name, s.URL())
 				env.Setenv(name+"ADDR", strings.TrimPrefix(s.URL(), "http://"))
 			}
+			// Where a script starts a server itself; in its files these are 127.0.0.1:9001 and 9002.
+			to := map[string]string{}
+			for i := range 2 {
+				env.Setenv(fmt.Sprint("ADDR", i+1), moved(fmt.Sprint("127.0.0.1:900", i+1), to))
+			}
+			if err := moveFiles(env.WorkDir, to); err != nil {
+				return err
+			}
 			env.Setenv("NO_COLOR", "1")
 			env.Setenv("CLIENT", "weirlabmachineclient000000:not-a-secret-weir-lab-only")
 			return nil
@@ -94,13 +102,13 @@ func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitfile FILE")
 	}
-	for range 1000 {
+	for range 6000 {
 		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	ts.Fatalf("%s did not appear in 10 s", args[0])
+	ts.Fatalf("%s did not appear in a minute", args[0])
 }
 
 // checkJSON is "json FILE path.to.value OP VALUE", OP one of = != < <= > >=.

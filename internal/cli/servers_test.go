@@ -135,12 +135,7 @@ func write(t *testing.T, path, text string) {
 // startReal starts the server on a free port and returns its URL.
 func startReal(t *testing.T, srv realServer, dir string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	port := freePorts.next()
 	cmd := srv.command(t, dir, port)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -150,7 +145,7 @@ func startReal(t *testing.T, srv realServer, dir string) string {
 		cmd.Wait()
 	})
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
 		c, err := net.DialTimeout("tcp", addr, time.Second)

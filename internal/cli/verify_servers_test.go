@@ -85,16 +85,18 @@ func TestVerifyRealLimiters(t *testing.T) {
 		for _, which := range []string{"limit", "wrong"} {
 			t.Run(c.name+" "+which, func(t *testing.T) {
 				t.Parallel()
-				rep := verified(t, filepath.Join(servers, c.name+"."+which+".yaml"), c.start(t))
-				if which == "limit" {
-					if rep.Verdict != verify.Passed {
-						t.Errorf("its true policy: %s %+v %+v", rep.Verdict, rep.Findings, rep.Policies)
+				tries(t, func(found *differences) { // a server that was stopped does not keep its own policy
+					rep := verified(t, filepath.Join(servers, c.name+"."+which+".yaml"), c.start(t))
+					if which == "limit" {
+						if rep.Verdict != verify.Passed {
+							found.Errorf("its true policy: %s %+v %+v", rep.Verdict, rep.Findings, rep.Policies)
+						}
+						return
 					}
-					return
-				}
-				if rep.Verdict != verify.Violated || rep.Findings[0].Code != c.code {
-					t.Errorf("a wrong policy: %s %+v, want %s", rep.Verdict, rep.Findings, c.code)
-				}
+					if rep.Verdict != verify.Violated || rep.Findings[0].Code != c.code {
+						found.Errorf("a wrong policy: %s %+v, want %s", rep.Verdict, rep.Findings, c.code)
+					}
+				})
 			})
 		}
 	}
@@ -106,7 +108,7 @@ func verified(t *testing.T, file, target string) *verify.Report {
 	out := filepath.Join(t.TempDir(), "report.json")
 	var stdout, stderr bytes.Buffer
 	code := Main([]string{"verify", file, "--target", target, "--json", out, "--quiet", "--only", "limit,window,sustained", "--max-time", "20s", "--grain", "3ms"}, strings.NewReader(""), &stdout, &stderr)
-	if code != exitPassed && code != exitFailed {
+	if code != exitPassed && code != exitFailed && code != exitInvalid {
 		t.Fatalf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
 	}
 	data, err := os.ReadFile(out)

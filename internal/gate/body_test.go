@@ -62,7 +62,7 @@ func TestBrokenBodies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(5 * time.Second))
+		c.SetDeadline(time.Now().Add(30 * time.Second))
 		io.WriteString(c, "POST /late HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nhello")
 		c.(*net.TCPConn).CloseWrite()
 		io.ReadAll(c)

@@ -51,7 +51,7 @@ func start(t testing.TB, policies string, change func(*gate.Options), upstreams 
 func startTLS(t testing.TB, policies string, certs *gate.Certificates, change func(*gate.Options), upstreams ...string) *running {
 	t.Helper()
 	r := &running{t: t, log: &syncBuffer{}, said: &syncBuffer{}, finished: make(chan error, 1)}
-	o := gate.Options{File: parse(t, policies), AccessLog: r.log, DrainTimeout: 5 * time.Second}
+	o := gate.Options{File: parse(t, policies), AccessLog: r.log, DrainTimeout: 30 * time.Second}
 	o.Logf = func(f string, args ...any) { fmt.Fprintf(r.said, f+"\n", args...) }
 	for _, u := range upstreams {
 		parsed, err := gate.ParseUpstream(u)
@@ -165,12 +165,12 @@ func do(t testing.TB, c *http.Client, method, url string, body io.Reader, pairs 
 	return res.StatusCode, res.Header, string(b)
 }
 
-// eventually waits until f holds, and fails the test after 10 s.
+// eventually waits until f holds, and fails the test after a minute.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 10 s", what)
+			t.Fatalf("%s: not within a minute", what)
 		}
 	}
 }

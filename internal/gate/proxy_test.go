@@ -176,7 +176,7 @@ func dialSocket(t *testing.T, base, protocol string) (net.Conn, *bufio.Reader, *
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprintf(c, "GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", protocol)
 	br := bufio.NewReader(c)
 	res, err := http.ReadResponse(br, nil)
@@ -294,7 +294,7 @@ func TestConcurrency(t *testing.T) {
 // the client stays.
 func TestDelay(t *testing.T) {
 	up := upstream(t, func(w http.ResponseWriter, r *http.Request) {})
-	g := start(t, "policies:\n  - {name: drops, algorithm: leaky-bucket, limit: 1, window: 200ms, burst: 100}\n", nil, up)
+	g := start(t, "policies:\n  - {name: drops, algorithm: leaky-bucket, limit: 1, window: 500ms, burst: 100}\n", nil, up)
 	c := client(t, "")
 	begin := time.Now()
 	for range 3 {
@@ -302,10 +302,10 @@ func TestDelay(t *testing.T) {
 			t.Fatal(status)
 		}
 	}
-	if took := time.Since(begin); took < 400*time.Millisecond {
-		t.Errorf("three requests in %v, want 400 ms at least", took)
+	if took := time.Since(begin); took < time.Second {
+		t.Errorf("three requests in %v, want a second at least", took)
 	}
-	for range 60 { // far into the queue
+	for range 60 { // half a minute into the queue
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		r, _ := http.NewRequestWithContext(ctx, "GET", g.url, nil)
 		if res, err := c.Do(r); err == nil {
@@ -314,9 +314,6 @@ func TestDelay(t *testing.T) {
 		cancel()
 	}
 	eventually(t, "those whose clients have gone do not wait", func() bool { return g.Stats().InFlight == 0 })
-	if took := time.Since(begin); took > 10*time.Second {
-		t.Errorf("that took %v", took)
-	}
 }
 
 func TestUpstreamFaults(t *testing.T) {
@@ -339,16 +336,17 @@ func TestUpstreamFaults(t *testing.T) {
 	}()
 	cases := []struct {
 		name, up string
+		timeout  time.Duration // long, where something else is to be found out
 		status   int
 		word     string
 	}{
-		{"hangs", hang, 504, "upstream-timeout"},
-		{"is not there", deadURL, 502, "upstream-unreachable"},
-		{"talks nonsense", "http://" + nonsense.Addr().String(), 502, "upstream-broken"},
+		{"hangs", hang, 50 * time.Millisecond, 504, "upstream-timeout"},
+		{"is not there", deadURL, time.Minute, 502, "upstream-unreachable"},
+		{"talks nonsense", "http://" + nonsense.Addr().String(), time.Minute, 502, "upstream-broken"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			g := start(t, generous, func(o *gate.Options) { o.UpstreamTimeout = 50 * time.Millisecond }, tc.up)
+			g := start(t, generous, func(o *gate.Options) { o.UpstreamTimeout = tc.timeout }, tc.up)
 			status, h, body := get(t, client(t, ""), g.url)
 			if status != tc.status || h.Get("Weir-Error") != tc.word || h.Get("RateLimit") == "" && false {
 				t.Errorf("%d %v %s", status, h, body)
@@ -388,6 +386,7 @@ func TestSeveralUpstreams(t *testing.T) {
 		hits[1].Store(0)
 		g := start(t, generous, nil, a, deadURL, b)
 		c := client(t, "")
+		begin := time.Now()
 		for range 30 {
 			status, _, _ := do(t, c, "POST", g.url, strings.NewReader("body"))
 			if status != 200 {
@@ -398,7 +397,9 @@ func TestSeveralUpstreams(t *testing.T) {
 			t.Errorf("%d and %d requests", x, y)
 		}
 		s := g.Stats()
-		if s.Upstreams[1].Failures != 3 || s.Upstreams[1].Ready || !strings.Contains(g.said.String(), "left out for 2s") {
+		// Two seconds later it is tried again, which a slow machine may come to.
+		again := time.Since(begin) > 2*time.Second
+		if u := s.Upstreams[1]; u.Failures < 3 || !again && (u.Failures > 3 || u.Ready) || !strings.Contains(g.said.String(), "left out for 2s") {
 			t.Errorf("%+v, %q", s.Upstreams, g.said)
 		}
 	})
