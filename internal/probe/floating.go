@@ -44,8 +44,8 @@ func (m *floating) step(b opened, w *sight) {
 		if w.a == 0 { // all within the ban
 			c := b
 			if w.r > 0 {
-				c.gap = boolTo(c.at.hi <= w.s, m.cap)
-				c.at.lo = min(c.at.hi, max(c.at.lo, w.s))
+				c.gap = boolTo(c.at.hi <= w.since, m.cap)
+				c.at.lo = min(c.at.hi, max(c.at.lo, w.since))
 			}
 			m.next = append(m.next, c)
 		}
@@ -53,19 +53,19 @@ func (m *floating) step(b opened, w *sight) {
 			return
 		}
 		c := opened{over: boolTo(b.at.lo > w.d, n)}
-		if w.r > 0 && b.at.hi > w.s && w.a > 0 { // refused by the ban, then admitted
+		if w.r > 0 && b.at.hi > w.since && w.a > 0 { // refused by the ban, then admitted
 			c.is, c.n = true, span{n, n + lost}
-			c.at = span{min(w.d, max(w.s, b.at.lo)), w.d}
+			c.at = span{min(w.d, max(w.since, b.at.lo)), w.d}
 			c.over += max(0, n-m.cap)
 			m.next = append(m.next, c)
 		}
-		m.open(c, w, w.s, n, w.r > 0)
+		m.open(c, w, w.since, n, w.r > 0)
 		return
 	}
-	if !b.is || b.at.hi+m.width <= w.s {
-		from := w.s
+	if !b.is || b.at.hi+m.width <= w.since {
+		from := w.since
 		if w.share > 0 { // somebody else may have opened it
-			from = w.s - m.width
+			from = w.since - m.width
 			if b.is {
 				from = max(from, b.at.lo+m.width)
 			}
@@ -77,12 +77,12 @@ func (m *floating) step(b opened, w *sight) {
 	old.over = max(0, b.n.lo+n-m.cap)
 	old.n = span{min(m.cap, b.n.lo+n), min(m.cap, b.n.hi+n+lost)}
 	if w.a > 0 || m.ban > 0 { // else it may be over, and another limit refuse
-		old.at.lo = min(old.at.hi, max(b.at.lo, w.s-m.width))
+		old.at.lo = min(old.at.hi, max(b.at.lo, w.since-m.width))
 	}
 	m.refused(old, w, w.r > 0)
 	if b.at.lo+m.width <= w.d && w.a+w.lost > 0 {
 		// The window ended while the wave came.
-		from := max(w.s, b.at.lo+m.width)
+		from := max(w.since, b.at.lo+m.width)
 		if w.share > 0 {
 			from = b.at.lo + m.width
 		}
@@ -128,9 +128,9 @@ func (m *floating) refused(c opened, w *sight, refused bool) {
 }
 
 func (m *floating) banned(c opened, w *sight) opened {
-	at := span{w.s + m.ban, w.d + m.ban}
+	at := span{w.since + m.ban, w.d + m.ban}
 	if w.share > 0 { // somebody else may have been banned before
-		at.lo = w.s
+		at.lo = w.since
 	}
 	return opened{banned: true, at: at, over: c.over, gap: c.gap}
 }
@@ -175,10 +175,10 @@ func (m *floating) refuse(w *sight, gap float64) {
 			continue
 		}
 		if !b.is { // others have opened it
-			b = opened{is: true, at: span{w.s - m.width, w.d}, n: span{m.cap, m.cap}}
+			b = opened{is: true, at: span{w.since - m.width, w.d}, n: span{m.cap, m.cap}}
 		} else if !b.split {
 			b.n = span{m.cap, m.cap}
-			b.at.lo = min(b.at.hi, max(b.at.lo, w.s-m.width))
+			b.at.lo = min(b.at.hi, max(b.at.lo, w.since-m.width))
 		} else {
 			b.n.hi = min(m.cap, b.n.hi+gap)
 		}

@@ -186,7 +186,8 @@ func (c *headerCheck) limits(a *Answer, alone bool) {
 		for i, p := range c.v.Policies {
 			capacity := p.Capacity()
 			near := l.Quota == header.Unknown || l.Quota == p.Limit || l.Quota == capacity || l.Quota >= c.v.LimitLow && l.Quota <= c.v.LimitHigh ||
-				p.Algorithm == limit.TokenBucket && l.Quota+1 == capacity
+				p.Algorithm == limit.TokenBucket && l.Quota+1 == capacity ||
+				!c.v.Sure && 10*max(l.Quota-capacity, capacity-l.Quota) <= max(capacity, 20) // what was found may be a little off
 			if !near {
 				if code == "" {
 					code, told, seen = CodeToldLimit, fmt.Sprintf("a limit of %d", l.Quota), fmt.Sprintf("%d", capacity)

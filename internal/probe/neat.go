@@ -1,35 +1,47 @@
 package probe
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 // units are what people count time in, the roundest first, in seconds.
 var units = [...]float64{3600, 1800, 900, 600, 300, 60, 30, 15, 10, 5, 1, 0.5, 0.1, 0.05, 0.01, 0.001}
 
-// neat returns the figures with the roundest window, and the roundest phase of it,
-// among those that explain as much as the best of a herd does: people choose
-// limits, and most clocks begin their windows at full seconds. wid and second
-// bound what the windows can be.
-func (p *Probe) neat(h *herd, wid, second span) hypothesis {
-	best := h.best[0]
+// neat returns the figures with the roundest window or rate, and the roundest limit
+// and phase that go with it, among those that explain as much as the best of a herd
+// does: people choose limits, and most clocks begin their windows at full seconds. wid
+// and second bound what the windows, or seconds per unit, can be. Deep looks a little
+// beyond, and at other limits than that of best: what a herd holds is a sample.
+func (p *Probe) neat(h *herd, best *particle, wid, second span, deep bool) hypothesis {
 	ok := func(g hypothesis) bool {
 		q := p.try(g, best.cost+1)
 		return q != nil && q.cost <= best.cost+0.01
 	}
+	limits := []float64{best.n}
+	if deep {
+		limits = h.limits(best.n)
+		wid = span{wid.lo * 0.992, wid.hi * 1.008}
+	}
 	g := best.hypothesis
 	switch g.family {
-	case None, Concurrency, TokenBucket, LeakyQueue:
+	case None, Concurrency:
 		return g
-	case FixedClock, SlidingWindow, SlidingWindowDenied, RefillBucket:
-		return p.neatGrid(h, wid, ok)
-	}
-	for _, w := range roundIn(wid) {
-		if c := g; c.w != w {
-			if c.w = w; ok(c) {
-				g = c
-				break
+	case TokenBucket, LeakyQueue:
+		for _, r := range roundRates(wid) {
+			for _, n := range limits {
+				c := g
+				if c.n, c.w = n, r.window/r.limit; ok(c) {
+					return c
+				}
 			}
 		}
+		return g
+	case FixedClock, SlidingWindow, SlidingWindowDenied, RefillBucket:
+		return p.neatGrid(h, best, wid, limits, ok)
 	}
+	g = firstOf(g, roundIn(wid), limits, ok)
 	if g.v > 0 {
 		for _, v := range roundIn(second) {
 			c := g
@@ -41,27 +53,132 @@ func (p *Probe) neat(h *herd, wid, second span) hypothesis {
 	return g
 }
 
-// neatGrid is neat for windows of a clock.
-func (p *Probe) neatGrid(h *herd, wid span, ok func(hypothesis) bool) hypothesis {
+// rounder puts round figures that explain as much among those of a herd, also where
+// they lie in another valley than what the search has found: what it holds is then
+// not taken for the only explanation.
+func (p *Probe) rounder(h *herd) {
+	if len(h.best) == 0 {
+		return
+	}
 	best := h.best[0]
-	for _, w := range roundIn(wid) {
-		for _, unit := range units {
-			if unit > w {
-				continue
+	around := func(x float64) span { return span{x * 0.97, x * 1.03} }
+	g := p.neat(h, best, around(best.w), around(best.v), true)
+	if g == best.hypothesis {
+		return
+	}
+	if q := p.try(g, best.cost+1); q != nil && q.cost <= best.cost+0.01 {
+		h.best = append([]*particle{q}, h.best...)
+		slices.SortStableFunc(h.best, byCost)
+	}
+}
+
+// firstOf returns g with the first window and limit that will do.
+func firstOf(g hypothesis, windows, limits []float64, ok func(hypothesis) bool) hypothesis {
+	for _, w := range windows {
+		for _, n := range limits {
+			c := g
+			if c.n, c.w = n, w; c == g || ok(c) {
+				return c
 			}
+		}
+	}
+	return g
+}
+
+// limits are n, and those that a herd holds possible with their neighbours, the
+// roundest first.
+func (h *herd) limits(n float64) []float64 {
+	lo, hi := n, n
+	for _, q := range h.best {
+		if q.cost > h.cost()+0.5 {
+			break
+		}
+		lo, hi = min(lo, q.n), max(hi, q.n)
+	}
+	out := []float64{n}
+	for _, unit := range []float64{100, 50, 10, 5, 1} {
+		for k := 0; k < 7 && len(out) < 9; k++ {
+			c := (math.Round(n/unit) + float64((k+1)/2*(1-2*(k%2)))) * unit // near, one less, one more …
+			if c >= max(1, lo-1) && c <= hi+1 && !slices.Contains(out, c) {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// neatGrid is neat for windows of a clock.
+func (p *Probe) neatGrid(h *herd, best *particle, wid span, limits []float64, ok func(hypothesis) bool) hypothesis {
+	now := p.sights[len(p.sights)-1].d
+	left := 1500 // tries
+	for _, w := range roundIn(wid) {
+		for _, n := range limits {
+			var tried []float64
 			for _, q := range h.best[:min(len(h.best), 6)] {
-				if q.n != best.n || q.m != best.m {
-					continue
-				}
-				c := q.hypothesis
-				c.w, c.ph = w, p.roundHead(q.ph, w, unit)
-				if ok(c) {
-					return c
+				// The latest head stays, or one in the middle.
+				for _, at := range []float64{now, now / 2} {
+					head := q.ph + math.Round((at-q.ph)/q.w)*q.w
+					for _, unit := range units {
+						c := best.hypothesis
+						c.n, c.m, c.w, c.ph = n, q.m, w, head
+						if unit <= w {
+							c.ph = p.roundHead(head, w, unit)
+						}
+						if place := math.Mod(c.ph, w); left > 0 && !slices.Contains(tried, place) {
+							tried, left = append(tried, place), left-1
+							if ok(c) {
+								return c
+							}
+						}
+					}
 				}
 			}
 		}
 	}
 	return best.hypothesis
+}
+
+// roundRate is a limit in a window.
+type roundRate struct{ limit, window, odd float64 }
+
+// roundRates lists rates whose seconds per unit are within the span, as people
+// choose them: few digits that are not zero, a usual window. The roundest come first.
+func roundRates(s span) (out []roundRate) {
+	s.lo, s.hi = s.lo*(1-grain), s.hi*(1+grain)
+	mid := (s.lo + s.hi) / 2
+	for _, u := range []struct{ window, odd float64 }{{1, 0}, {60, 0.6}, {3600, 1.2}, {86400, 1.6}, {2, 1}, {5, 1}, {10, 0.9}, {30, 1}, {15, 1.3}, {300, 1.4}, {600, 1.3}, {900, 1.4}, {0.1, 1.2}} {
+		for _, step := range []float64{1000, 500, 100, 50, 10, 5, 1} {
+			near := math.Round(u.window / mid / step)
+			for k := near - 2; k <= near+2; k++ {
+				n := k * step
+				if per := u.window / n; n >= 1 && per >= s.lo && per <= s.hi {
+					off := math.Abs(per-mid) / mid
+					if r := (roundRate{n, u.window, oddness(n) + u.odd + 20*off}); !slices.Contains(out, r) {
+						out = append(out, r)
+					}
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b roundRate) int { return cmp.Compare(a.odd, b.odd) })
+	return out[:min(len(out), 24)]
+}
+
+// oddness is how many digits a whole number has before its zeros; less where the last
+// of these is a five.
+func oddness(n float64) float64 {
+	for n >= 10 && math.Mod(n, 10) == 0 {
+		n /= 10
+	}
+	digits := 0.0
+	last := math.Mod(n, 10)
+	for ; n >= 1; n = math.Floor(n / 10) {
+		digits++
+	}
+	if last == 5 {
+		digits -= 0.4
+	}
+	return digits
 }
 
 // roundHead is the head nearest to one that is known whose place in the windows of

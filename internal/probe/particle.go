@@ -41,8 +41,9 @@ func (p *particle) see(sights []sight, bound float64) {
 			}
 			p.state.refuse(w, gap)
 		}
-		if w.slow > 2*w.slack && p.family != LeakyQueue {
-			p.cost += 3
+		if w.queue > 0 && p.family != LeakyQueue {
+			// One may be slow because a machine was stopped; of a queue many are.
+			p.cost += min(3, 0.3*float64(w.queue*w.queue))
 		}
 	}
 	if p.seen < len(sights) {

@@ -141,7 +141,7 @@ func (f *foresight) play(i int, s step) int {
 		f.t = f.began + s.idle
 	}
 	f.began = f.t
-	w := sight{s: f.t, d: f.t + f.rtt, last: f.t, done: f.t + f.full, early: f.t + f.full - f.rtt, slack: f.slack, tight: f.slack}
+	w := sight{s: f.t, since: f.t, d: f.t + f.rtt, soon: f.t + f.rtt, last: f.t, done: f.t + f.full, early: f.t + f.full - f.rtt, slack: f.slack, tight: f.slack}
 	least, most := f.st.room(w.s, w.d)
 	n := float64(s.n)
 	a, b := min(n, max(0, math.Floor(least))), min(n, max(0, math.Floor(most)))

@@ -48,7 +48,7 @@ func (p *Probe) rampSize() int {
 	case rtt < 0.02 && sent > 60: // more waves cost no time
 		part = 0.12
 	}
-	if w := p.sights[len(p.sights)-1]; w.slow > 0.05+3*p.rtts[0] {
+	if w := p.sights[len(p.sights)-1]; w.slow > 0.05+3*p.rtt() {
 		return 1 + sent // the answers wait in a queue, and each wave for the one before
 	}
 	return 1 + min(int(part*float64(sent)), most)

@@ -29,8 +29,10 @@ type Probe struct {
 	was           [2]float64     // what learnt compares with
 	short         bool           // some experiment would tell more, and no bound allows it
 	v             *Verdict
-	rtts          []float64 // of requests that did not wait for others
+	rtts          []float64 // of the quickest admitted request of each wave
+	tails         []float64 // from the last request of a wave to its last answer
 	nos           []float64 // of refused requests
+	slows         int       // waves that were slower than the network alone explains
 	trace         func(format string, args ...any)
 }
 
@@ -135,6 +137,7 @@ func (p *Probe) investigate(ctx context.Context) error {
 		if e == nil && p.settled(p.shares()) {
 			p.challenge(p.herd(p.shares()[0].Family))
 			p.widen(p.herd(p.shares()[0].Family))
+			p.rounder(p.herd(p.shares()[0].Family))
 			p.siblings(true)
 			e = p.next()
 		}

@@ -6,6 +6,8 @@ import "math"
 // answered. Times are seconds since the first request.
 type sight struct {
 	s, d  float64 // the first request sent, and the latest instant at which all had been decided
+	since float64 // the least that the server's clock may have shown
+	soon  float64 // d, if only the wait in a queue makes answers late
 	last  float64 // the last request sent
 	done  float64 // the last answer in
 	ended float64 // the last answer to an admitted request in
@@ -16,6 +18,7 @@ type sight struct {
 	scale float64 // what had been admitted before the first refusal
 	slow  float64 // the longest time that an admitted request took
 	slack float64 // how long an answer may take for the network alone
+	queue int     // how many waves were slower than twice that, with this one; 0: this was not
 	first bool    // it met the first refusal
 	share float64 // how much of the limit others may use, as a part of it; 0: nobody else does
 	tight float64 // how long the network and the work may take at most, after a queue
@@ -47,16 +50,20 @@ type level struct {
 	cap, unit float64 // what it holds, and seconds per unit
 	free      float64 // of a queue: units that cause no delay; negative where nothing is delayed
 	lo, hi    float64
+	stalls    int     // of a queue: answers later than it explains
 	fill      float64 // units that it may hold at most while the latest wave was decided
 }
 
 func (m *level) admit(w *sight) (over float64) {
-	m.fill = max(0, m.hi-w.s)/m.unit + float64(w.a+w.lost)
+	m.fill = max(0, m.hi-w.since)/m.unit + float64(w.a+w.lost)
 	if w.a+w.lost == 0 {
 		return 0
 	}
 	n := float64(w.a)
 	d := w.d
+	if m.free >= 0 {
+		d = w.soon
+	}
 	room := (m.cap - n) * m.unit
 	if late := m.lo - (d + room); late > 0 {
 		over = late / m.unit
@@ -64,7 +71,7 @@ func (m *level) admit(w *sight) (over float64) {
 	}
 	if n > 0 {
 		m.hi = max(min(m.hi, d+room), d) + n*m.unit
-		m.lo = max(m.lo, w.s) + n*m.unit
+		m.lo = max(m.lo, w.since) + n*m.unit
 	}
 	m.hi = max(m.hi, m.lo)
 	if m.free >= 0 && n > 0 {
@@ -78,7 +85,10 @@ func (m *level) admit(w *sight) (over float64) {
 			if from := w.ended - w.tight + m.free*m.unit; from > m.hi+1e-6 && w.share > 0 {
 				m.lo, m.hi = from, from // others wait in the queue, too
 			} else if from > m.hi+1e-6 {
-				over += 2 + (from-m.hi)/m.unit
+				// Now and then a machine is stopped while an answer is under way.
+				if m.stalls++; m.stalls > 2 {
+					over += 2 + (from-m.hi)/m.unit
+				}
 			} else {
 				m.lo = max(m.lo, from)
 			}
@@ -92,11 +102,11 @@ func (m *level) admit(w *sight) (over float64) {
 }
 
 func (m *level) gap(w *sight) float64 {
-	return max(0, (w.s+(m.cap-1)*m.unit-m.hi)/m.unit, m.cap-1-m.fill-1e-6)
+	return max(0, (w.since+(m.cap-1)*m.unit-m.hi)/m.unit, m.cap-1-m.fill-1e-6)
 }
 
 func (m *level) refuse(w *sight, _ float64) {
-	m.lo = max(m.lo, w.s+(m.cap-1)*m.unit)
+	m.lo = max(m.lo, w.since+(m.cap-1)*m.unit)
 	m.hi = max(m.hi, m.lo)
 }
 
@@ -132,12 +142,12 @@ func (m *slidingLog) forget(s float64) {
 }
 
 func (m *slidingLog) admit(w *sight) (over float64) {
-	m.forget(w.s)
+	m.forget(w.since)
 	n := float64(w.a)
 	if n == 0 && w.lost == 0 {
 		return 0
 	}
-	from := w.s
+	from := w.since
 	sum := n
 	for i := len(m.groups) - 1; i >= 0 && n > 0; i-- {
 		g := &m.groups[i]
@@ -162,7 +172,7 @@ func (m *slidingLog) admit(w *sight) (over float64) {
 func (m *slidingLog) gap(w *sight) float64 {
 	sum := 0.0
 	for _, g := range m.groups {
-		if g.hi+m.width > w.s {
+		if g.hi+m.width > w.since {
 			sum += g.n + g.maybe
 		}
 	}
@@ -182,14 +192,14 @@ func (m *slidingLog) refuse(w *sight, gap float64) {
 			g := &m.groups[i]
 			if sum += g.n + g.maybe; sum >= m.cap {
 				if i < len(m.groups)-1 && g.maybe == 0 {
-					m.groups[i].lo = min(g.hi, max(g.lo, w.s-m.width))
+					m.groups[i].lo = min(g.hi, max(g.lo, w.since-m.width))
 				}
 				break
 			}
 		}
 	}
 	if m.denied {
-		m.groups = append(m.groups, group{lo: w.s, hi: w.d, n: float64(w.r)})
+		m.groups = append(m.groups, group{lo: w.since, hi: w.d, n: float64(w.r)})
 	}
 }
 

@@ -13,7 +13,7 @@ func (p *Probe) belief(doing string) Belief {
 	b := Belief{Doing: doing, Requests: p.v.Requests, Refused: p.v.Refused, Elapsed: p.clock.Now().Sub(p.start)}
 	for _, s := range p.shares() {
 		if s.Share >= 0.01 {
-			s.Found = p.found(s.Family)
+			s.Found = p.found(s.Family, false)
 			b.Shares = append(b.Shares, s)
 		}
 	}
@@ -35,7 +35,7 @@ func (p *Probe) conclude() {
 	}
 	p.refit()
 	shares := p.shares()
-	v.Found = p.found(shares[0].Family)
+	v.Found = p.found(shares[0].Family, true)
 	v.Confidence = shares[0].Share
 	left := p.herd(shares[0].Family).cost()
 	v.Foreign = left
@@ -56,7 +56,7 @@ func (p *Probe) conclude() {
 	}
 	for _, s := range shares[1:] {
 		if s.Share >= 0.005 {
-			s.Found = p.found(s.Family)
+			s.Found = p.found(s.Family, true)
 			v.Alternatives = append(v.Alternatives, s)
 		}
 	}
@@ -67,8 +67,9 @@ func (p *Probe) conclude() {
 	}
 }
 
-// found turns the best particles of a family into policies.
-func (p *Probe) found(fam Family) Found {
+// found turns the best particles of a family into policies. Deep takes its time
+// over round figures.
+func (p *Probe) found(fam Family, deep bool) Found {
 	f := Found{Family: fam}
 	h := p.herd(fam)
 	if fam == None || h == nil || len(h.best) == 0 {
@@ -102,14 +103,17 @@ func (p *Probe) found(fam Family) Found {
 	}
 	f.LimitLow, f.LimitHigh = int64(nLo), int64(nHi)
 	width, second := round(w), round(v)
-	if w.hi > 0 {
-		f.WindowOff = (w.hi - w.lo) / 2 / width
-	}
-	if g := p.neat(h, w, v); g.w != best.w || g.ph != best.ph || g.v != best.v {
+	if g := p.neat(h, best, w, v, deep); g != best.hypothesis {
 		best = &particle{hypothesis: g}
-		if fam != TokenBucket && fam != LeakyQueue {
-			width, second = g.w, g.v
+		width, second = g.w, g.v
+		if f.LimitLow > int64(g.n) {
+			f.LimitLow = int64(g.n)
 		}
+		f.LimitHigh = max(f.LimitHigh, int64(g.n))
+		w = w.with(g.w)
+	}
+	if w.hi > 0 {
+		f.WindowOff = max(w.hi-width, width-w.lo, 0) / width
 	}
 	policy := func(kind Family, n, w float64, ph float64) limit.Policy {
 		pol := limit.Policy{Limit: int64(n), Window: seconds(w)}
@@ -132,10 +136,10 @@ func (p *Probe) found(fam Family) Found {
 	}
 	switch fam {
 	case TokenBucket:
-		lim, per := rateWithin(w)
+		lim, per := rateOf(width, w)
 		f.Policies = []limit.Policy{{Limit: lim, Window: per, Burst: int64(best.n)}}
 	case LeakyQueue:
-		lim, per := rateWithin(w)
+		lim, per := rateOf(width, w)
 		f.Policies = []limit.Policy{{Algorithm: limit.LeakyBucket, Limit: lim, Window: per, Burst: int64(best.n) - 1, Undelayed: int64(best.m) - 1}}
 	case RefillBucket:
 		win := seconds(width)
@@ -185,6 +189,15 @@ func round(s span) float64 {
 // rate writes seconds per unit as units per window.
 func rate(unit float64) (int64, time.Duration) {
 	return rateWithin(span{unit * 0.9999, unit * 1.0001})
+}
+
+// rateOf writes unit, seconds each, as people write rates; where it is not round, as
+// the simplest rate within s.
+func rateOf(unit float64, s span) (int64, time.Duration) {
+	if exact := roundRates(span{unit / (1 - grain) * (1 - 1e-7), unit / (1 + grain) * (1 + 1e-7)}); len(exact) > 0 {
+		return int64(exact[0].limit), seconds(exact[0].window)
+	}
+	return rateWithin(s)
 }
 
 // rateWithin finds the simplest limit per window whose time per unit is within s.

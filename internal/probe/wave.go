@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+// coarse is how far a server's clock may be behind, in seconds: most limiters count
+// in whole milliseconds, and read the clock once for several requests. Windows of a
+// clock begin at its ticks, so that it does not matter to them.
+const coarse = 0.0015
+
 // wave sends n requests after an idle time and takes the answers in.
 func (p *Probe) wave(ctx context.Context, idle float64, n int, why string) (*sight, error) {
 	return p.waves(ctx, []step{{idle: idle, n: n}}, why)
@@ -117,9 +122,18 @@ func (p *Probe) waves(ctx context.Context, steps []step, why string) (*sight, er
 // bound renews what is known of the network, and with it when each wave was decided.
 func (p *Probe) bound() {
 	net := p.net()
+	p.hold = max(0, p.rtt()-quantile(append(p.nos, p.rtt()), 0.5))
+	p.works = p.hold > 0.02+0.3*quantile(p.nos, 0.5)
+	usual := quantile(p.tails, 0.5)
 	for i := range p.sights {
 		w := &p.sights[i]
-		w.d = min(w.done, w.last+net)
+		w.soon = min(w.done, w.last+net)
+		w.d = w.soon
+		if late := w.done - w.last - usual; late > 0 && !p.works {
+			// Subtle: an answer that took longer than others may have been decided later:
+			// a busy machine stops the server as well as the client.
+			w.d = min(w.done, w.last+net+late)
+		}
 		if i+1 < len(p.sights) {
 			// What was sent later was decided later, or nearly.
 			w.d = max(w.last, min(w.d, p.sights[i+1].s+net))
@@ -127,11 +141,9 @@ func (p *Probe) bound() {
 		w.early, w.share = w.quick-net, p.share
 		w.tight = w.slack
 		if len(p.rtts) > 0 && len(p.nos) > 1 {
-			w.tight = min(w.slack, 0.005+max(1.2*p.rtts[0], net+p.hold))
+			w.tight = min(w.slack, 0.005+max(1.2*p.rtt(), net+p.hold))
 		}
 	}
-	p.hold = max(0, p.rtt()-quantile(append(p.nos, p.rtt()), 0.5))
-	p.works = p.hold > 0.02+0.3*quantile(p.nos, 0.5)
 	p.jitter = net
 	p.most = 2*float64(p.v.Requests) + 10
 }
@@ -146,6 +158,7 @@ func (p *Probe) take(answers []Answer, why string) {
 	}
 	p.hints.See(answers)
 	w := sight{s: math.Inf(1), done: math.Inf(-1), quick: math.Inf(1)}
+	least := math.Inf(1)
 	wv := Wave{Why: why}
 	for _, a := range answers {
 		s, d := a.Sent.Sub(p.start).Seconds(), a.Done.Sub(p.start).Seconds()
@@ -156,9 +169,7 @@ func (p *Probe) take(answers []Answer, why string) {
 			w.slow = max(w.slow, d-s)
 			w.ended = max(w.ended, d)
 			w.quick = min(w.quick, d)
-			if len(p.rtts) == 0 { // those that follow may wait for it
-				p.rtts = append(p.rtts, d-s)
-			}
+			least = min(least, d-s)
 		case Refused:
 			w.r++
 			p.nos = append(p.nos, d-s)
@@ -172,8 +183,16 @@ func (p *Probe) take(answers []Answer, why string) {
 			wv.Done = a.Done
 		}
 	}
+	if w.a > 0 {
+		p.rtts = append(p.rtts, least)
+		p.tails = append(p.tails, w.done-w.last)
+	}
+	w.since = w.s - coarse
 	w.first = w.r > 0 && p.v.Refused == 0
-	w.slack = p.slack()
+	if w.slack = p.slack(); w.slow > 2*w.slack {
+		p.slows++
+		w.queue = p.slows
+	}
 	if w.scale = float64(w.a); len(p.sights) > 0 {
 		last := &p.sights[len(p.sights)-1]
 		if w.scale = last.scale; p.v.Refused == 0 {
@@ -209,8 +228,17 @@ func (p *Probe) net() float64 {
 	return 0.003 + slices.Max(p.nos)*(1+2/float64(len(p.nos)))
 }
 
+// rtt is how long an admitted request takes when none waits before it: as the first
+// did, unless that was much slower than those that came after, as with a server
+// that has just begun.
 func (p *Probe) rtt() float64 {
-	return quantile(p.rtts, 0.75)
+	if len(p.rtts) == 0 {
+		return 0
+	}
+	if usual := quantile(p.rtts, 0.5); p.rtts[0] > 0.01+2*usual {
+		return usual
+	}
+	return p.rtts[0]
 }
 
 func quantile(x []float64, q float64) float64 {
