@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -36,6 +37,7 @@ type score struct {
 	got               probe.Family
 	truth             float64 // what the truth itself leaves unexplained
 	line              string
+	spent             map[string][2]int // requests and refusals, by what the wave was for
 }
 
 func main() {
@@ -50,6 +52,7 @@ func main() {
 	headers := flag.String("headers", "", "limit headers in answers: honest, lie, or none")
 	ignore := flag.Bool("ignore-hints", false, "do not look at them")
 	keys := flag.Bool("scope", false, "measure what the limit is counted by: -n random scopes")
+	costs := flag.Bool("spent", false, "say what the requests went to")
 	during := flag.Duration("for", 0, "start no policy after this long; zero: all")
 	profile := flag.String("cpuprofile", "", "where to write a CPU profile")
 	flag.Parse()
@@ -129,6 +132,9 @@ func main() {
 	close(next)
 	wg.Wait()
 	table(families, scores[:done])
+	if *costs {
+		spent(scores[:done])
+	}
 	if *headers != "" {
 		n := 0
 		for _, s := range scores[:done] {
@@ -157,8 +163,13 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 			fmt.Printf("%4d %9.3f +%6.3f  %4d admitted %4d refused  %s\n", i, wv.Sent.Sub(v.Waves[0].Sent).Seconds(), wv.Done.Sub(wv.Sent).Seconds(), wv.Admitted, wv.Refused, wv.Why)
 		}
 	}
+	went := map[string][2]int{}
+	for _, wv := range v.Waves {
+		c := went[wv.Why]
+		went[wv.Why] = [2]int{c[0] + wv.Admitted + wv.Refused + wv.Lost, c[1] + wv.Refused}
+	}
 	findings := probe.CheckHeaders(v, seen)
-	s := score{family: tr.family, accused: len(findings) > 0, got: v.Family, sure: v.Sure, confidence: v.Confidence, took: time.Since(began)}
+	s := score{family: tr.family, accused: len(findings) > 0, got: v.Family, sure: v.Sure, confidence: v.Confidence, took: time.Since(began), spent: went}
 	if tr.family != probe.Replicas && tr.family != probe.None {
 		s.truth = p.Explain(probe.Found{Family: tr.family, Policies: tr.policies, Ban: tr.ban})
 	}
@@ -284,4 +295,32 @@ func table(families []probe.Family, scores []score) {
 		line(f.String(), of)
 	}
 	line("all", scores)
+}
+
+// spent prints what the requests and the refusals of all went to, the dearest first.
+func spent(of []score) {
+	type item struct {
+		why       string
+		req, ref  int
+		limiters  int
+		mostOfOne int
+	}
+	sum := map[string]*item{}
+	for _, s := range of {
+		for why, c := range s.spent {
+			if sum[why] == nil {
+				sum[why] = &item{why: why}
+			}
+			it := sum[why]
+			it.req, it.ref, it.limiters, it.mostOfOne = it.req+c[0], it.ref+c[1], it.limiters+1, max(it.mostOfOne, c[0])
+		}
+	}
+	var items []*item
+	for _, it := range sum {
+		items = append(items, it)
+	}
+	slices.SortFunc(items, func(a, b *item) int { return cmp.Or(b.req-a.req, cmp.Compare(a.why, b.why)) })
+	for _, it := range items {
+		fmt.Printf("%7d requests %6d refused, of %3d limiters, at most %4d: %s\n", it.req, it.ref, it.limiters, it.mostOfOne, it.why)
+	}
 }

@@ -20,7 +20,8 @@ func (p *Probe) refit() {
 		switch c := h.cost() - best; {
 		case c < 0.5:
 			h.dead = 0
-			p.fit(h, 60)
+			p.fit(h, 40)
+			p.bracket(h, 250)
 			continue
 		case h.dead == 0:
 			h.best = append(h.best, p.wide(h)...)
@@ -114,83 +115,63 @@ func (p *Probe) revive() (found bool) {
 	return found || !p.settled(p.shares()) && p.tries < 4
 }
 
-// rounds is how many times what a limit lets through is spent at full speed in
-// search of a second limit that is slower.
-const rounds = 6
-
-// sustain returns what is missing of spending at full speed for a while, in
-// search of a second limit. It is asked when all else is settled.
-func (p *Probe) sustain() *experiment {
-	if !p.settled(p.shares()) {
-		return nil
-	}
-	q := p.herd(p.shares()[0].Family).best[0]
-	switch q.family {
-	case None, Concurrency, Stacked, LeakyQueue, Ban:
-		return nil
-	}
-	n, period := int(q.n), q.w
-	switch q.family {
-	case TokenBucket, RefillBucket:
-		period = q.period()
-	}
-	want := rounds
-	for want > 2 && want*n > p.opt.MaxRequests/2 {
-		want--
-	}
-	// Subtle: a slower second limit is met only by spending faster than it gives.
-	long := float64(want) * (1.15*period + 2*p.rtt())
-	for i := range p.sights {
-		if p.admittedIn(i, long) >= float64(want*n)+1 {
-			return nil
-		}
-	}
-	// What was spent lately counts, where the rest follows at once.
-	more := want
-	for more > 1 {
-		if p.admittedIn(len(p.sights)-1, long-1.03*period*float64(more)) < float64((want-more+1)*n) {
-			break
-		}
-		more--
-	}
-	if p.sustained += more; p.sustained > 2*rounds || p.v.Requests+more*n > p.opt.MaxRequests {
-		return nil
-	}
-	e := &experiment{why: "spend at full speed, in case a second limit is slower"}
-	for range more {
-		e.steps = append(e.steps, step{idle: period * 1.01, n: n})
-	}
-	e.steps = append(e.steps, step{idle: period * 1.01, n: 1})
-	return e
-}
-
 // paced returns a way to measure the rate of a bucket, when that is all that is
 // missing: it is emptied again and again before it is full, so that what was given
 // adds up over the whole time and the network blurs it only once.
 func (p *Probe) paced() *experiment {
 	shares := p.shares()
-	if f := shares[0].Family; f != TokenBucket || shares[0].Share < 0.9 || p.paces > 3 {
+	fam := shares[0].Family
+	if fam != TokenBucket && fam != LeakyQueue || shares[0].Share < 0.9 || p.paces > 3 {
 		return nil
 	}
-	h := p.herd(TokenBucket)
+	h := p.herd(fam)
 	q := h.best[0]
 	wide := false
 	for _, o := range h.best {
 		if o.cost > h.cost()+0.25 {
 			break
 		}
-		wide = wide || math.Abs(o.w-q.w) > 0.02*q.w
+		wide = wide || math.Abs(o.w-q.w) > 0.015*q.w
 	}
 	// As long as it takes to be given a hundred, at least.
 	part := max(1, math.Floor(0.8*q.n))
 	times := int(min(max(3, math.Ceil(100/part)), 12))
+	if fam == LeakyQueue {
+		return p.flow(q, wide)
+	}
 	if !wide || p.v.Requests+times*(int(part)+3) > p.opt.MaxRequests || part*q.w < 2*p.rtt() {
 		return nil
 	}
 	p.paces++
 	e := &experiment{why: "empty it again and again, to measure its rate"}
 	for range times {
-		e.steps = append(e.steps, step{idle: part * q.w, n: int(part) + 2})
+		e.steps = append(e.steps, step{idle: part * q.w, n: int(part+p.rtt()/q.w) + 2})
+	}
+	return e
+}
+
+// flow keeps a queue from running empty for as long as it takes to serve a hundred,
+// and more over a slow network: when the last is answered tells the rate.
+func (p *Probe) flow(q *particle, wide bool) *experiment {
+	part := math.Floor(0.4 * q.n)
+	w := span{q.w, q.w}
+	for _, o := range p.herd(LeakyQueue).best {
+		if o.cost < q.cost+0.25 {
+			w = w.with(o.w)
+		}
+	}
+	unit := (w.lo + w.hi) / 2
+	want := min(500, max(100, 1.1*p.jitter/(0.0135*q.w), 1.5*q.n*p.jitter/q.w))
+	// Not longer than it is full, or not empty, at a pace that is as wrong as it can be.
+	want = max(2.5*q.n, min(want, 0.8*q.n/(1e-6+(w.hi-w.lo)/unit)))
+	wide = wide || (w.hi-w.lo)*q.n > 0.7*q.w
+	if !wide || part < 1 || p.v.Requests+int(want) > p.opt.MaxRequests {
+		return nil
+	}
+	p.paces++
+	e := &experiment{why: "keep its queue busy, to measure its rate", steps: []step{{idle: q.n * q.w, n: int(2 * part)}}}
+	for sent := 2 * part; sent < want; sent += part {
+		e.steps = append(e.steps, step{idle: part * unit, n: int(part), meanwhile: true})
 	}
 	return e
 }
@@ -221,7 +202,7 @@ func (p *Probe) rested() *experiment {
 		}
 		shut = shut || w.r > 0
 	}
-	n := int(1.5*q.n) + 1
+	n := int(1.05*q.n) + 2
 	if p.v.Requests+n > p.opt.MaxRequests {
 		return nil
 	}
@@ -289,11 +270,15 @@ func (p *Probe) herd(f Family) (best *herd) {
 	return best
 }
 
+// staleMost is how many experiments in a row may tell nothing before no more are
+// made; those of many requests count more.
+const staleMost = 7
+
 // next chooses the next experiment; nil when there is nothing to learn.
 func (p *Probe) next() *experiment {
 	shares := p.shares()
 	last := p.sights[len(p.sights)-1]
-	pl := &planner{fitter: &p.fitter, dull: p.dull, dread: min(1.5, max(0.2, float64(p.v.Refused+5)/25)), rtt: min(p.rtt(), quantile(p.nos, 0.75)), full: p.rtt(), slack: p.slack(), net: p.net()}
+	pl := &planner{fitter: &p.fitter, dull: p.dull, dread: min(1.5, max(0.2, float64(p.v.Refused+5)/25)), rtt: min(p.rtt(), quantile(p.nos, 0.75)), full: p.rtt(), slack: p.slack(), net: p.net(), blur: p.blur()}
 	pl.now = max(last.done, p.clock.Now().Sub(p.start).Seconds())
 	for _, s := range shares {
 		if s.Share < 0.002 {
@@ -309,7 +294,7 @@ func (p *Probe) next() *experiment {
 			}
 			for _, q := range h.best[:n] {
 				pl.live = append(pl.live, q)
-				few := 0.03
+				few := 0.1
 				if s.Family == Stacked {
 					few = 0 // it explains whatever one of its two does
 				}
@@ -317,7 +302,7 @@ func (p *Probe) next() *experiment {
 			}
 		}
 	}
-	if p.settled(shares) {
+	if p.settled(shares) || p.stale >= staleMost {
 		return nil
 	}
 	left := (p.opt.MaxTime - p.clock.Now().Sub(p.from)).Seconds()
@@ -335,21 +320,41 @@ func (p *Probe) next() *experiment {
 // moved, or the figures have narrowed.
 func (p *Probe) learnt(why string) {
 	shares := p.shares()
-	now := p.sights[len(p.sights)-1].d
-	is := [2]float64{shares[0].Share, p.herd(shares[0].Family).coincidence(now)}
-	if math.Abs(is[0]-p.was[0]) < 0.01 && math.Abs(is[1]-p.was[1]) < 0.1 {
+	is := [2]float64{shares[0].Share, p.herd(shares[0].Family).open()}
+	if math.Abs(is[0]-p.was[0]) < 0.01 && is[1] > p.was[1]-0.05 {
 		p.dull[why]++
+		p.stale += 1 + float64(p.v.Requests-p.asked)/100
 	} else {
 		clear(p.dull)
+		p.stale = 0
 	}
-	p.was = is
+	p.was, p.asked = is, p.v.Requests
+}
+
+// open is how much of the figures of a family is left, on a logarithmic scale.
+func (h *herd) open() (left float64) {
+	n, m := span{math.Inf(1), 0}, span{math.Inf(1), 0}
+	w, v := n, n
+	for _, q := range h.best {
+		if q.cost > h.cost()+0.2 {
+			break
+		}
+		n, m, w, v = n.with(q.n), m.with(q.m), w.with(q.w), v.with(q.v)
+	}
+	for _, s := range []span{w, v} {
+		if s.lo > 0 && s.hi > 0 {
+			left += math.Log(1e-4 + s.hi/s.lo - 1)
+		}
+	}
+	return left + math.Log(1+n.hi-n.lo) + math.Log(1+m.hi-m.lo)
 }
 
 // settled tells whether one family is left and its figures are known.
 func (p *Probe) settled(shares []Share) bool {
 	others := 0.0
 	for _, s := range shares[1:] {
-		if s.Family != Stacked { // which explains whatever one of its two does
+		// Two limits explain whatever one of them does: they count where one would not.
+		if h := p.herd(s.Family); s.Family != Stacked || p.herd(h.kind).cost() > h.cost()+1 {
 			others += s.Share
 		}
 	}

@@ -18,7 +18,7 @@ type drafter struct {
 func (pl *planner) candidates() []experiment {
 	d := &drafter{planner: pl, r: pl.rng}
 	for _, p := range pl.live {
-		may, must := opens(p.state, pl.now, pl.rtt, p.period())
+		may, must := opens(p.state, pl.now, pl.blur, p.period())
 		d.firsts = append(d.firsts, may, must)
 	}
 	slices.Sort(d.firsts)
@@ -65,7 +65,7 @@ func (d *drafter) patience() float64 { return 1.5*d.now + 1 }
 
 // back draws how many to send after an idle time.
 func (d *drafter) back(p *particle, x float64) int {
-	least, most := p.state.room(d.now+x, d.now+x+d.rtt)
+	least, most := p.state.room(d.now+x, d.now+x+d.blur)
 	if most > 4000 {
 		return 8
 	}
@@ -129,7 +129,7 @@ func (d *drafter) looks() {
 func (d *drafter) spends() {
 	for range 14 {
 		p := d.pick()
-		_, most := p.state.room(d.now+0.01, d.now+0.01+d.rtt)
+		_, most := p.state.room(d.now+0.01, d.now+0.01+d.blur)
 		if most > 4000 {
 			continue
 		}
@@ -139,7 +139,7 @@ func (d *drafter) spends() {
 			d.add("spend half, and exhaust it later", step{idle: 0.01, n: half}, step{idle: p.w * (0.15 + 0.7*d.r.Float64()), n: int(most) + 1 - half}).after = true
 		}
 		x := d.idle()
-		if _, most := p.state.room(d.now+x, d.now+x+d.rtt); most >= 2 && most < 4000 {
+		if _, most := p.state.room(d.now+x, d.now+x+d.blur); most >= 2 && most < 4000 {
 			d.add("wait, and exhaust it", step{idle: x, n: int(most) + 1}).after = true
 		}
 		rest := p.period() * 1.05
@@ -160,7 +160,7 @@ func (d *drafter) holds() {
 		return
 	}
 	for range 8 {
-		_, most := d.pick().state.room(d.now+0.01, d.now+0.01+d.rtt)
+		_, most := d.pick().state.room(d.now+0.01, d.now+0.01+d.blur)
 		if most > 4000 {
 			continue
 		}
@@ -206,11 +206,8 @@ func (d *drafter) stacked(p *particle) {
 		return
 	}
 	steps = nil
-	for range k {
-		steps = append(steps, step{idle: p.w * 1.03, n: int(p.n)})
-	}
-	if p.m == float64(k)*p.n {
-		steps = append(steps, step{idle: p.w * 1.03, n: 1})
+	for left := int(p.m) + 1; left > 0; left -= int(p.n) {
+		steps = append(steps, step{idle: p.w * 1.03, n: min(int(p.n), left)})
 	}
 	d.add("use up the long limit", steps...).after = true
 	after := slices.Clone(steps)
@@ -224,7 +221,7 @@ func (d *drafter) ban(p *particle) {
 	rest := p.period() * 1.05
 	d.add("spend all without exceeding, and wait", step{idle: rest, n: int(p.n)}, step{idle: x, n: 1}).after = true
 	d.add("spend without exceeding", step{idle: rest, n: max(1, int(p.n)-1)}, step{idle: p.w * 1.05, n: max(1, int(p.n)-1)})
-	if least, _ := p.state.room(d.now+0.01, d.now+0.01+d.rtt); least >= 1 {
+	if least, _ := p.state.room(d.now+0.01, d.now+0.01+d.blur); least >= 1 {
 		d.add("spend what is left, and wait", step{idle: 0.01, n: int(least)}, step{idle: x, n: 1}).after = true
 	}
 }

@@ -1,14 +1,35 @@
 package probe
 
-import "github.com/weir-dev/weir/limit"
+import (
+	"math"
+
+	"github.com/weir-dev/weir/limit"
+)
 
 // Explain returns how much of what was seen a given limit leaves unexplained: 0
 // when it explains everything. It is for comparing with what a service says of
 // itself, after Run. The phases of policies are those of the client's clock.
 func (p *Probe) Explain(f Found) float64 {
-	q := &particle{hypothesis: p.given(f)}
-	q.see(p.sights, 1e9)
-	return q.cost
+	least := math.Inf(1)
+	for _, early := range p.shifts() {
+		h := p.given(f)
+		h.ph -= early
+		h.ph2 -= early
+		q := &particle{hypothesis: h}
+		q.see(p.sights, 1e9)
+		least = min(least, q.cost)
+	}
+	return least
+}
+
+// shifts are how much earlier than by the client's clock the heads of windows may
+// lie for the models, which leave out what every request takes to arrive, see base.
+func (p *Probe) shifts() []float64 {
+	b := p.base()
+	if b == 0 {
+		return []float64{0}
+	}
+	return []float64{b / 2, 0, b, b / 4, 3 * b / 4, b / 8, 3 * b / 8, 5 * b / 8, 7 * b / 8}
 }
 
 // given is the hypothesis that says the same as f.

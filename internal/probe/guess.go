@@ -151,6 +151,35 @@ func (f *fitter) crossed(h *hypothesis) bool {
 	return h.n >= 1
 }
 
+// portions sets a refill bucket so that what was admitted between two waves that
+// emptied it is a whole number of portions.
+func (f *fitter) portions(h *hypothesis) {
+	r := f.rng
+	a := r.IntN(len(f.full) - 1)
+	b := a + 1 + r.IntN(min(3, len(f.full)-1-a))
+	i, j := f.full[a], f.full[b]
+	sum := 0.0
+	for k := i + 1; k <= j; k++ {
+		sum += float64(f.sights[k].a)
+	}
+	long := f.sights[j].s - f.sights[i].s
+	heads := max(1, math.Floor(long/h.w+r.Float64()))
+	if sum < 1 || heads > sum {
+		return
+	}
+	h.m = math.Round(sum / heads)
+	if r.IntN(3) == 0 {
+		h.m += math.Round(r.NormFloat64())
+	}
+	h.n = f.admittedIn(f.full[0], 1e9)
+	if r.IntN(3) == 0 { // a head fell into the first burst
+		h.n -= h.m * float64(1+r.IntN(3))
+	}
+	if heads >= 3 && r.IntN(2) == 0 {
+		h.w = long / (heads - 0.5 + r.Float64())
+	}
+}
+
 // guess draws a hypothesis of a family that is in accord with a part of what
 // was seen.
 func (f *fitter) guess(hd *herd) hypothesis {
@@ -208,6 +237,9 @@ func (f *fitter) guess(hd *herd) hypothesis {
 		}
 	case RefillBucket:
 		h.m = 1 + math.Floor(h.n*r.Float64()*r.Float64())
+		if len(full) > 1 && r.IntN(4) > 0 {
+			f.portions(&h)
+		}
 		h.n = max(h.m+1, h.n)
 	case Concurrency:
 		h.n = float64(max(1, f.sights[i].a))

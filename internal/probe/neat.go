@@ -121,13 +121,15 @@ func (p *Probe) neatGrid(h *herd, best *particle, wid span, limits []float64, ok
 					for _, unit := range units {
 						c := best.hypothesis
 						c.n, c.m, c.w, c.ph = n, q.m, w, head
-						if unit <= w {
-							c.ph = p.roundHead(head, w, unit)
-						}
-						if place := math.Mod(c.ph, w); left > 0 && !slices.Contains(tried, place) {
-							tried, left = append(tried, place), left-1
-							if ok(c) {
-								return c
+						for _, early := range p.shifts() {
+							if unit <= w {
+								c.ph = p.roundHead(head+early, w, unit) - early
+							}
+							if place := math.Mod(c.ph, w); left > 0 && !slices.Contains(tried, place) {
+								tried, left = append(tried, place), left-1
+								if ok(c) {
+									return c
+								}
 							}
 						}
 					}

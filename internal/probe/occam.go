@@ -8,7 +8,7 @@ import "math"
 // alone must hardly suffice to be sure.
 const (
 	occamPart = 0.8
-	occamMost = 6.0
+	occamMost = 3.8
 )
 
 // coincidence is how much of a family had to be given up for its best to explain

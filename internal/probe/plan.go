@@ -75,6 +75,7 @@ func opens(m model, now, rtt, period float64) (may, must float64) {
 type planner struct {
 	*fitter
 	now, rtt, full, slack, net float64
+	blur                       float64 // how long after another a request that is sent with it may be decided
 	live                       []*particle
 	weight                     []float64
 	dull                       map[string]int // experiments that told nothing, how often of late
@@ -109,7 +110,7 @@ func (pl *planner) foresee(p *particle, e *experiment, out []span) (requests, re
 		}
 	}
 	if e.after {
-		may, must := opens(st, f.t, pl.rtt, p.period())
+		may, must := opens(st, f.t, pl.blur, p.period())
 		out[2*e.len()] = span{f.t + may, f.t + must}
 		if may > 0 {
 			f.refused += 4
@@ -141,7 +142,7 @@ func (f *foresight) play(i int, s step) int {
 		f.t = f.began + s.idle
 	}
 	f.began = f.t
-	w := sight{s: f.t, since: f.t, d: f.t + f.rtt, soon: f.t + f.rtt, last: f.t, done: f.t + f.full, early: f.t + f.full - f.rtt, slack: f.slack, tight: f.slack}
+	w := sight{s: f.t, since: f.t, d: f.t + f.blur, soon: f.t + f.blur, last: f.t, done: f.t + f.full, early: f.t + f.full - f.rtt, slack: f.slack, tight: f.slack}
 	least, most := f.st.room(w.s, w.d)
 	n := float64(s.n)
 	a, b := min(n, max(0, math.Floor(least))), min(n, max(0, math.Floor(most)))
@@ -175,7 +176,7 @@ func (f *fitter) differ(a, b *particle) float64 {
 		return 1
 	}
 	far := func(x, y, least float64) bool {
-		return math.Abs(x-y) > max(0.024*max(math.Abs(x), math.Abs(y)), least)
+		return math.Abs(x-y) > max(0.015*max(math.Abs(x), math.Abs(y)), least)
 	}
 	blur := 0.0
 	switch a.family {

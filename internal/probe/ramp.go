@@ -38,7 +38,7 @@ func (p *Probe) rampSize() int {
 	if sent < 2 || len(p.rtts) == 0 {
 		return 1
 	}
-	part, most := 0.2, 150
+	part, most := 0.2, 100
 	switch rtt := p.rtt(); {
 	case rtt > 0.05: // a limit on what is under way needs them all at once
 		part, most = 0.3, 400
@@ -46,10 +46,10 @@ func (p *Probe) rampSize() int {
 			part = 0.25
 		}
 	case rtt < 0.02 && sent > 60: // more waves cost no time
-		part = 0.12
+		part = 0.08
 	}
 	if w := p.sights[len(p.sights)-1]; w.slow > 0.05+3*p.rtt() {
-		return 1 + sent // the answers wait in a queue, and each wave for the one before
+		return 1 + sent*6/10 // the answers wait in a queue, and each wave for the one before
 	}
 	return 1 + min(int(part*float64(sent)), most)
 }
@@ -57,9 +57,15 @@ func (p *Probe) rampSize() int {
 // reopen looks for the first admission after a refusal, at growing distances.
 func (p *Probe) reopen(ctx context.Context) error {
 	shut := p.sights[len(p.sights)-1].last
+	wait := 0.8 // finer where it costs much to close it again
+	if n := p.v.Requests; n > 300 {
+		wait = 0.4
+	} else if n > 100 {
+		wait = 0.6
+	}
 	for try := 0; ; try++ {
 		now := p.clock.Now()
-		idle := max(0.03, 0.5*(now.Sub(p.start).Seconds()-shut))
+		idle := max(0.03, wait*(now.Sub(p.start).Seconds()-shut))
 		if at, ok := p.hints.Opens(now); ok && !p.opt.IgnoreHints && try < 5 {
 			// Just before and just after the instant that is told.
 			// A wait that is too long to be tried is not.
@@ -113,7 +119,7 @@ func (p *Probe) respend(ctx context.Context, shut float64) error {
 		if i > 0 {
 			idle = 0
 			if n = full - sum; n < 1 {
-				n = 1 + math.Floor(0.1*full)
+				n = 1 + min(math.Floor(0.1*full), 2*(sum-full)+2)
 			}
 		}
 		if n < 1 {

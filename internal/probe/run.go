@@ -19,6 +19,7 @@ type Probe struct {
 	from          time.Time // when this session began; MaxTime counts from it
 	tries         int       // searches for what was overlooked
 	sustained     int       // rounds at full speed
+	turns         int       // see turn
 	paces         int       // see paced
 	rests         int       // bursts after a rest, see rested
 	askedReplicas bool
@@ -27,6 +28,8 @@ type Probe struct {
 	hints         Hints
 	dull          map[string]int // experiments that told nothing lately
 	was           [2]float64     // what learnt compares with
+	stale         float64        // experiments in a row that told nothing
+	asked         int            // requests when learnt was called last
 	short         bool           // some experiment would tell more, and no bound allows it
 	v             *Verdict
 	rtts          []float64 // of the quickest admitted request of each wave
@@ -132,11 +135,15 @@ func (p *Probe) investigate(ctx context.Context) error {
 		}
 		e := p.paced()
 		if e == nil {
+			e = p.turn()
+		}
+		if e == nil {
 			e = p.next()
 		}
 		if e == nil && p.settled(p.shares()) {
 			p.challenge(p.herd(p.shares()[0].Family))
-			p.widen(p.herd(p.shares()[0].Family))
+			p.combed(p.herd(p.shares()[0].Family))
+			p.bracket(p.herd(p.shares()[0].Family), 3000)
 			p.rounder(p.herd(p.shares()[0].Family))
 			p.siblings(true)
 			e = p.next()
@@ -185,8 +192,8 @@ func (p *Probe) steps(ctx context.Context, steps []step, until bool, why string)
 		if w, err = p.portions(ctx, steps[i:j], why); err != nil {
 			return nil, err
 		}
-		if until && w.a > 0 {
-			break
+		if until && w.a > 0 || !until && w.a == 0 && w.r > 3 {
+			break // it opened, or what comes next was planned for something else
 		}
 		i = j
 	}

@@ -79,6 +79,8 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 				keep(hypothesis{family: hd.family, w: w, n: f.admittedIn(i, w)})
 			}
 		}
+	case SlidingWindow, SlidingWindowDenied:
+		return f.comb(hd)
 	case FixedClock:
 		heads := f.heads()
 		for w := shortest; w < 2*now; w *= 1.01 {
@@ -87,6 +89,60 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 					n := f.admittedSince(i, ph+math.Floor((f.sights[i].s-ph)/w)*w)
 					keep(hypothesis{family: FixedClock, w: w, ph: ph, n: n})
 				}
+			}
+		}
+	}
+	return found
+}
+
+// combed puts what comb finds into a herd of sliding windows.
+func (f *fitter) combed(hd *herd) {
+	if hd.family != SlidingWindow && hd.family != SlidingWindowDenied {
+		return
+	}
+	f.full = f.refusals()
+	hd.best = append(f.comb(hd), hd.best...)
+	slices.SortStableFunc(hd.best, byCost)
+	hd.best = spread(hd.best, hd.size())
+}
+
+// comb tries sliding windows of all lengths with heads all over them, and moves
+// the best to where they explain most. What comes back little by little fits many
+// families badly, so that a search by chance ends in the wrong valley.
+func (f *fitter) comb(hd *herd) (found []*particle) {
+	first := f.full[0]
+	now := f.sights[len(f.sights)-1].d
+	total := f.admittedIn(first, 1e9)
+	var pool []*particle
+	const keep = 16
+	bound := 60.0
+	for w := shortest; w < 2*now; w *= 1.025 {
+		var best *particle
+		for i := range 24 {
+			h := hypothesis{family: hd.family, w: w, ph: f.sights[first].s - w*float64(i)/24}
+			for _, dn := range []float64{0, 1} {
+				h.n = total - dn
+				if q := f.try(h, bound); q != nil && (best == nil || q.cost < best.cost) {
+					best = q
+				}
+			}
+		}
+		if best == nil || best.cost >= bound {
+			continue
+		}
+		i, _ := slices.BinarySearchFunc(pool, best, byCost)
+		if pool = slices.Insert(pool, i, best); len(pool) > keep {
+			pool = pool[:keep]
+			bound = pool[keep-1].cost
+		}
+	}
+	for _, q := range pool {
+		r := &reach{fitter: f, most: 0.35, now: now, tries: 150}
+		for _, dn := range []float64{0, -1, 1} {
+			h := q.hypothesis
+			h.n += dn
+			if g := r.descend(h, q.times()); g != nil {
+				found = append(found, g)
 			}
 		}
 	}

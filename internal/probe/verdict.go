@@ -84,10 +84,10 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		}
 		nLo, nHi = min(nLo, q.n), max(nHi, q.n)
 	}
-	if fam == TokenBucket {
-		// What came back during a burst lies nearer to the least than to the most:
-		// a request is decided before half of its time is over.
-		want := math.Round(nLo + 0.4*(nHi-nLo))
+	if fam == TokenBucket || fam == LeakyQueue {
+		// What came back during a burst lies nearer to the least than to the most: that
+		// requests are spread on their way back counts in the bounds, and gives nothing.
+		want := math.Round(nLo + 0.65*(nHi-nLo))
 		for _, q := range h.best {
 			if q.cost <= h.cost()+0.01 && math.Abs(q.n-want) < math.Abs(best.n-want) {
 				best = q
@@ -157,9 +157,18 @@ func (p *Probe) found(fam Family, deep bool) Found {
 	return f
 }
 
-// phase is where the windows of a policy begin on the clock.
+// phase is where the windows of a policy begin on the clock: the roundest place that
+// is as much later than the head as what a request takes to arrive may be.
 func (p *Probe) phase(head float64, window time.Duration) time.Duration {
-	at := p.start.Add(seconds(head)).UnixNano()
+	at, late := p.start.Add(seconds(head)).UnixNano(), int64(1e9*p.base())
+	for _, u := range units {
+		unit := int64(seconds(u))
+		if round := (at + late) / unit * unit; round >= at && unit <= int64(window) {
+			at, late = round, 0
+			break
+		}
+	}
+	at += late / 2
 	ph := time.Duration(at % int64(window))
 	if ph < 0 {
 		ph += window

@@ -59,12 +59,13 @@ func (p *Probe) surely(idle float64) (n int, period float64) {
 	at := p.clock.Now().Sub(p.start).Seconds() + idle
 	least := math.Inf(1)
 	best := p.cheapest()
+	two := p.shares()[0].Family == Stacked // it explains whatever one of its two does
 	for _, h := range p.herds {
 		for _, q := range h.best {
-			if q.cost > best+3 || q.family == None || q.family == Stacked {
+			if q.cost > best+3 || q.family == None || q.family == Stacked && !two {
 				continue
 			}
-			l, _ := q.state.room(at, at+p.net())
+			l, _ := q.state.room(at, at+p.net()-p.base())
 			least, period = min(least, l), max(period, q.period())
 		}
 	}
@@ -121,7 +122,7 @@ func (p *Probe) waves(ctx context.Context, steps []step, why string) (*sight, er
 
 // bound renews what is known of the network, and with it when each wave was decided.
 func (p *Probe) bound() {
-	net := p.net()
+	net, base := p.net(), p.base()
 	p.hold = max(0, p.rtt()-quantile(append(p.nos, p.rtt()), 0.5))
 	p.works = p.hold > 0.02+0.3*quantile(p.nos, 0.5)
 	usual := quantile(p.tails, 0.5)
@@ -138,13 +139,14 @@ func (p *Probe) bound() {
 			// What was sent later was decided later, or nearly.
 			w.d = max(w.last, min(w.d, p.sights[i+1].s+net))
 		}
+		w.d, w.soon = max(w.last, w.d-base), max(w.last, w.soon-base)
 		w.early, w.share = w.quick-net, p.share
 		w.tight = w.slack
 		if len(p.rtts) > 0 && len(p.nos) > 1 {
 			w.tight = min(w.slack, 0.005+max(1.2*p.rtt(), net+p.hold))
 		}
 	}
-	p.jitter = net
+	p.jitter = net - base
 	p.most = 2*float64(p.v.Requests) + 10
 }
 
@@ -226,6 +228,21 @@ func (p *Probe) net() float64 {
 		return math.Inf(1)
 	}
 	return 0.003 + slices.Max(p.nos)*(1+2/float64(len(p.nos)))
+}
+
+// base is how long every request is on its way at least, there and back. It makes
+// all instants later alike, which no model can tell, so that it says nothing of when
+// a request was decided: what counts is by how much one may differ from another.
+func (p *Probe) base() float64 {
+	if len(p.nos) < 8 {
+		return 0
+	}
+	return max(0, 0.9*slices.Min(p.nos)-0.002)
+}
+
+// blur is how much later than another a request that is sent with it is decided.
+func (p *Probe) blur() float64 {
+	return max(0.001, min(p.rtt(), quantile(p.nos, 0.75))-p.base())
 }
 
 // rtt is how long an admitted request takes when none waits before it: as the first

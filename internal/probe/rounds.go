@@ -1,0 +1,155 @@
+package probe
+
+import "math"
+
+// rounds is how many times what a limit lets through is spent at full speed in
+// search of a second limit that is slower.
+const rounds = 6
+
+// lacking is how many rounds at full speed are missing before a second limit that
+// is slower can be left out of account, and what one is made of: waves of part
+// after a pause each. It is none where there cannot be more.
+func (p *Probe) lacking(q *particle) (more, part int, pause float64) {
+	n, period := int(q.n), q.w
+	part, pause = n, 1.01*period
+	switch q.family {
+	case None, Concurrency, Stacked, LeakyQueue, Ban:
+		return 0, 0, 0
+	case TokenBucket, RefillBucket:
+		period = q.period()
+		pause = 1.01 * period
+	case SlidingWindow, SlidingWindowDenied:
+		// What the window before still takes leaves room for an even pace only.
+		part = max(1, n/5)
+		pause = 1.04 * period * float64(part) / float64(n)
+	}
+	want := rounds
+	for want > 2 && want*n > p.opt.MaxRequests/2 {
+		want--
+	}
+	// Subtle: a slower second limit is met only by spending faster than it gives. One
+	// that gives more than 0.7 of the first is not looked for.
+	long := float64(want) * (1.4*period + 2*p.rtt())
+	for i := range p.sights {
+		if p.admittedIn(i, long) >= float64(want*n)+1 {
+			return 0, 0, 0
+		}
+	}
+	// What was spent lately counts, where the rest follows at once.
+	more = want
+	for more > 1 {
+		if p.admittedIn(len(p.sights)-1, long-1.03*period*float64(more)) < float64((want-more+1)*n) {
+			break
+		}
+		more--
+	}
+	return more, part, pause
+}
+
+// sustain returns what is missing of spending at full speed for a while, in
+// search of a second limit. It is asked when all else is settled.
+func (p *Probe) sustain() *experiment {
+	if !p.settled(p.shares()) {
+		return nil
+	}
+	q := p.herd(p.shares()[0].Family).best[0]
+	more, part, pause := p.lacking(q)
+	if more == 0 {
+		return nil
+	}
+	n := int(q.n)
+	if p.sustained += more; p.sustained > 2*rounds || p.v.Requests+more*n > p.opt.MaxRequests {
+		return nil
+	}
+	e := &experiment{why: "spend at full speed, in case a second limit is slower"}
+	for range (more*n + part - 1) / part {
+		e.steps = append(e.steps, step{idle: pause, n: part})
+	}
+	e.steps = append(e.steps, step{idle: pause, n: 1})
+	return e
+}
+
+// turn returns one round at full speed that measures as well: single requests about
+// the instant at which the window ends, then half of the limit, and later the rest.
+// From one round to the next the instant is known better by as much as there are
+// singles; what comes back when tells logs from windows, and a second limit is met
+// on the way.
+func (p *Probe) turn() *experiment {
+	shares := p.shares()
+	windows := 0.0
+	for _, s := range shares {
+		switch s.Family {
+		case FixedClock, FixedFirst, SlidingLog, SlidingLogDenied:
+			windows += s.Share
+		}
+	}
+	if windows < 0.9 || p.turns > 9 || p.settled(shares) {
+		return nil
+	}
+	q := p.herd(shares[0].Family).best[0]
+	n := int(q.n)
+	if n < 2 {
+		return nil
+	}
+	short := p.v.Requests+n+8 > p.opt.MaxRequests
+	now := max(p.sights[len(p.sights)-1].done, p.clock.Now().Sub(p.start).Seconds())
+	lo, hi := math.Inf(1), 0.0
+	rtt, blur := min(p.rtt(), quantile(p.nos, 0.75)), p.blur()
+	for _, s := range shares {
+		if s.Share < 0.02 {
+			continue
+		}
+		h := p.herd(s.Family)
+		for _, o := range h.best {
+			if o.cost > h.cost()+0.25 || o.state == nil {
+				break
+			}
+			may, must := opens(o.state, now, blur, o.period())
+			lo, hi = min(lo, may), max(hi, must)
+		}
+	}
+	more, _, _ := p.lacking(q)
+	wide := (hi - lo) / q.w
+	e := &experiment{why: "spend it again when it opens"}
+	_, most := q.state.room(now+0.01, now+0.01+blur)
+	switch {
+	case hi > 2*q.w || wide < 0.01 && hi > 0 && (more == 0 || short):
+		return nil
+	case hi < 0.02 && !short && most > 1 && most <= float64(n)+0.5:
+		p.turns++
+		half := int(most / 2)
+		e.steps = []step{{idle: 0.01, n: half}, {idle: 0.45 * q.w, n: int(most) - half}}
+		return e
+	case lo < 0.02:
+		return nil // it may be open
+	}
+	p.turns++
+	e.until = true
+	left := min(float64(max(1, more)), 3, max(1, math.Floor(float64(p.opt.MaxRequests-p.v.Requests-20)/float64(n))))
+	k := int(min(40, math.Ceil(math.Pow(max(1, wide/0.01), 1/left)))) - 1
+	at := 0.0
+	look := func(x float64) {
+		if x-at > 0.01 {
+			e.steps = append(e.steps, step{idle: x - at, n: 1})
+			at = x + rtt
+		}
+	}
+	if k == 0 {
+		look(lo - 0.5*p.net())
+	}
+	for i := 1; i <= k; i++ {
+		look(lo + (hi-lo)*float64(i)/float64(k+1))
+	}
+	look(hi + 0.002)
+	half := n / 2
+	if short { // the instant alone
+		return e
+	}
+	if half > 1 {
+		e.then = append(e.then, step{n: half - 1})
+	}
+	if n-half > 0 {
+		e.then = append(e.then, step{idle: 0.45 * q.w, n: n - half})
+	}
+	return e
+}
