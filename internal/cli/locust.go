@@ -138,6 +138,18 @@ func leave(code int) error {
 	return verdict(code & 0xff)
 }
 
+// lastLine is an error with the last line of what Python said, which is enough where
+// the traceback stands beside it.
+func lastLine(e *locust.Error) *locust.Error {
+	if e.Traceback == "" {
+		return e
+	}
+	short := *e
+	text := strings.TrimSpace(e.Text)
+	short.Text = strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+	return &short
+}
+
 // bridgeError says why a script cannot be run, in Python's own words where
 // Python has some.
 func bridgeError(s *session, err error) error {
@@ -150,10 +162,7 @@ func bridgeError(s *session, err error) error {
 	}
 	if e.Traceback != "" {
 		fmt.Fprintln(s.stderr, strings.TrimRight(e.Traceback, "\n"))
-		short := *e // of what Python said, the last line is enough here
-		text := strings.TrimSpace(e.Text)
-		short.Text = strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
-		err = &short
+		err = lastLine(e)
 	}
 	code := e.Exit
 	if code == 0 {

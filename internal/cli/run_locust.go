@@ -125,11 +125,15 @@ func locustError(err error) error {
 	if !locust.IsScript(err) {
 		return cannotRun(e.Hint, "%v", err)
 	}
-	text := e.Error()
-	if e.Traceback != "" {
-		text += "\n" + strings.TrimSpace(e.Traceback)
+	text := lastLine(e).Error()
+	hint := e.Hint
+	if hint == "" && strings.Contains(text, "locust.") {
+		hint = "docs/locust.md says what of Locust works here"
 	}
-	return usage(cmp.Or(e.Hint, "docs/locust.md says what of Locust works here"), "%s", text)
+	if e.Traceback != "" {
+		text += "\n" + strings.Trim(e.Traceback, "\n")
+	}
+	return usage(hint, "%s", text)
 }
 
 // fromLocust makes the workload of a loaded locustfile.

@@ -102,7 +102,7 @@ func TestRequests(t *testing.T) {
 				break
 			}
 		}
-		if !slices.Equal(parts, []int{30_000, 30_000, 5536}) {
+		if !slices.Equal(parts, []int{30_000, 30_000, 5536, 0}) {
 			t.Errorf("stream: %v", parts)
 		}
 		a = get("/login", 0)

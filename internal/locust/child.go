@@ -27,6 +27,7 @@ type child struct {
 	said  chan struct{} // closed when hello has come
 
 	bodies *bodies
+	flows  flows
 	spare  sync.Pool // of *message
 
 	mu       sync.Mutex
@@ -95,6 +96,7 @@ func (c *child) listen() {
 	_ = c.conn.Close() // an interpreter that lives on learns it
 	c.out.close()
 	close(c.gone)
+	c.flows.leave(func(*flow) bool { return true })
 	c.b.lost(c)
 }
 
@@ -239,6 +241,7 @@ func (c *child) dismiss(user uint32) {
 		g.close()
 	}
 	c.bodies.dropUser(user)
+	c.flows.leave(func(f *flow) bool { return f.user == user })
 }
 
 func (c *child) closeSession(session uint32) {
@@ -280,6 +283,7 @@ func (c *child) verdict(m *message) {
 // drop takes that the script no longer needs an answer.
 func (c *child) drop(id uint32) {
 	c.bodies.drop(id)
+	c.flows.end(id)
 	c.mu.Lock()
 	l := c.waiting[id]
 	delete(c.waiting, id)
@@ -294,11 +298,18 @@ func (c *child) drop(id uint32) {
 // text answers a script that looks at a body.
 func (c *child) text(id uint32, payload []byte) {
 	k := cursor{b: payload}
-	n := 0
-	if len(payload) > 0 {
-		n = int(min(k.u32(), maxFrame))
+	n, given := uint32(0), len(payload) > 0
+	if given {
+		n = k.u32()
 	}
-	c.out.end(c.bodies.appendPart(c.out.begin(kindText, id), id, n))
+	if f := c.flows.get(id); f != nil {
+		if !given {
+			n = everything
+		}
+		f.ask(n)
+		return
+	}
+	c.out.end(c.bodies.appendPart(c.out.begin(kindText, id), id, int(min(n, maxFrame))))
 }
 
 // ended takes that a user has ended.
@@ -309,6 +320,7 @@ func (c *child) ended(user uint32, why byte, text string) {
 	if g == nil || g.main == nil {
 		return
 	}
+	c.flows.leave(func(f *flow) bool { return f.user == user }) // its lane may be at one
 	m := c.message()
 	m.kind, m.why, m.text = kindEnded, why, text
 	g.main.deliver(m)

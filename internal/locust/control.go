@@ -26,6 +26,7 @@ type call struct {
 	Session uint32          `json:"session"`
 	Seconds float64         `json:"seconds"`
 	Func    string          `json:"function"`
+	Fields  string          `json:"fields"`
 	Type    json.RawMessage `json:"type"`
 	Data    json.RawMessage `json:"data"`
 }
@@ -74,6 +75,8 @@ func (b *Bridge) called(c *child, id uint32, payload []byte) {
 		b.mu.Lock()
 		b.unhandled = true
 		b.mu.Unlock()
+	case "limits":
+		answer = limitsSaid(k.Fields, time.Now())
 	case "session_closed":
 		c.closeSession(k.Session)
 	case "stuck":

@@ -3,6 +3,7 @@ package locust
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // group is the lanes of one session: they share its cookies.
@@ -13,10 +14,11 @@ type group struct {
 	jar  *jar
 
 	mu    sync.Mutex
-	main  *lane   // that of the user's own goroutine; nil in other sessions
-	busy  bool    // it has a request
-	free  []*lane // others that have none, counted and not
-	count int     // all others
+	main  *lane     // that of the user's own goroutine; nil in other sessions
+	busy  bool      // it has a request
+	free  []*lane   // others that have none, counted and not
+	count int       // all others
+	last  time.Time // when the latest answer went to the script
 	over  bool
 }
 
@@ -29,10 +31,23 @@ func newGroup(c *child, user uint32, id int) *group {
 	return g
 }
 
-// idle tells that a lane has no request any more.
-func (g *group) idle(l *lane) {
+// quiet tells since when the session has no request, but the one that main is about
+// to send; ok is false when others are under way, or when that is not known.
+func (g *group) quiet() (since time.Time, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.last, g.count == len(g.free) && !g.last.IsZero()
+}
+
+// idle tells that a lane has no request any more, and when that was; answered that
+// the script waited for it.
+func (g *group) idle(l *lane, answered bool) (now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if answered {
+		now = time.Now()
+	}
+	g.last = now
 	switch {
 	case l == g.main:
 		g.busy = false
@@ -41,6 +56,7 @@ func (g *group) idle(l *lane) {
 	default:
 		g.free = append(g.free, l)
 	}
+	return now
 }
 
 // choose returns a lane that has no request, which is then taken. nil: there are

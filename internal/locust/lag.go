@@ -21,10 +21,14 @@ func (s *lags) add(d time.Duration) {
 	s.h.Record(max(d, 0))
 }
 
-// lag notes the lag before a request.
+// lag notes the lag before a request: since the user had its latest answer, whichever
+// of its requests that was to. While others are under way nobody waits for Python.
 func (c *child) lag(l *lane, m *message) {
-	if !l.done.IsZero() && l == l.g.main {
-		c.b.lags.add(m.came.Sub(l.done) - m.rested)
+	if l != l.g.main {
+		return
+	}
+	if last, ok := l.g.quiet(); ok {
+		c.b.lags.add(m.came.Sub(last) - m.rested)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
+	"strconv"
 	"sync"
 	"time"
 
@@ -36,8 +37,10 @@ type lane struct {
 	last  judgement             // the request that s has the answer to, while a verdict on it is awaited
 	apart map[uint32]*judgement // earlier requests that wait for their verdicts
 	body  *body                 // the latest one that was not inside its answer
-	done  time.Time             // when the latest answer went to the script
+	done  time.Time             // when the latest answer went to the script; zero: it was read as it came
 	hops  []hop                 // redirects of the request under way
+
+	streamed time.Duration // until the body of the latest began that was read as it came
 }
 
 func newLane(g *group) *lane {
@@ -67,7 +70,9 @@ type judgement struct {
 	id           uint32 // 0: none
 	s            *load.Session
 	method, name string
-	why          string // how it ended, as the script's statistics would say
+	why          string        // how it ended, as the script's statistics would say
+	length       int64         // of the answer, for statistics; -1: that of its body
+	took         time.Duration // 0: as the session has it
 	ans          hit.Answer
 }
 
@@ -118,6 +123,10 @@ func (l *lane) send(ctx context.Context, m *message) {
 	l.sender.prepare(m, l)
 	var ans *hit.Answer
 	began := time.Now()
+	l.sender.flow = nil
+	if m.flags&flagStream != 0 {
+		l.sender.flow = newFlow(l.c, m, func(ans *hit.Answer) { l.opened(m, ans, ans.FirstByte.Sub(began)) })
+	}
 	if l.s != nil {
 		ans = l.s.Send(&m.req)
 	} else {
@@ -125,13 +134,27 @@ func (l *lane) send(ctx context.Context, m *message) {
 		ans.Reset()
 		l.sender.Send(ctx, &m.req, ans)
 	}
+	if f := l.sender.flow; f != nil && f.began() {
+		l.closed(m, ans)
+		f.finish()
+		l.c.free(m)
+		return
+	}
 	if ans.Failure == hit.Interrupted {
-		l.reply(m, ans, failure{text: "the run has ended"}, 0)
+		l.reply(m, ans, failure{text: "the run has ended"}, 0, false)
 		return
 	}
 	took := ans.Done.Sub(began)
 	if l.s != nil {
 		took = l.s.Took()
+	}
+	length := int64(-1)
+	if m.flags&flagStream != 0 && !ans.FirstByte.IsZero() { // as in Locust, without the body
+		took = max(took-ans.Done.Sub(ans.FirstByte), 0)
+		length = announced(ans)
+		if l.s != nil {
+			l.s.Restate("", took)
+		}
 	}
 	fast := m.flags&flagFast != 0
 	var f failure
@@ -142,20 +165,62 @@ func (l *lane) send(ctx context.Context, m *message) {
 		f.text = statusText(ans, m.req.Name, fast)
 	}
 	if m.flags&flagVerdict != 0 {
-		l.last = judgement{id: m.id, s: l.s, method: m.method, name: m.req.Name, why: f.text}
+		l.last = judgement{id: m.id, s: l.s, method: m.method, name: m.req.Name, why: f.text, length: length}
 	} else {
 		if l.s != nil {
-			if m.flags&flagStream != 0 && !ans.FirstByte.IsZero() {
-				took -= ans.Done.Sub(ans.FirstByte)
-				l.s.Restate("", max(took, 0))
-			}
 			l.s.Settle()
 		}
 		if m.flags&flagUncounted == 0 {
-			l.c.b.record(m.method, m.req.Name, milliseconds(took), l.size(ans), f.text, ans.Done)
+			if length < 0 {
+				length = l.size(ans)
+			}
+			l.c.b.record(m.method, m.req.Name, milliseconds(took), length, f.text, ans.Done)
 		}
 	}
-	l.reply(m, ans, f, took)
+	l.reply(m, ans, f, took, false)
+}
+
+// opened tells the script of an answer whose body it reads as it comes. Locust, too,
+// counts such a request when its header block is there.
+func (l *lane) opened(m *message, ans *hit.Answer, took time.Duration) {
+	if m.flags&(flagVerdict|flagUncounted) == 0 {
+		why := ""
+		if fast := m.flags&flagFast != 0; failed(ans.Status, fast) {
+			why = statusText(ans, m.req.Name, fast)
+		}
+		l.c.b.record(m.method, m.req.Name, milliseconds(took), announced(ans), why, ans.FirstByte)
+	}
+	l.streamed = took
+	l.reply(m, ans, failure{}, took, true)
+}
+
+// closed is what is left to do for it when its body has come, or nobody wants the rest.
+func (l *lane) closed(m *message, ans *hit.Answer) {
+	if l.s != nil {
+		l.s.Restate("", l.streamed)
+	}
+	if m.flags&flagVerdict != 0 {
+		l.last = judgement{id: m.id, s: l.s, method: m.method, name: m.req.Name, length: announced(ans), took: l.streamed}
+		if fast := m.flags&flagFast != 0; failed(ans.Status, fast) {
+			l.last.why = statusText(ans, m.req.Name, fast)
+		}
+	} else if l.s != nil {
+		l.s.Settle()
+	}
+	l.done = l.g.idle(l, false) // what the script does meanwhile is no lag
+}
+
+// announced is the length of a body as its header says, 0 when that does not.
+func announced(ans *hit.Answer) int64 {
+	v, ok := ans.Fields.Find("Content-Length")
+	if !ok {
+		return 0
+	}
+	n, err := strconv.ParseInt(string(v), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // size is what statistics have for the length of an answer.
@@ -184,11 +249,11 @@ func (l *lane) answer() *hit.Answer {
 }
 
 // reply tells the script what came back. The request is over for the lane before
-// the script can know.
-func (l *lane) reply(m *message, ans *hit.Answer, f failure, took time.Duration) {
+// the script can know, unless it is live: then its body is still to come.
+func (l *lane) reply(m *message, ans *hit.Answer, f failure, took time.Duration, live bool) {
 	var flags byte
 	inside := ans.Body
-	if len(ans.Body) > insideBody || m.flags&flagStream != 0 && len(ans.Body) > 0 {
+	if !live && (len(ans.Body) > insideBody || m.flags&flagStream != 0 && len(ans.Body) > 0) {
 		inside = nil
 		l.body = l.c.bodies.put(m.id, m.user, ans.Body)
 	} else {
@@ -222,8 +287,12 @@ func (l *lane) reply(m *message, ans *hit.Answer, f failure, took time.Duration)
 		unix = float64(ans.Sent.UnixNano()) / 1e9
 	}
 	total := len(ans.Body)
-	l.g.idle(l)
-	l.done = time.Now()
+	if live {
+		inside, total = nil, 0
+		flags = flags&^1 | 8
+	} else {
+		l.done = l.g.idle(l, true)
+	}
 	b := l.c.out.begin(kindAnswer, m.id)
 	b = binary.LittleEndian.AppendUint16(b, uint16(status))
 	b = append(b, byte(fail), flags)
@@ -236,7 +305,9 @@ func (l *lane) reply(m *message, ans *hit.Answer, f failure, took time.Duration)
 	b = putLong(b, tail)
 	b = putLong(b, inside)
 	l.c.out.end(b)
-	l.c.free(m)
+	if !live {
+		l.c.free(m)
+	}
 }
 
 // target is the URL that a request ended at.
@@ -331,11 +402,17 @@ func (l *lane) judge(m *message) {
 	if j.s != nil {
 		took = j.s.Took()
 	}
+	if j.took > 0 {
+		took = j.took
+	}
 	ms := milliseconds(took)
 	if !math.IsNaN(m.took) {
 		ms = m.took
 	}
-	length := l.size(ans)
+	length := j.length
+	if length < 0 {
+		length = l.size(ans)
+	}
 	if m.length >= 0 {
 		length = m.length
 	}

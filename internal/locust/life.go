@@ -140,6 +140,7 @@ func (b *Bridge) follow(e *load.Engine) {
 				b.crew.allow(step.classes)
 				b.crew.aim(step.users, step.rate)
 				b.opts.Notify(Event{Kind: "ramp", N: step.users, Rate: step.rate})
+				b.crew.look(b)
 			}
 		}
 		ramp.step(time.Now())
@@ -249,6 +250,7 @@ func (b *Bridge) restart(k *call) error {
 	r := ramp{lead: e.Lead, now: b.crew.counts().Users}
 	b.crew.aim(s.users, s.rate)
 	b.opts.Notify(Event{Kind: "ramp", N: s.users, Rate: s.rate})
+	b.crew.look(b)
 	r.begin(&s, time.Now())
 	go func() {
 		tick := time.NewTicker(rampStep)

@@ -78,7 +78,7 @@ func FuzzFrames(f *testing.F) {
 			select {
 			case m := <-main.in: // nobody is there to send it
 				if m.kind == kindRequest {
-					main.g.idle(main)
+					main.g.idle(main, true)
 				}
 			case <-c.gone:
 				over = true

@@ -128,13 +128,14 @@ func (r *roster) look(b *Bridge) {
 	}
 }
 
-// aim sets how many users are wanted in the end.
+// aim sets how many users are wanted in the end. look is to be called after it: there
+// may be as many already, which Locust tells again.
 func (r *roster) aim(n int, rate float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.full, r.fewer = n == r.placed && n > 0, n < r.placed
+	r.full, r.fewer = false, n < r.placed
 	r.target, r.rate = n, rate
-	if r.state != "stopping" && !r.full {
+	if r.state != "stopping" {
 		r.state = "spawning"
 	}
 }

@@ -86,6 +86,8 @@ type sender struct {
 	way     way            // of now
 	now     *target.Client // for the next Send
 	wrong   string         // why there is none
+	tune    target.Tuning  // of the next requests
+	flow    *flow          // who gets the body as it comes; nil: nobody
 	with    with
 }
 
@@ -116,7 +118,7 @@ func (s *sender) prepare(m *message, l *lane) {
 	if s.now == nil {
 		return
 	}
-	s.now.TuneAs(m.tune)
+	s.tune = m.tune
 }
 
 func (s *sender) other(w way, l *lane) *target.Client {
@@ -148,7 +150,22 @@ func (s *sender) Send(ctx context.Context, req *hit.Request, ans *hit.Answer) {
 		s.now, s.way = s.usual, way{}
 		return
 	}
+	// It may be called several times for one request of the script, when that is retried.
+	tune := s.tune
+	f := s.flow
+	if f == nil || f.began() {
+		s.now.TuneAs(tune)
+		s.now.Send(ctx, req, ans)
+		return
+	}
+	tune.Pieces = f
+	s.now.TuneAs(tune)
+	stop := f.until(ctx)
 	s.now.Send(ctx, req, ans)
+	stop()
+	if ans.Failure != hit.NoFailure && f.began() {
+		f.broke(explain(ans, req.URL, s.now.URL(), tune.Read, false).text)
+	}
 }
 
 // Close is called by the engine when the user leaves.

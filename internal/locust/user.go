@@ -116,6 +116,12 @@ func (u *user) Stay(ctx context.Context, leave <-chan struct{}) error {
 	for {
 		select {
 		case m := <-l.in:
+			if m.kind == kindRequest && m.flags&flagStream != 0 {
+				h := u.heed(leave, late)
+				l.take(ctx, m)
+				leave, late = h.end()
+				continue
+			}
 			if !l.take(ctx, m) {
 				continue
 			}
@@ -145,6 +151,41 @@ func (u *user) Stay(ctx context.Context, leave <-chan struct{}) error {
 			return nil
 		}
 	}
+}
+
+// heeding tells a user to leave while its lane is at a body that may never end.
+type heeding struct {
+	leave <-chan struct{}
+	late  <-chan time.Time
+	stop  chan struct{}
+	done  chan struct{}
+}
+
+func (u *user) heed(leave <-chan struct{}, late <-chan time.Time) *heeding {
+	h := &heeding{leave: leave, late: late, stop: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(h.done)
+		for {
+			select {
+			case <-h.leave:
+				h.leave = nil
+				h.late = u.b.afterStop()
+			case <-h.late:
+				h.late = nil
+			case <-h.stop:
+				return
+			}
+			u.tell(kindLeave)
+		}
+	}()
+	return h
+}
+
+// end ends it, and returns what is still to be heeded.
+func (h *heeding) end() (leave <-chan struct{}, late <-chan time.Time) {
+	close(h.stop)
+	<-h.done
+	return h.leave, h.late
 }
 
 func (u *user) tell(kind byte) {

@@ -19,12 +19,17 @@ type sink struct {
 	cut   bool  // something was dropped
 	left  int64 // bytes still allowed on the wire
 	most  int64 // bytes allowed at first, for the fault
+
+	pieces Pieces // who takes the body while it comes; nil: nobody
 }
 
 func (s *sink) take(b []byte) {
 	s.cut = s.cut || len(b) > s.limit-len(s.kept)
 	if room := s.limit - len(s.kept); room > 0 {
 		s.kept = append(s.kept, b[:min(room, len(b))]...)
+	}
+	if s.pieces != nil && len(b) > 0 {
+		s.pieces.Piece(b)
 	}
 }
 
@@ -121,6 +126,9 @@ func (k *conn) readChunked(s *sink) *fault {
 		s.left -= n
 		if f := k.readExactly(n, s); f != nil {
 			return f
+		}
+		if s.pieces != nil {
+			s.pieces.Cut()
 		}
 		line, f = k.line(maxChunkLine, s)
 		if f != nil {

@@ -34,6 +34,7 @@ type Client struct {
 	limit      time.Duration // the time-out of this one
 	tune       Tuning        // of this one
 	from       *origin       // of the latest answer
+	tasted     bool          // the answer to the hop under way has been
 	fromTarget string
 }
 
@@ -91,6 +92,7 @@ func (c *Client) follow(ctx context.Context, req *hit.Request, ans *hit.Answer, 
 	}
 	replay := !req.Once && (req.Replay || hit.Idempotent(h.method))
 	for {
+		c.tasted = false
 		c.bake(&h)
 		if f := c.exchange(ctx, &h, replay, ans, st); f != nil {
 			return f

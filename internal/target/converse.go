@@ -18,7 +18,7 @@ func (c *Client) converse(k *conn, h *hop, g given, head []byte, ans *hit.Answer
 	k.arm(k.due) // two goroutines are about to use the connection, so it must be the true one
 	if g.expect {
 		if w.n, w.err = k.write(head); w.err != nil {
-			persist, f = c.receive(k, h.method, ans)
+			persist, f = c.receive(k, h, ans)
 			return w, persist, f
 		}
 		refused, f := c.awaitContinue(k, st)
@@ -27,14 +27,14 @@ func (c *Client) converse(k *conn, h *hop, g given, head []byte, ans *hit.Answer
 			return w, false, f
 		}
 		if refused {
-			_, f = c.receive(k, h.method, ans)
+			_, f = c.receive(k, h, ans)
 			return w, false, f
 		}
 		head = nil
 	}
 	done := make(chan wrote, 1)
 	go writeBody(k, head, h.body, g.chunked, done)
-	persist, f = c.receive(k, h.method, ans)
+	persist, f = c.receive(k, h, ans)
 
 	patience := writerWait
 	if f != nil {

@@ -51,6 +51,7 @@ type Tuning struct {
 	NoRedirects  bool          // a redirect is an answer like any other
 	MaxRedirects int           // 0: as the options say
 	Found, Moved bool          // 302, or 301, is followed by a GET after every method but HEAD
+	Pieces       Pieces        // takes the body while it comes; nil: nobody
 }
 
 // TuneAs is Tune with more to say.
@@ -99,8 +100,16 @@ func (c *Client) bake(h *hop) {
 
 // taste takes what the answer to a hop sets, and notes where it came from.
 func (c *Client) taste(h *hop, ans *hit.Answer) {
+	if c.tasted {
+		return
+	}
+	c.tasted = true
 	c.from, c.fromTarget = h.at.o, h.target
 	if c.jar != nil {
-		c.jar.Receive(h.place(), ans.Fields, ans.Done)
+		at := ans.Done
+		if at.IsZero() {
+			at = time.Now()
+		}
+		c.jar.Receive(h.place(), ans.Fields, at)
 	}
 }

@@ -181,7 +181,7 @@ func (c *Client) attempt(ctx context.Context, k *conn, h *hop, g given, out []by
 		w, persist, f = c.converse(k, h, g, out, ans, st)
 	} else {
 		w.n, w.err = k.write(out)
-		persist, f = c.receive(k, h.method, ans)
+		persist, f = c.receive(k, h, ans)
 	}
 	ans.BytesOut += int64(w.n)
 	if f == nil {
@@ -228,9 +228,9 @@ func (c *Client) markSent(ans *hit.Answer, st *sending) {
 	}
 }
 
-// receive reads the answer to a request with this method. persist tells whether
+// receive reads the answer to a request. persist tells whether
 // the connection can be used again.
-func (c *Client) receive(k *conn, method string, ans *hit.Answer) (persist bool, f *fault) {
+func (c *Client) receive(k *conn, to *hop, ans *hit.Answer) (persist bool, f *fault) {
 	o := &c.t.opts
 	var h head
 	room := o.MaxHeader
@@ -267,7 +267,14 @@ func (c *Client) receive(k *conn, method string, ans *hit.Answer) (persist bool,
 	if o.KeepBody(h.status) {
 		s.limit = o.BodyLimit
 	}
-	whole, f := k.readBody(&h, method, &s)
+	if c.tune.Pieces != nil && c.announce(to, ans, &s, func() { _ = k.base.Close() }) {
+		k.unhurried()
+	}
+	whole, f := k.readBody(&h, to.method, &s)
+	aborted := s.pieces != nil && s.pieces.End()
+	if aborted {
+		f = nil
+	}
 	ans.Done = ans.FirstByte
 	if k.reads > 1 || !whole {
 		ans.Done = time.Now()
@@ -282,6 +289,9 @@ func (c *Client) receive(k *conn, method string, ans *hit.Answer) (persist bool,
 	}
 	if f != nil {
 		return false, f
+	}
+	if aborted {
+		return false, nil
 	}
 	k.maxIdle = h.idle
 	if k.r < k.w {

@@ -266,11 +266,14 @@ func (c *Client) openH2(ctx context.Context, s *slot, ready *conn, ans *hit.Answ
 // is about to be written comes from the first WroteHeaderField; waiting for a
 // stream is over by then.
 func (c *Client) roundTrip(ctx context.Context, link *h2link, h *hop, ans *hit.Answer, st *sending) (wrote bool, f *fault) {
-	if !st.due.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, st.due)
-		defer cancel()
+	abort := func() {}
+	switch {
+	case !st.due.IsZero():
+		ctx, abort = context.WithDeadline(ctx, st.due)
+	case c.tune.Pieces != nil:
+		ctx, abort = context.WithCancel(ctx)
 	}
+	defer abort()
 	var written atomic.Int64 // nanoseconds after handed, plus one; 0: not yet
 	handed := st.now
 	req := c.requestH2(h).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -301,7 +304,7 @@ func (c *Client) roundTrip(ctx context.Context, link *h2link, h *hop, ans *hit.A
 		}
 	}
 	ans.BytesIn += int64(len(ans.Fields))
-	whole, f := c.bodyH2(link, resp.Body, ans)
+	whole, f := c.bodyH2(link, h, resp.Body, ans, abort)
 	ans.Done = time.Now()
 	if len(ans.Body) > 0 {
 		damaged := c.t.decode(ans, f == nil && whole)
@@ -313,17 +316,30 @@ func (c *Client) roundTrip(ctx context.Context, link *h2link, h *hop, ans *hit.A
 }
 
 // bodyH2 reads a body. whole tells whether all of it was kept.
-func (c *Client) bodyH2(link *h2link, body io.Reader, ans *hit.Answer) (whole bool, f *fault) {
+func (c *Client) bodyH2(link *h2link, h *hop, body io.Reader, ans *hit.Answer, abort func()) (whole bool, f *fault) {
 	o := &c.t.opts
 	s := sink{kept: ans.Body[:0], left: o.MaxBody, most: o.MaxBody}
 	if o.KeepBody(ans.Status) {
 		s.limit = o.BodyLimit
+	}
+	if c.tune.Pieces != nil {
+		c.announce(h, ans, &s, abort)
+	}
+	if s.pieces != nil {
+		defer func() {
+			if s.pieces.End() {
+				whole, f = false, nil
+			}
+		}()
 	}
 	b := c.t.big.get()
 	defer c.t.big.put(b)
 	for {
 		n, err := body.Read(b)
 		s.take(b[:n])
+		if s.pieces != nil && n > 0 {
+			s.pieces.Cut()
+		}
 		ans.Body = s.kept
 		ans.BytesIn += int64(n)
 		if f := s.spend(n); f != nil {

@@ -56,7 +56,7 @@ func ours(t testing.TB, raw []byte, method string, step int) *hit.Answer {
 	k := newConn(&wire{rest: raw, step: step}, nil, &tgt.big)
 	k.begin(time.Now(), time.Time{}, 0)
 	var a hit.Answer
-	if _, f := c.receive(k, method, &a); f != nil {
+	if _, f := c.receive(k, &hop{method: method}, &a); f != nil {
 		a.Failure, a.Err = f.why, f.text
 	}
 	return &a

@@ -9,7 +9,7 @@ from ._weir import engine as _engine
 from ._weir.http import errors
 from ._weir.http.frame import STREAM, UNCOUNTED, VERDICT, Target, Unsent, pack_name, targets
 from ._weir.http.judged import FAILURE, NAN, NOT_COUNTED, SUCCESS, Counted, Judged, verdict
-from ._weir.http.response import HEAD, UNREAD, WHOLE, Awaited, Held, Response
+from ._weir.http.response import HEAD, LIVE, UNREAD, WHOLE, Awaited, Held, Response
 from ._weir.http.session import Session
 from ._weir.http.settings import split_credentials
 from ._weir.http.url import absolute, clean, plain_base, prepare
@@ -221,7 +221,7 @@ class HttpSession(Session):
         if not r.status_code:
             r._content = r._held = None
             return
-        r._call.held = r._held = Held(id, flags & VERDICT)
+        r._call.held = r._held = Held(id, flags & VERDICT, bool(r._answer[3] & LIVE))
         if flags & STREAM:
             r._streamed = True
 

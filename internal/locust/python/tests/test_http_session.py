@@ -91,13 +91,22 @@ class Answers(Case):
         self.assertEqual(pickle.loads(pickle.dumps(r)).json()["target"], "/a")
 
     def test_limits(self):
+        asked = []
+
+        def ask(**question):
+            asked.append(question)
+            return [{"limit": 10, "remaining": 0, "reset": 3.5}, {"limit": 1000}]
+
+        self.engine.ask = ask
         self.engine.exchange = lambda id, frame: self.engine.answer(
-            id, 429, 0, "Too Many", [], b"", {"limits": [{"limit": 10, "remaining": 0, "reset": 3.5}, {"limit": 1000}]}, 1.0, 0.0, 0
+            id, 429, 0, "Too Many", [("X-RateLimit-Limit", "10")], b"", {}, 1.0, 0.0, 0
         )
         r = self.c.get("/a")
         self.assertEqual((r.weir.limit, r.weir.remaining, r.weir.reset, r.weir.retry_after, len(r.weir)), (10, 0, 3.5, None, 2))
+        self.assertEqual(asked, [{"op": "limits", "fields": "X-RateLimit-Limit: 10\r\n"}])
         del self.engine.exchange
         self.assertEqual((list(self.c.get("/a").weir), self.c.get("/a").weir.limit), ([], None))
+        self.assertEqual(len(asked), 1)  # nothing in the headers is about limits
 
     def test_pickle(self):
         r = pickle.loads(pickle.dumps(self.c.get("/a")))

@@ -1,7 +1,7 @@
 """What every thing to wait for is made of: a list of those who wait."""
 
 from locust._weir.engine import engine
-from locust._weir.fibers import LATE
+from locust._weir.fibers import LATE, clock
 
 
 class Queue:
@@ -14,6 +14,7 @@ class Queue:
         """Waits to be woken. False when the time was up first."""
         me = engine.hub.waiting()
         self.waiting.append(me)
+        since = clock()
         try:
             return engine.hub.wait(timeout, me) is not LATE
         except BaseException:
@@ -22,6 +23,7 @@ class Queue:
                 self.wake_one()
             raise
         finally:
+            me.waited += clock() - since  # no lag of the script: it waits because it wants to
             if me in self.waiting:
                 self.waiting.remove(me)
 

@@ -139,9 +139,11 @@ def _stack(error):
     entries = traceback.extract_tb(error.__traceback__)
     first = next(
         (n for n, each in enumerate(entries) if not each.filename.startswith(own) and "importlib" not in each.filename),
-        0,
+        len(entries),  # a SyntaxError tells its place itself
     )
-    lines = ["Traceback (most recent call last):\n"] + traceback.format_list(entries[first:])
+    lines = traceback.format_list(entries[first:])
+    if lines:
+        lines.insert(0, "Traceback (most recent call last):\n")
     return "".join(lines + traceback.format_exception_only(type(error), error))
 
 

@@ -111,6 +111,17 @@ def pair(failure, tail, call):
     return outer, shown(text) if repr(cause) != text else cause
 
 
+def broken(text):
+    """What a script sees when a body that it reads as it comes is not complete. text is as in statistics."""
+    m = _named(text)
+    name, inner = m.groups() if m else ("", text)
+    if name == "ReadTimeout":
+        return exceptions().ConnectionError(message(inner).partition(" (read timeout=")[0])
+    if name == "ChunkedEncodingError":
+        return exceptions().ChunkedEncodingError(message(text) if inner[:1] in "'\"" else shown(inner))
+    return exceptions().ChunkedEncodingError(message(text))
+
+
 def around(failure, cause, call):
     """The text that requests puts around the cause of a connection error."""
     if failure not in (DNS, REFUSED, CONNECT_TIMEOUT, CONNECT_FAILED, TLS):

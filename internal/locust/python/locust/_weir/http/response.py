@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as _json
+import re
 from datetime import timedelta
 from struct import Struct
 
@@ -10,11 +11,13 @@ from .. import engine as _engine
 from . import errors
 from .headers import CaseInsensitiveDict, received
 from .poser import posing
+from .coding import decoder, unpacked
 from .text import decode_chunks, encoding_of, field, guess_encoding, parse_links, slices
 
 # status, failure, flags, elapsed s, response time ms, sent (unix s), bytes of the body
 HEAD = Struct("<HBBdddI")
-WHOLE, TAIL, COOKIES = 1, 2, 4
+WHOLE, TAIL, COOKIES, LIVE = 1, 2, 4, 8
+told = re.compile(rb"limit|retry-after|quota", re.IGNORECASE).search  # what tells a limit has one of these in it
 _u16, _u32 = Struct("<H").unpack_from, Struct("<I").unpack_from
 
 _loads = _json.loads
@@ -23,28 +26,29 @@ UNREAD = object()
 
 
 class Held:
-    """A body that waits at Weir, until it is fetched or nobody wants it any more.
+    """A body that waits at Weir, until it is fetched or nobody wants it any more. A live one is still coming.
 
     Subtle: to let go of an answer also says that no verdict on it will come. So
     while one is awaited (wait), letting go is put off until settle.
     """
 
-    __slots__ = ("id", "done", "wait")
+    __slots__ = ("id", "done", "wait", "live")
 
-    def __init__(self, id, wait=False):
+    def __init__(self, id, wait=False, live=False):
         self.id = id
         self.done = False
         self.wait = wait
+        self.live = live
 
     def read(self, size=None):
-        """(bytes, whether that was the end); size None: all there is."""
+        """(bytes, whether that was the end); size None: all there is. A live one gives a chunk of the server with 0."""
         if self.done:
             return b"", True
         reply = _engine.engine.call(b"B", self.id, b"" if size is None else size.to_bytes(4, "little"))
         state, data = reply[0], reply[1:]
         if state == 2:
             self.release()
-            raise errors.raiser("ChunkedEncodingError", bytes(data).decode("utf-8", "replace"))
+            raise errors.broken(bytes(data).decode("utf-8", "replace"))
         if state == 1:
             self.release()
         return bytes(data), state == 1
@@ -53,16 +57,25 @@ class Held:
         if not self.done:
             self.done = True
             if not self.wait:
-                let_go(self.id)
+                self._let_go()
 
     __del__ = release
+
+    def _let_go(self):
+        if not self.live:
+            let_go(self.id)
+            return
+        try:
+            _engine.engine.post(b"D", 0, self.id.to_bytes(4, "little"))  # at once: the server may send for ever
+        except Exception:  # noqa: BLE001 - the interpreter is on its way out
+            pass
 
     def settle(self):
         """The verdict has been given."""
         if self.wait:
             self.wait = False
             if self.done:
-                let_go(self.id)
+                self._let_go()
 
 
 def let_go(id):
@@ -155,13 +168,27 @@ class Response:
                     piece, end = held.read()
                     pieces.append(piece)
                 content = b"".join(pieces)
+                if held.live:
+                    content = self._inflated(content)
             content = self._content = self._decoded(content)
         elif content is _SPENT:
             raise RuntimeError("The content for this response was already consumed")
         return content
 
     def _decoded(self, content):
+        """What Weir does not decompress: of the codings that it knows, only the script may have the packages for others."""
+        if b"ontent-" in self._answer:
+            coding = self.headers.get("content-encoding")
+            if coding and content:
+                return unpacked(coding, content)
         return content
+
+    def _inflated(self, content):
+        """A body that came compressed, as live ones do."""
+        inflate = decoder(self.headers.get("content-encoding"))
+        if inflate is None:
+            return content
+        return inflate(content) + inflate(None)
 
     @property
     def text(self):
@@ -264,6 +291,9 @@ class Response:
     def _stream(self, size):
         self._content = _SPENT
         held = self._held
+        if held.live:
+            yield from self._flow(held, size)
+            return
         kept, end = b"", False
         while not end:
             piece, end = held.read(size or 0)
@@ -277,6 +307,17 @@ class Response:
                 kept = kept[size:]
         if kept:
             yield kept
+
+    def _flow(self, held, size):
+        """The pieces of a body as they come: the chunks of the server, or so many bytes."""
+        inflate = decoder(self.headers.get("content-encoding"))
+        end = False
+        while not end:
+            piece, end = held.read(size or 0)
+            if inflate is not None:
+                piece = inflate(None if end else piece)
+            if piece:
+                yield piece
 
     def iter_lines(self, chunk_size=512, decode_unicode=False, delimiter=None):
         pending = None
@@ -349,6 +390,20 @@ class Raw:
         self.headers = response.headers
 
     def read(self, amt=None, decode_content=None):
+        """amt bytes, or all. Of a body that is still coming they are as the server sent them, unless decode_content is true."""
+        response = self._response
+        held = response._held
+        if self._left is None and held is not None and held.live and response._content in (UNREAD, _SPENT):
+            if amt is None or amt < 0:
+                if response._content is UNREAD and decode_content:
+                    return response.content
+                amt = None
+            response._content = _SPENT
+            data, end = held.read(amt)
+            while not end and (amt is None or len(data) < amt):
+                piece, end = held.read(None if amt is None else amt - len(data))
+                data += piece
+            return data
         if self._left is None:
             self._left = self._response.content or b""
         data, self._left = (self._left, b"") if amt is None or amt < 0 else (self._left[:amt], self._left[amt:])
@@ -388,7 +443,7 @@ def unpack(kind, call, id, answer, wait=False):
     r._id = id
     r.status_code = answer[0] | answer[1] << 8
     r._content = UNREAD if r.status_code else None
-    call.held = r._held = None if answer[3] & WHOLE or not r.status_code else Held(id, wait)
+    call.held = r._held = None if answer[3] & WHOLE or not r.status_code else Held(id, wait, bool(answer[3] & LIVE))
     return r
 
 
@@ -479,7 +534,9 @@ def _failure(r):
 
 
 def _make_weir(r):
-    return Limits(r._tail().get("limits") or ())
+    if _no_answer(r) or not told(r._piece(1)):
+        return Limits()
+    return Limits(_engine.engine.ask(op="limits", fields=r._piece(1).decode("latin-1")) or ())
 
 
 _MAKERS = {
@@ -492,7 +549,7 @@ _MAKERS = {
 
 
 class Limits(list):
-    """What the answer says about rate limits: a list of readings, the first one's fields at hand."""
+    """What the answer says about rate limits: a list of them as dicts, first the one nearest to its end, whose fields are at hand."""
 
     def _first(self, name):
         return self[0].get(name) if self else None
