@@ -88,7 +88,7 @@ func start(t *testing.T) *backend {
 		cmd.Wait()
 		os.RemoveAll(dir)
 	})
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if conn, err := net.Dial("unix", socket); err == nil {
 			conn.Close()
 			break

@@ -16,7 +16,7 @@ import (
 )
 
 const twoPerClient = `policies:
-  - {name: per-client, key: request.ip, match: "POST /api/**", limit: 2, window: 1h, algorithm: fixed-window, answer: ratelimit, tell: ratelimit}
+  - {name: per-client, key: request.ip, match: "POST /api/**", limit: 2, window: 1000h, algorithm: fixed-window, answer: ratelimit, tell: ratelimit}
 `
 
 // TestCheck replays what proxies send. What Traefik sends is taken from its

@@ -340,7 +340,7 @@ func TestAdmin(t *testing.T) {
 // kept changes nothing.
 func TestReload(t *testing.T) {
 	up := upstream(t, func(w http.ResponseWriter, r *http.Request) {})
-	text := "policies:\n  - {name: p, limit: %d, window: 1h, algorithm: fixed-window}\n"
+	text := "policies:\n  - {name: p, limit: %d, window: 1000h, algorithm: fixed-window}\n"
 	g := start(t, fmt.Sprintf(text, 3), nil, up)
 	c := client(t, "")
 	statuses := func(n int) (s string) {
@@ -377,7 +377,7 @@ func TestReload(t *testing.T) {
 func TestObserve(t *testing.T) {
 	up := upstream(t, func(w http.ResponseWriter, r *http.Request) {})
 	kinds := &syncBuffer{}
-	g := start(t, "policies:\n  - {name: p, limit: 2, window: 1h, algorithm: fixed-window}\n", func(o *gate.Options) {
+	g := start(t, "policies:\n  - {name: p, limit: 2, window: 1000h, algorithm: fixed-window}\n", func(o *gate.Options) {
 		o.Guard.Observe = func(e *guard.Event) {
 			if e.Subject.Path == "/fault" {
 				panic("observed")

@@ -81,9 +81,9 @@ func TestStoreFaults(t *testing.T) {
 	const budget = 25 * time.Millisecond
 	up := upstream(t, func(w http.ResponseWriter, r *http.Request) {})
 	g := start(t, `policies:
-  - {name: local, match: /local, limit: 100000, window: 1h, algorithm: fixed-window, on-store-error: local}
-  - {name: open, match: /open, limit: 100000, window: 1h, algorithm: fixed-window, on-store-error: open}
-  - {name: closed, match: /closed, limit: 100000, window: 1h, algorithm: fixed-window, on-store-error: closed}
+  - {name: local, match: /local, limit: 100000, window: 1000h, algorithm: fixed-window, on-store-error: local}
+  - {name: open, match: /open, limit: 100000, window: 1000h, algorithm: fixed-window, on-store-error: open}
+  - {name: closed, match: /closed, limit: 100000, window: 1000h, algorithm: fixed-window, on-store-error: closed}
 `, func(o *gate.Options) {
 		o.Guard.Store, o.Guard.Shared.Budget = store, budget
 		o.Guard.Shared.Probe = 30 * time.Millisecond

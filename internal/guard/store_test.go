@@ -65,7 +65,7 @@ func redisStore(t *testing.T, o redis.Options) *redis.Store {
 	}
 	t.Cleanup(s.Close)
 	for range 500 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		_, err = s.Gates(ctx)
 		cancel()
 		if err == nil {
@@ -136,7 +136,7 @@ func TestStoreFrozen(t *testing.T) {
 	addr, process := redisServer(t)
 	store := redisStore(t, redis.Options{Addresses: []string{addr}})
 	p := func(name, word string) policy.Policy {
-		return policy.Policy{Policy: limit.Policy{Name: name, Algorithm: limit.FixedWindow, Limit: 2, Window: time.Hour}, OnStoreError: word}
+		return policy.Policy{Policy: limit.Policy{Name: name, Algorithm: limit.FixedWindow, Limit: 2, Window: 1000 * time.Hour}, OnStoreError: word}
 	}
 	g, err := guard.New(&policy.File{Policies: []policy.Policy{p("local", "local"), p("open", "open"), p("closed", "closed")}},
 		guard.Options{Store: store, Shared: enforce.SharedOptions{Budget: 2 * time.Second, Failures: 1}})
@@ -176,7 +176,7 @@ func TestStoreFrozen(t *testing.T) {
 	if err := process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	for range 1000 {
+	for range 6000 {
 		if !g.Stats().Shared.Degraded {
 			break
 		}

@@ -147,7 +147,7 @@ func (p *peer) call(kind byte, id uint32, payload []byte) []byte {
 	select {
 	case b := <-ch:
 		return b
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		p.t.Errorf("no answer to frame %c", kind)
 		return nil
 	}

@@ -347,7 +347,7 @@ func TestSharedPool(t *testing.T) {
 		t.Fatal(err)
 	}
 	results := make(chan *hit.Answer, users*each)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for u := range users {
 		go func() {

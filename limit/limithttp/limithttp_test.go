@@ -43,7 +43,7 @@ func codes(h http.Handler, n int, path string, fields ...string) (out []int) {
 	return out
 }
 
-var hour = limit.Policy{Name: "hour", Algorithm: limit.FixedWindow, Limit: 2, Window: time.Hour}
+var hour = limit.Policy{Name: "hour", Algorithm: limit.FixedWindow, Limit: 2, Window: 1000 * time.Hour}
 
 func TestPolicies(t *testing.T) {
 	var events []string

@@ -73,7 +73,7 @@ func (s *server) start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	for range 200 {
+	for range 6000 {
 		c, err := net.Dial("tcp", s.addr)
 		if err == nil {
 			c.Close()
@@ -136,7 +136,7 @@ func newStore(t testing.TB, o redis.Options) *redis.Store {
 	t.Cleanup(s.Close)
 	var last error
 	for range 300 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		_, last = s.Gates(ctx)
 		cancel()
 		if last == nil {

@@ -106,7 +106,7 @@ func TestServerClock(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 64 {
 		wg.Go(func() {
-			for time.Since(start) < 400*time.Millisecond {
+			for n := 0; n < 10 || time.Since(start) < 400*time.Millisecond; n++ {
 				d, err := by.Take(context.Background(), []enforce.Ask{{Key: "k", Cost: 1}})
 				switch {
 				case err != nil:
@@ -123,7 +123,7 @@ func TestServerClock(t *testing.T) {
 	wg.Wait()
 	took := time.Since(start)
 	most := 50 + int64(took.Seconds()*1000) + 1
-	if got := admitted.Load(); got > most || got < 50 || refused.Load() == 0 {
+	if got := admitted.Load(); got > most || got < 50 || refused.Load() == 0 && took < 500*time.Millisecond {
 		t.Errorf("admitted %d in %v, want at most %d; refused %d", got, took, most, refused.Load())
 	}
 }
@@ -139,6 +139,7 @@ func TestExpiry(t *testing.T) {
 		srv.do("FLUSHALL")
 		by := prepare(t, store, enforce.Entry{Policy: p})
 		asks := []enforce.Ask{{Key: "k", Cost: min(2, p.Capacity())}}
+		begin := time.Now()
 		d := take(t, by, asks...)
 		key := keys.FindString(srv.do("KEYS", "weir:{*"))
 		for _, k := range keys.FindAllString(srv.do("KEYS", "weir:{*"), -1) {
@@ -155,7 +156,7 @@ func TestExpiry(t *testing.T) {
 			reset = time.Minute
 		}
 		// Some time has passed since the decision.
-		if lives < reset-time.Second+time.Second/2 || lives > reset+2*p.Window+2*time.Second {
+		if lives < reset-time.Second/2-time.Since(begin) || lives > reset+2*p.Window+2*time.Second {
 			t.Errorf("%v: the key lives for %v, and matters for %v", p, lives, reset)
 		}
 		checked++
@@ -213,7 +214,7 @@ func TestKeysTellNothing(t *testing.T) {
 func TestSharedAmongProcesses(t *testing.T) {
 	m := miniredis.RunT(t)
 	one, two := newStore(t, redis.Options{Addresses: []string{m.Addr()}}), newStore(t, redis.Options{Addresses: []string{m.Addr()}})
-	a := enforce.Entry{ID: "x", Policy: hour, Overrides: map[string]limit.Policy{"vip": {Algorithm: limit.FixedWindow, Limit: 5000, Window: time.Hour}}}
+	a := enforce.Entry{ID: "x", Policy: hour, Overrides: map[string]limit.Policy{"vip": {Algorithm: limit.FixedWindow, Limit: 5000, Window: 1000 * time.Hour}}}
 	b := a
 	b.Name, b.Limit = "renamed", 10
 	first, second := prepare(t, one, a), prepare(t, two, b)

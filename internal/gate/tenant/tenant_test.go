@@ -24,7 +24,7 @@ var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // A guard's refusals get into the log at once and again each minute, warnings
 // from 80 % on, for each policy and key; keys do not.
 func TestFeed(t *testing.T) {
-	f, err := policy.Parse("p", []byte("policies:\n  - {name: per client, limit: 5, window: 1h, algorithm: fixed-window, warn-at: 80%, key: request.ip}\n"))
+	f, err := policy.Parse("p", []byte("policies:\n  - {name: per client, limit: 5, window: 1000h, algorithm: fixed-window, warn-at: 80%, key: request.ip}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

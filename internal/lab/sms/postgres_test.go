@@ -104,12 +104,12 @@ func postgres(t *testing.T) func(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = admin.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for admin.PingContext(ctx) != nil {
 		select {
 		case <-ctx.Done():
-			t.Fatal("postgres did not start in 30 s")
+			t.Fatal("postgres did not start in three minutes")
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

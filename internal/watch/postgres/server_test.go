@@ -176,7 +176,7 @@ func (db *database) write(name, text string) error {
 }
 
 func (db *database) command(name string, args ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(db.bin, name), args...)
 	cmd.Dir = db.dir
@@ -242,7 +242,7 @@ func sample(t *testing.T, s *Source) watch.Sample {
 func until(t *testing.T, s *Source, what string, good func(watch.Sample) bool) watch.Sample {
 	t.Helper()
 	var events []string
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		out, err := s.Sample(t.Context())
 		events = append(events, out.Events...)
 		if err == nil && good(out) {
