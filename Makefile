@@ -13,11 +13,12 @@ build: ## Build the static binary at bin/weir.
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/weir ./cmd/weir
 
 # More at a time than there are cores: most tests of the command wait for time to pass.
+PARALLEL ?= 5
 test: setup ## Install what the tests need where that is allowed, and run all tests.
-	@bash .ci/go-test -timeout 20m -shuffle=on -parallel 4 -- ./...
+	@bash .ci/go-test -timeout 20m -shuffle=on -parallel $(PARALLEL) -- ./...
 
 race: ## Run the tests of everything concurrent under the race detector.
-	@bash .ci/go-test -timeout 20m -race -short -- ./internal/...
+	@bash .ci/go-test -timeout 20m -race -short -parallel $(PARALLEL) -- ./internal/...
 
 check: ## What CI runs.
 	bash .ci/run

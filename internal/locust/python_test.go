@@ -66,7 +66,7 @@ func TestPython(t *testing.T) {
 	for name, s := range pythons(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+			ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 			defer cancel()
 			args := []string{"-m", "unittest", "discover", "-q", "-s", ".", "-t", "."}
 			if s.modules != nil {

@@ -131,7 +131,7 @@ class Peer:
         else:
             self.frames[kind].append(payload)
 
-    def ask(self, kind, question, seconds=20):
+    def ask(self, kind, question, seconds=120):
         """Sends a question and waits for its answer."""
         self.number += 1
         number = self.number
@@ -143,7 +143,7 @@ class Peer:
         """Fires an event and waits for its answer."""
         return self.ask(b"N", {"event": name, **arguments})
 
-    def until(self, condition, seconds=20):
+    def until(self, condition, seconds=120):
         """Turns until condition is true; fails with the interpreter's output when that takes too long."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -181,7 +181,7 @@ class Peer:
         """Ends the interpreter one way or another."""
         self.socket.close()
         try:
-            code = self.process.wait(5)
+            code = self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()

@@ -21,13 +21,13 @@ SCRIPT = """
 
     def greenlets():
         begin = time.perf_counter()
-        made = [gevent.spawn(work, 0.05, n) for n in range(5)]
-        gevent.joinall(made, timeout=2)
+        made = [gevent.spawn(work, 0.5, n) for n in range(5)]
+        gevent.joinall(made, timeout=60)
         assert [g.value for g in made] == list(range(5))
         assert all(g.successful() and g.ready() and g.dead for g in made)
-        assert time.perf_counter() - begin < 0.2
+        assert time.perf_counter() - begin < 2
         late = gevent.spawn_later(0.02, work, 0, "late")
-        assert late.get(timeout=1) == "late"
+        assert late.get(timeout=60) == "late"
         failed = gevent.spawn(lambda: 1 / 0)
         seen = []
         failed.link_exception(lambda g: seen.append(type(g.exception)))
@@ -106,13 +106,13 @@ SCRIPT = """
         gevent.sleep(0.01)
         assert through == [], through
         gate.release()  # one release is for all who only wait, and nothing is taken
-        gevent.joinall(passing, timeout=1)
+        gevent.joinall(passing, timeout=60)
         assert sorted(through) == [0, 1, 2, 3, 4] and gate.counter == 1, through
         gate.acquire()
         mixed = [gevent.spawn(gate.wait), gevent.spawn(gate.acquire), gevent.spawn(gate.wait, 0.05), gevent.spawn(gate.acquire, True, 0.05)]
         gevent.sleep(0.01)
         gate.release()
-        gevent.joinall(mixed, timeout=1)
+        gevent.joinall(mixed, timeout=60)
         assert [g.value for g in mixed[:2]] == [1, True] and mixed[3].value is False and gate.counter == 0, [g.value for g in mixed]
 
         wait = lock.Semaphore(0)
@@ -124,10 +124,10 @@ SCRIPT = """
         e = event.Event()
         assert not e.wait(0.01)
         gevent.spawn_later(0.01, e.set)
-        assert e.wait(1) and e.is_set()
+        assert e.wait(60) and e.is_set()
         r = event.AsyncResult()
         gevent.spawn_later(0.01, r.set, 5)
-        assert r.get(timeout=1) == 5
+        assert r.get(timeout=60) == 5
         bad = event.AsyncResult()
         bad.set_exception(KeyError("x"))
         try:
@@ -186,7 +186,7 @@ SCRIPT = """
         with Timeout(5):
             pass
         assert gevent.with_timeout(0.01, gevent.sleep, 5, timeout_value="v") == "v"
-        assert time.perf_counter() - begin < 2
+        assert time.perf_counter() - begin < 5
 
     class U(HttpUser):
         host = "http://x"

@@ -35,7 +35,7 @@ class Case(unittest.TestCase):
                 finally:
                     peer.close()
 
-    def lines(self, peer, count, seconds=20):
+    def lines(self, peer, count, seconds=120):
         """The first lines printed, once there are so many."""
         peer.until(lambda: peer.printed().count("\n") >= count, seconds)
         return [line for line in peer.printed().splitlines() if not line.startswith("[")]

@@ -47,7 +47,7 @@ class Blocking(unittest.TestCase):
 
         def steps(peer):
             peer.until(lambda: "unblocked" in peer.printed() and peer.frames[b"S"])
-            self.assertGreater(len(peer.requests), 20)
+            self.assertGreater(len(peer.requests), 5)
             (notice,) = [each for each in peer.frames[b"J"] if each["op"] == "notice"][:1]
             self.assertTrue(notice["file"].endswith("locustfile.py"))
             self.assertIn("blocks here", notice["text"])
@@ -68,7 +68,7 @@ class Blocking(unittest.TestCase):
         """
 
         def steps(peer):
-            peer.until(lambda: len(peer.ended) == 15, 30)
+            peer.until(lambda: len(peer.ended) == 15, 120)
             self.assertEqual(len(peer.requests), 150)
             self.assertEqual({why for why, _ in peer.ended.values()}, {1})
 
@@ -104,7 +104,7 @@ class Stuck(unittest.TestCase):
         for way in WAYS:
 
             def steps(peer):
-                peer.until(lambda: any(each["op"] == "stuck" for each in peer.frames[b"J"]), 30)
+                peer.until(lambda: any(each["op"] == "stuck" for each in peer.frames[b"J"]), 120)
                 told = [each for each in peer.frames[b"J"] if each["op"] == "stuck"][0]
                 self.assertEqual(told["function"], "forever")
                 self.assertIn(told["line"], (9, 10, 11))
@@ -125,7 +125,7 @@ class Signals(unittest.TestCase):
             child = subprocess.Popen([sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"], stdout=subprocess.PIPE)
             child.stdout.readline()
             child.terminate()
-            print("ended with", child.wait(10))
+            print("ended with", child.wait(60))
             raise StopUser()
         """
 
