@@ -392,6 +392,32 @@ func TestSkipsSayWhy(t *testing.T) {
 	}
 }
 
+// TestPatience holds that tests which look for goroutines left behind give those that are
+// about to end the time that a busy machine needs: by package leaks, and not by goleak alone.
+func TestPatience(t *testing.T) {
+	fset, files := goFiles(t)
+	patient := 0
+	for _, f := range files {
+		if f.dir == "internal/leaks" {
+			continue
+		}
+		if f.test && slices.Contains(imports(f), module+"/internal/leaks") {
+			patient++
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && slices.Contains([]string{"Find", "VerifyNone", "VerifyTestMain"}, s.Sel.Name) {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "goleak" {
+					t.Errorf("%s: goleak waits less than half a second: call package leaks", fset.Position(s.Pos()))
+				}
+			}
+			return true
+		})
+	}
+	if patient < 5 {
+		t.Fatalf("found only %d files that look for goroutines: the search is broken", patient)
+	}
+}
+
 // TestEveryVerbHasAHome holds that one guess finds any verb: its code, its
 // guide, its script tests and its line in the README.
 func TestEveryVerbHasAHome(t *testing.T) {

@@ -46,18 +46,22 @@ func TestDocs(t *testing.T) {
 		blocks += len(found)
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			dir, addrs := t.TempDir(), map[string]string{}
-			for _, b := range found {
-				reached.Add(1)
-				b.script = moved(b.script, addrs)
-				out := runBlock(t, b, dir, bin, root)
-				for _, want := range b.wants {
-					if want.MatchString(out) {
-						continue
+			reached.Add(int64(len(found)))
+			// Guides show what Weir finds on a machine that does nothing else. Where this
+			// one is too busy for that, a load may be INVALID and a limit undecided.
+			tries(t, func(differ *differences) {
+				dir, addrs := t.TempDir(), map[string]string{}
+				for _, b := range found {
+					b.script = moved(b.script, addrs)
+					out := runBlock(t, b, dir, bin, root)
+					for _, want := range b.wants {
+						if want.MatchString(out) {
+							continue
+						}
+						differ.Errorf("%s:%d: the output differs from the guide\n--- want (numbers by shape)\n%s\n--- got\n%s", filepath.Base(file), b.line, want, out)
 					}
-					t.Errorf("%s:%d: the output differs from the guide\n--- want (numbers by shape)\n%s\n--- got\n%s", filepath.Base(file), b.line, want, out)
 				}
-			}
+			})
 		})
 	}
 	if blocks < 30 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -75,6 +76,35 @@ func TestScript(t *testing.T) {
 			"waitfile": waitFile,
 		},
 	})
+}
+
+// TestScriptsAllowForABusyMachine holds that no script fails by chance in ways that can
+// be seen from outside: a run that is judged by how late the generator was, and a port
+// that another program may have. $ADDR1 and $ADDR2 are for servers of a script's own.
+func TestScriptsAllowForABusyMachine(t *testing.T) {
+	scripts, _ := filepath.Glob("testdata/script/*.txtar")
+	load := regexp.MustCompile(`^(exec|! exec|exit [0159]) (sh -c |bash -c )?.*weir run `)
+	port := regexp.MustCompile(`--(addr|listen|check|rls|admin)[ =]+127\.0\.0\.1:[1-9]`)
+	loads := 0
+	for _, file := range scripts {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(text), "\n") {
+			if load.MatchString(line) && !strings.Contains(line, "--dry-run") {
+				if loads++; !strings.Contains(line, "--max-send-lag") {
+					t.Errorf("%s:%d: a busy machine makes this run INVALID: add --max-send-lag 20s", file, i+1)
+				}
+			}
+			if port.MatchString(line) && !strings.Contains(line, ":99999") {
+				t.Errorf("%s:%d: another program may have this port: listen on $ADDR1", file, i+1)
+			}
+		}
+	}
+	if loads < 20 {
+		t.Errorf("found only %d runs: the search is broken", loads)
+	}
 }
 
 // checkExit is "exit N weir …": the command must end with exactly that code.
