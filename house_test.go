@@ -6,6 +6,7 @@
 package weir_test
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -17,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -117,8 +119,26 @@ type file struct {
 	src  []byte
 }
 
+// goFiles parses every Go file of the module, once for all tests.
 func goFiles(t *testing.T) (*token.FileSet, []file) {
 	t.Helper()
+	p := parsed()
+	if p.err != nil {
+		t.Fatal(p.err)
+	}
+	if len(p.files) < 40 {
+		t.Fatalf("found only %d Go files: the walk is broken", len(p.files))
+	}
+	return p.fset, p.files
+}
+
+type tree struct {
+	fset  *token.FileSet
+	files []file
+	err   error
+}
+
+var parsed = sync.OnceValue(func() tree {
 	fset := token.NewFileSet()
 	var files []file
 	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
@@ -149,14 +169,8 @@ func goFiles(t *testing.T) (*token.FileSet, []file) {
 		files = append(files, file{path: slash, dir: path.Dir(slash), test: strings.HasSuffix(p, "_test.go"), ast: f, src: src})
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) < 40 {
-		t.Fatalf("found only %d Go files: the walk is broken", len(files))
-	}
-	return fset, files
-}
+	return tree{fset, files, err}
+})
 
 func imports(f file) []string {
 	var out []string
@@ -447,6 +461,12 @@ func TestEveryVerbHasAHome(t *testing.T) {
 // on, a package registry, or work that is not done.
 func TestNothingOfThisMachine(t *testing.T) {
 	bad := regexp.MustCompile(`/` + `work/|/` + `root/|/` + `tmp/bash|gopro` + `xy\.|proxy\.gol` + `ang|registry\.n` + `pm|\bTO` + `DO\b|FIX` + `ME\b|coming ` + `soon|not imple` + `mented`)
+	// The expression is slow, and nearly no file has a word that it may match.
+	words := [][]byte{[]byte("/" + "work/"), []byte("/" + "root/"), []byte("/" + "tmp/bash"), []byte("gopro" + "xy"), []byte("proxy.gol" + "ang"),
+		[]byte("registry.n" + "pm"), []byte("TO" + "DO"), []byte("FIX" + "ME"), []byte("coming " + "soon"), []byte("not imple" + "mented")}
+	if n := strings.Count(bad.String(), "|") + 1; n != len(words) {
+		t.Fatalf("%d words for %d expressions", len(words), n)
+	}
 	checked := 0
 	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -471,6 +491,9 @@ func TestNothingOfThisMachine(t *testing.T) {
 			return err
 		}
 		checked++
+		if !slices.ContainsFunc(words, func(w []byte) bool { return bytes.Contains(b, w) }) {
+			return nil
+		}
 		if m := bad.FindIndex(b); m != nil {
 			line := 1 + strings.Count(string(b[:m[0]]), "\n")
 			t.Errorf("%s:%d: %q does not belong in the repository", p, line, b[m[0]:m[1]])
