@@ -113,10 +113,13 @@ func TestLocustAndWeirAreAlike(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			args := append([]string{"-f", file, "--headless", "-t", "7s", "-H", host, "--csv", "sub/out", "--json", "--html", "r_{u}_{r}_{t}.html"}, more...)
-			// Counts are held to chance, and on a machine without a free CPU Locust
-			// now and then does not come to write its files.
+			// Counts are held to chance, and on a machine without a free CPU Locust now and
+			// then sends nothing for seconds, or does not come to write its files: so each
+			// try is twice as long.
+			seconds := 7
 			tries(t, func(found *differences) {
+				args := append([]string{"-f", file, "--headless", "-t", fmt.Sprint(seconds, "s"), "-H", host, "--csv", "sub/out", "--json", "--html", "r_{u}_{r}_{t}.html"}, more...)
+				seconds *= 2
 				var theirs, ours outcome
 				a, b := t.TempDir(), t.TempDir()
 				var both sync.WaitGroup
