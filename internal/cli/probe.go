@@ -266,7 +266,7 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 		kind = "bound"
 	}
 	r := c.report(world, v, scope, behind, j)
-	r.StopKind = kind
+	r.Stop(kind)
 	r.Resumed = j.had
 	r.Requests += spent
 	if err := c.deliver(s, r, v, scope, behind, world.things); err != nil {
@@ -276,8 +276,11 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 	if err := j.finish(c, s, ended); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return verdict(exitInterrupted)
+	case r.Unknown:
+		return verdict(exitCannotRun)
 	}
 	return nil
 }
@@ -313,7 +316,11 @@ func (c *probeCmd) deliver(s *session, r *report.Probe, v *blackbox.Verdict, sco
 		return nil
 	}
 	if len(v.Policies) == 0 {
-		fmt.Fprintf(s.stderr, "weir probe: no limit was found, so %s is not written\n", c.Out)
+		old := ""
+		if _, err := os.Stat(c.Out); err == nil {
+			old = "; what is in it is from before"
+		}
+		fmt.Fprintf(s.stderr, "weir probe: no limit was found, so %s is not written%s\n", c.Out, old)
 		return nil
 	}
 	return c.writePolicy(r, v, scope, behind, things)

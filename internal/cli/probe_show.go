@@ -34,15 +34,19 @@ func newProbeShow(s *session, c *probeCmd) *probeShow {
 
 // belief shows where things stand.
 func (p *probeShow) belief(b blackbox.Belief) {
+	again := len(b.Shares) == 0 && b.Doing == p.last.Doing
 	p.last = b
 	if !p.mode.Redraw {
+		if again {
+			return
+		}
 		var all []string
 		for _, s := range b.Shares[:min(3, len(b.Shares))] {
 			all = append(all, fmt.Sprintf("%.0f %% %v", 100*s.Share, s.Family))
 		}
 		what := strings.Join(all, ", ")
 		if what == "" {
-			what = "nothing was refused yet"
+			what = "too early to say"
 		}
 		fmt.Fprintf(p.w, "[%v, %d sent, %d refused] %s; next: %s\n", b.Elapsed.Round(100*time.Millisecond), b.Requests, b.Refused, what, b.Doing)
 		return

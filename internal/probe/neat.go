@@ -148,7 +148,7 @@ type roundRate struct{ limit, window, odd float64 }
 func roundRates(s span) (out []roundRate) {
 	s.lo, s.hi = s.lo*(1-grain), s.hi*(1+grain)
 	mid := (s.lo + s.hi) / 2
-	for _, u := range []struct{ window, odd float64 }{{1, 0}, {60, 0.6}, {3600, 1.2}, {86400, 1.6}, {2, 1}, {5, 1}, {10, 0.9}, {30, 1}, {15, 1.3}, {300, 1.4}, {600, 1.3}, {900, 1.4}, {0.1, 1.2}} {
+	for _, u := range []struct{ window, odd float64 }{{1, 0}, {60, 0.5}, {3600, 1}, {86400, 1.6}, {2, 1.2}, {5, 1.2}, {10, 1.2}, {30, 1.3}, {15, 1.4}, {300, 1.4}, {600, 1.3}, {900, 1.4}, {0.1, 1.2}} {
 		for _, step := range []float64{1000, 500, 100, 50, 10, 5, 1} {
 			near := math.Round(u.window / mid / step)
 			for k := near - 2; k <= near+2; k++ {

@@ -71,7 +71,8 @@ type Options struct {
 	// Record, when not nil, is called with each wave as it was answered.
 	Record func(Record)
 
-	// Progress, when not nil, is called after each experiment.
+	// Progress, when not nil, is called before each experiment, and before each wave
+	// while nothing is believed yet.
 	Progress func(Belief)
 }
 
@@ -80,7 +81,7 @@ type Belief struct {
 	Doing             string // what is tried next
 	Requests, Refused int
 	Elapsed           time.Duration
-	Shares            []Share // the likeliest first, those above 1 %
+	Shares            []Share // the likeliest first, those above 1 %; none while it is too early
 }
 
 // Share is how much of the belief one family has, from 0 to 1.
@@ -88,6 +89,11 @@ type Share struct {
 	Family Family
 	Found  Found
 	Share  float64
+
+	// Separate says, of an alternative in a verdict, what would tell it from the
+	// likeliest: what to send, and how many each admits. "" when nothing that was
+	// thought of would.
+	Separate string
 }
 
 // Found is a limit with its figures.
@@ -109,6 +115,8 @@ type Verdict struct {
 	Confidence   float64 // that the family is right, from 0 to 1
 	Sure         bool    // one explanation is left, and its figures are settled
 	Alternatives []Share // other explanations that remain
+	Paced        float64 // answers a second, where nothing was refused but everybody waits; else 0
+	Settle       string  // what would settle the figures of Found, where these are open; "" otherwise
 	Foreign      float64 // what Found leaves unexplained, as Probe.Explain counts it; above 2 others may use the limit too
 	Stopped      string  // why it ended before it was sure; "" when it was not cut short
 

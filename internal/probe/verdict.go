@@ -26,8 +26,10 @@ func (p *Probe) conclude() {
 		v.Elapsed = v.Waves[len(v.Waves)-1].Done.Sub(p.start)
 	}
 	if v.Refused == 0 {
-		v.Family, v.Confidence = None, 0.95
+		v.Family = None
+		v.Confidence = 0.95 * min(1, 2*float64(v.Requests)/float64(p.opt.MaxRequests))
 		v.Sure = v.Requests >= p.opt.MaxRequests/2
+		v.Paced = p.pacedAnswers()
 		return
 	}
 	if !p.fitted {
@@ -57,14 +59,29 @@ func (p *Probe) conclude() {
 	for _, s := range shares[1:] {
 		if s.Share >= 0.005 {
 			s.Found = p.found(s.Family, true)
+			s.Separate = p.separate(p.herd(shares[0].Family).best[0], p.herd(s.Family).best[0])
 			v.Alternatives = append(v.Alternatives, s)
 		}
 	}
 	v.Sure = p.settled(shares) && left < most
+	if !v.Sure {
+		v.Settle = p.settle(p.herd(v.Family))
+	}
 	if p.spread != nil {
 		v.Alternatives = append([]Share{{Family: v.Family, Found: v.Found, Share: 0.05}}, v.Alternatives...)
 		v.Found, v.Confidence, v.Sure = p.foundReplicas(p.spread, v.Found), 0.9, false
 	}
+}
+
+// pacedAnswers is how many answers a second came of the latest wave that was made to
+// wait, 0 where none was.
+func (p *Probe) pacedAnswers() float64 {
+	for i := len(p.sights) - 1; i >= 0; i-- {
+		if w := p.sights[i]; w.queue > 1 && w.a > 4 && w.ended > w.quick {
+			return float64(w.a-1) / (w.ended - w.quick)
+		}
+	}
+	return 0
 }
 
 // found turns the best particles of a family into policies. Deep takes its time

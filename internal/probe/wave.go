@@ -93,6 +93,9 @@ func (p *Probe) waves(ctx context.Context, steps []step, why string) (*sight, er
 			return nil, err
 		}
 	}
+	if p.opt.Progress != nil && !p.fitted {
+		p.opt.Progress(Belief{Doing: why, Requests: p.v.Requests, Refused: p.v.Refused, Elapsed: p.clock.Now().Sub(p.from)})
+	}
 	var at []time.Duration
 	after := 0.0
 	for i, s := range steps {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,12 @@ type Probe struct {
 	Confidence   float64      `json:"confidence"`
 	Alternatives []ProbeShare `json:"alternatives"`
 
+	// PacedPerSecond is how fast answers came where nothing is refused and everybody waits.
+	PacedPerSecond float64 `json:"paced_per_second,omitempty"`
+
+	// Settle is what would settle the figures, where these are open.
+	Settle string `json:"settle,omitempty"`
+
 	// Unexplained is how much of what was seen the limit leaves unexplained. Above 2
 	// others may use it, too.
 	Unexplained float64 `json:"unexplained"`
@@ -30,6 +37,9 @@ type Probe struct {
 	// StopKind is lock-out, errors, answer-changed, no-answer, refusals, time,
 	// interrupted or bound; "" when it was not cut short.
 	StopKind string `json:"stop_kind,omitempty"`
+
+	// Unknown is true where nothing can be said: not that there is no limit, either.
+	Unknown bool `json:"unknown,omitempty"`
 
 	Requests       int     `json:"requests"`
 	Refused        int     `json:"refused"`
@@ -50,6 +60,10 @@ type Probe struct {
 type ProbeFound struct {
 	Family     string   `json:"family"`
 	Policies   []string `json:"policies"`
+
+	// Limits are the policies in figures.
+	Limits []ProbeLimit `json:"limits"`
+
 	BanSeconds float64  `json:"ban_seconds,omitempty"`
 	Replicas   int      `json:"replicas,omitempty"`
 	LimitLow   int64    `json:"limit_low"`
@@ -57,11 +71,28 @@ type ProbeFound struct {
 	WindowOff  float64  `json:"window_off"`
 }
 
+// ProbeLimit is one policy, in figures. Those that a kind does not have are left out.
+type ProbeLimit struct {
+	Algorithm     string  `json:"algorithm"` // as in a policy file
+	Limit         int64   `json:"limit"`     // in a window; of buckets, what comes back in it
+	WindowSeconds float64 `json:"window_seconds,omitempty"`
+	RatePerSecond float64 `json:"rate_per_second,omitempty"` // Limit by window
+	Capacity      int64   `json:"capacity"`                  // what passes at once from rest
+	Undelayed     int64   `json:"undelayed,omitempty"`       // of a queue
+	PhaseSeconds  float64 `json:"phase_seconds,omitempty"`   // where windows begin on the clock
+	FromFirst     bool    `json:"from_first_request,omitempty"`
+	CountDenied   bool    `json:"count_denied,omitempty"` // refused requests count, too
+}
+
 // ProbeShare is another explanation.
 type ProbeShare struct {
 	ProbeFound
 	Share float64 `json:"share"`
 	Words string  `json:"words"`
+
+	// Separate is what would tell it from the likeliest; "" when nothing that was
+	// thought of would.
+	Separate string `json:"separate,omitempty"`
 }
 
 // ProbeFinding is a header that contradicts what was seen.
@@ -136,17 +167,19 @@ type ProbeAsked struct {
 // the caller.
 func NewProbe(v *probe.Verdict) *Probe {
 	p := &Probe{
-		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign,
+		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign, Settle: v.Settle, PacedPerSecond: v.Paced,
 		Stopped: v.Stopped, Requests: v.Requests, Refused: v.Refused, Lost: v.Lost, ElapsedSeconds: v.Elapsed.Seconds(),
 		Headers: "none", Findings: []ProbeFinding{}, Waves: []ProbeWave{}, found: v.Found,
 	}
 	for _, a := range v.Alternatives {
-		p.Alternatives = append(p.Alternatives, ProbeShare{foundFigures(&a.Found), a.Share, a.Family.String() + ", " + FoundWords(&a.Found)})
+		p.Alternatives = append(p.Alternatives, ProbeShare{foundFigures(&a.Found), a.Share, a.Family.String() + ", " + FoundWords(&a.Found), a.Separate})
 	}
 	for _, w := range v.Waves {
 		p.AddWave(ProbeWave{Sent: w.Sent, Done: w.Done, Admitted: w.Admitted, Refused: w.Refused, Lost: w.Lost, Why: w.Why})
 	}
 	switch {
+	case v.Family == probe.None && v.Paced > 0:
+		p.Sentence = fmt.Sprintf("Nothing was refused within %s in %s, but answers came at about %.3g a second: it makes everybody wait.", plural(int64(v.Requests), "request", "requests"), spanWords(v.Elapsed.Round(time.Millisecond)), v.Paced)
 	case v.Family == probe.None:
 		p.Sentence = fmt.Sprintf("No limit was met within %s in %s.", plural(int64(v.Requests), "request", "requests"), spanWords(v.Elapsed.Round(time.Millisecond)))
 	case v.Sure:
@@ -170,6 +203,38 @@ func kindWords(f probe.Family, one, many string) string {
 	return one + " a " + f.String()
 }
 
+// Stop notes what stopped the probe, one of the names of StopKind. Where that leaves
+// nothing to go by, it says so in place of a verdict.
+func (p *Probe) Stop(kind string) {
+	p.StopKind = kind
+	switch kind {
+	case "errors", "no-answer", "lock-out", "answer-changed":
+		if p.Family == probe.None.String() && p.Refused == 0 {
+			p.Unknown, p.Confidence, p.Sure = true, 0, false
+			p.Sentence = "Nothing is known of a limit: the probe had to stop before one was met."
+		}
+	}
+}
+
+// tell is what would tell an alternative from the likeliest.
+func (a *ProbeShare) tell() string {
+	if a.Separate == "" {
+		return "Nothing short would tell it apart: both answer alike to bursts and pauses."
+	}
+	return "To tell: " + clean(a.Separate) + "."
+}
+
+// Cut says why it ended early, "" when it did not.
+func (p *Probe) Cut() string {
+	switch {
+	case p.Stopped == "":
+		return ""
+	case p.Sure && p.StopKind == "bound":
+		return "It was not tried for longer: " + p.Stopped + "."
+	}
+	return "It was cut short: " + p.Stopped + "."
+}
+
 // AddWave appends a wave.
 func (p *Probe) AddWave(w ProbeWave) {
 	if len(p.Waves) > 0 {
@@ -181,9 +246,15 @@ func (p *Probe) AddWave(w ProbeWave) {
 }
 
 func foundFigures(f *probe.Found) ProbeFound {
-	out := ProbeFound{Family: f.Family.String(), Policies: []string{}, BanSeconds: f.Ban.Seconds(), Replicas: f.Replicas, LimitLow: f.LimitLow, LimitHigh: f.LimitHigh, WindowOff: f.WindowOff}
+	out := ProbeFound{Family: f.Family.String(), Policies: []string{}, Limits: []ProbeLimit{}, BanSeconds: f.Ban.Seconds(), Replicas: f.Replicas, LimitLow: f.LimitLow, LimitHigh: f.LimitHigh, WindowOff: f.WindowOff}
 	for _, pol := range f.Policies {
 		out.Policies = append(out.Policies, pol.String())
+		one := ProbeLimit{Algorithm: pol.Algorithm.String(), Limit: pol.Limit, WindowSeconds: pol.Window.Seconds(), Capacity: pol.Capacity(), Undelayed: pol.Undelayed,
+			PhaseSeconds: pol.Phase.Seconds(), FromFirst: pol.Algorithm == limit.FixedWindow && pol.Align == limit.AlignFirst, CountDenied: pol.CountDenied}
+		if pol.Window > 0 {
+			one.RatePerSecond = float64(pol.Limit) / pol.Window.Seconds()
+		}
+		out.Limits = append(out.Limits, one)
 	}
 	return out
 }
@@ -192,7 +263,11 @@ func foundFigures(f *probe.Found) ProbeFound {
 func FoundWords(f *probe.Found) string {
 	var all []string
 	for i, p := range f.Policies {
-		all = append(all, limitSentence(p, i == 0 && f.Family != probe.Stacked))
+		off := f.WindowOff
+		if i > 0 {
+			off = 0
+		}
+		all = append(all, limitSentence(p, i == 0 && f.Family != probe.Stacked, off))
 	}
 	s := strings.Join(all, ", and ")
 	if s == "" {
@@ -207,30 +282,26 @@ func FoundWords(f *probe.Found) string {
 	if f.LimitHigh > f.LimitLow {
 		s += fmt.Sprintf(" (the limit is between %d and %d)", f.LimitLow, f.LimitHigh)
 	}
-	if f.WindowOff > 0.005 {
-		s += fmt.Sprintf(" (the time may be off by %.1f %%)", 100*f.WindowOff)
-	}
 	return s
 }
 
-// limitSentence says one limit.
-func limitSentence(p limit.Policy, whole bool) string {
-	per := spanWords(p.Window)
+// limitSentence says one limit. off is how far its time may be off, as a share.
+func limitSentence(p limit.Policy, whole bool, off float64) string {
 	switch p.Algorithm {
 	case limit.Concurrency:
 		return fmt.Sprintf("%d requests under way at once", p.Limit)
 	case limit.TokenBucket:
-		return fmt.Sprintf("%d at once, and %d more every %s", p.Capacity(), p.Limit, per)
+		return fmt.Sprintf("%d at once, then %s", p.Capacity(), rateWords(p.Limit, p.Window, off))
 	case limit.RefillBucket:
-		return fmt.Sprintf("%d at once, and %d more each %s, all together%s", p.Capacity(), p.Limit, per, phaseWords(p, "they come"))
+		return fmt.Sprintf("%d at once, and %d more each %s, all together%s", p.Capacity(), p.Limit, lengthWords(p.Window, off), phaseWords(p, "they come"))
 	case limit.LeakyBucket:
-		s := fmt.Sprintf("%d pass every %s, %d more wait in a queue, and the rest is refused", p.Limit, per, p.Burst)
+		s := fmt.Sprintf("%s pass, %d more wait in a queue, and the rest is refused", rateWords(p.Limit, p.Window, off), p.Burst)
 		if p.Undelayed > 0 {
 			s += fmt.Sprintf("; %d of those that wait pass at once", p.Undelayed)
 		}
 		return s
 	}
-	s := fmt.Sprintf("%d requests in %s", p.Limit, per)
+	s := fmt.Sprintf("%d %s in %s", p.Limit, oneOrMore(p.Limit, "request", "requests"), lengthWords(p.Window, off))
 	if !whole {
 		return s
 	}
@@ -246,6 +317,68 @@ func limitSentence(p limit.Policy, whole bool) string {
 		s += phaseWords(p, "windows begin")
 	}
 	return s
+}
+
+func oneOrMore(n int64, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
+}
+
+// openShare is how far a time may be off without that being said.
+const openShare = 0.005
+
+// lengthWords is a window, with its bounds where these are wide.
+func lengthWords(d time.Duration, off float64) string {
+	if off <= openShare {
+		return spanWords(d)
+	}
+	round := func(x float64) string {
+		v := digits(time.Duration(x*float64(d)).Seconds(), 3)
+		return spanWords(time.Duration(math.Round(v*1e9)) * time.Nanosecond)
+	}
+	return fmt.Sprintf("about %s (%s to %s)", round(1), round(1-off), round(1+off))
+}
+
+// rateWords is a rate as people say it: 10 a second, one every 2 s, about 4.9 a second
+// (4.8 to 5.0).
+func rateWords(n int64, per time.Duration, off float64) string {
+	each := map[time.Duration]string{time.Second: "a second", time.Minute: "a minute", time.Hour: "an hour", 24 * time.Hour: "a day"}
+	short := n
+	for short >= 10 && short%10 == 0 {
+		short /= 10
+	}
+	unit := each[per]
+	switch {
+	case off > openShare || short >= 100 && unit != "":
+	case unit != "":
+		return fmt.Sprintf("%d %s", n, unit)
+	case n == 1:
+		return "one every " + spanWords(per)
+	default:
+		return fmt.Sprintf("%d every %s", n, spanWords(per))
+	}
+	rate, unit := float64(n)/per.Seconds(), "a second"
+	switch {
+	case rate < 1.0/90:
+		rate, unit = rate*3600, "an hour"
+	case rate < 0.9:
+		rate, unit = rate*60, "a minute"
+	}
+	if off <= openShare {
+		return fmt.Sprintf("about %.4g %s", rate, unit)
+	}
+	return fmt.Sprintf("about %.3g %s (%.3g to %.3g)", rate, unit, rate/(1+off), rate/max(0.01, 1-off))
+}
+
+// digits rounds to so many digits.
+func digits(x float64, n int) float64 {
+	if x <= 0 {
+		return x
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(x))-float64(n-1))
+	return math.Round(x/unit) * unit
 }
 
 // phaseWords says where windows of the clock begin.
@@ -307,9 +440,13 @@ func (p *Probe) WriteText(w io.Writer, color bool) error {
 	}
 	for _, a := range p.Alternatives {
 		fmt.Fprintf(&b, "  not excluded (%.0f %%): %s\n", 100*a.Share, clean(a.Words))
+		b.WriteString("    " + a.tell() + "\n")
 	}
-	if p.Stopped != "" {
-		b.WriteString(paint("It was cut short: "+clean(p.Stopped)+".", "33") + "\n")
+	if p.Settle != "" {
+		b.WriteString("  To settle the figures: " + clean(p.Settle) + ".\n")
+	}
+	if c := p.Cut(); c != "" {
+		b.WriteString(paint(clean(c), "33") + "\n")
 	}
 	if p.Unexplained > 2 && p.Family != probe.None.String() {
 		b.WriteString("Some refusals are not explained by it. Perhaps others use the same limit.\n")
@@ -327,7 +464,7 @@ func (p *Probe) WriteText(w io.Writer, color bool) error {
 	if p.Resumed > 0 {
 		resumed = fmt.Sprintf(" (%d of them in an earlier session)", p.Resumed)
 	}
-	fmt.Fprintf(&b, "%d requests%s, %d refused, %d without an answer that counts, in %s.\n", p.Requests, resumed, p.Refused, p.Lost, spanWords(time.Duration(p.ElapsedSeconds*1e9).Round(time.Millisecond)))
+	fmt.Fprintf(&b, "%s%s, %d refused, %d without an answer that counts, in %s.\n", plural(int64(p.Requests), "request", "requests"), resumed, p.Refused, p.Lost, spanWords(time.Duration(p.ElapsedSeconds*1e9).Round(time.Millisecond)))
 	p.timeline(&b)
 	p.keyTable(&b)
 	_, err := io.WriteString(w, b.String())

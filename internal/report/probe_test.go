@@ -21,7 +21,7 @@ func sampleProbe() *Probe {
 	v := &probe.Verdict{
 		Found:      probe.Found{Family: probe.FixedClock, Policies: []limit.Policy{{Algorithm: limit.FixedWindow, Limit: 12, Window: 3 * time.Second, Phase: time.Second}}, LimitLow: 12, LimitHigh: 12},
 		Confidence: 0.97, Sure: true, Foreign: 3, Stopped: "the bound on time was reached", Requests: 60, Refused: 10, Lost: 1, Elapsed: 9 * time.Second,
-		Alternatives: []probe.Share{{Family: probe.TokenBucket, Share: 0.03, Found: probe.Found{Family: probe.TokenBucket, Policies: []limit.Policy{{Limit: 4, Window: time.Second, Burst: 12}}}}},
+		Alternatives: []probe.Share{{Family: probe.TokenBucket, Share: 0.03, Found: probe.Found{Family: probe.TokenBucket, Policies: []limit.Policy{{Limit: 4, Window: time.Second, Burst: 12}}}, Separate: "rest 4 s and send 13: of the last 13 this one admits 12, that one 13"}},
 	}
 	for i := range 60 {
 		v.Waves = append(v.Waves, probe.Wave{Sent: start.Add(time.Duration(i) * 150 * time.Millisecond), Done: start.Add(time.Duration(i)*150*time.Millisecond + time.Millisecond), Admitted: i % 5, Refused: i % 3, Lost: i / 59, Why: "burst from rest"})
@@ -47,7 +47,7 @@ func TestProbeText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"This is a fixed window by the clock: 12 requests in 3 s; windows begin 1 s after the clock's even 3 s.", "It is counted by the header X-Key.", "The longer limit is counted by the path.", "not excluded (3 %): token bucket, 12 at once, and 4 more every 1 s",
+		"This is a fixed window by the clock: 12 requests in 3 s; windows begin 1 s after the clock's even 3 s.", "It is counted by the header X-Key.", "The longer limit is counted by the path.", "not excluded (3 %): token bucket, 12 at once, then 4 a second", "To tell: rest 4 s and send 13: of the last 13 this one admits 12, that one 13.",
 		"It was cut short: the bound on time was reached.", "Perhaps others use the same limit", "P001 header-limit: a header tells another limit. After 13 requests it told", "60 requests, 10 refused, 1 without an answer that counts, in 9 s.",
 		"20 more waves", "meanwhile as header:X-Key=<b>: 2 of 2 admitted",
 	} {
@@ -57,6 +57,66 @@ func TestProbeText(t *testing.T) {
 	}
 	if strings.Contains(b.String(), "\x1b") {
 		t.Error("the text has control codes")
+	}
+}
+
+// TestRateWords: rates are said as people say them, and no more exactly than they are known.
+func TestRateWords(t *testing.T) {
+	ran := 0
+	for _, c := range []struct {
+		n    int64
+		per  time.Duration
+		off  float64
+		want string
+	}{
+		{10, time.Second, 0, "10 a second"},
+		{90, time.Minute, 0.001, "90 a minute"},
+		{1, 2 * time.Second, 0, "one every 2 s"},
+		{1, time.Second, 0, "1 a second"},
+		{2, 5 * time.Second, 0, "2 every 5 s"},
+		{1200, time.Minute, 0, "1200 a minute"},
+		{603, time.Minute, 0.001, "about 10.05 a second"},
+		{17784, time.Hour, 0.001, "about 4.94 a second"},
+		{49, 10 * time.Second, 0.02, "about 4.9 a second (4.8 to 5)"},
+		{30, time.Minute, 0.1, "about 30 a minute (27.3 to 33.3)"},
+		{5, time.Hour, 0.1, "about 5 an hour (4.55 to 5.56)"},
+	} {
+		ran++
+		if got := rateWords(c.n, c.per, c.off); got != c.want {
+			t.Errorf("%d per %v, off by %v: %q, want %q", c.n, c.per, c.off, got, c.want)
+		}
+	}
+	for d, want := range map[time.Duration]string{2 * time.Second: "about 2 s (1.96 s to 2.04 s)", 1230 * time.Millisecond: "about 1.23 s (1.21 s to 1.25 s)"} {
+		ran++
+		if got := lengthWords(d, 0.02); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+	if ran != 13 {
+		t.Fatalf("%d cases ran", ran)
+	}
+}
+
+// TestProbeStopWords: what was stopped before a limit was met is no verdict, and what
+// was found before a bound is one.
+func TestProbeStopWords(t *testing.T) {
+	p := NewProbe(&probe.Verdict{Found: probe.Found{Family: probe.None}, Requests: 1, Stopped: "1 request was answered with status 500"})
+	p.Stop("errors")
+	var b bytes.Buffer
+	if err := p.WriteText(&b, false); err != nil || !p.Unknown || !strings.HasPrefix(b.String(), "Nothing is known") || !strings.Contains(b.String(), "status 500") {
+		t.Errorf("%v: %s", err, b.String())
+	}
+	p = NewProbe(&probe.Verdict{Found: probe.Found{Family: probe.None}, Requests: 4, Stopped: "the bound on time was reached"})
+	if p.Stop("time"); p.Unknown || !strings.HasPrefix(p.Sentence, "No limit was met within 4 requests") {
+		t.Error(p.Sentence)
+	}
+	p = NewProbe(&probe.Verdict{Found: probe.Found{Family: probe.None}, Requests: 400, Paced: 19.96, Elapsed: 20 * time.Second})
+	if !strings.Contains(p.Sentence, "about 20 a second: it makes everybody wait") {
+		t.Error(p.Sentence)
+	}
+	p = sampleProbe()
+	if p.Stop("bound"); !strings.HasPrefix(p.Cut(), "It was not tried for longer") {
+		t.Error(p.Cut())
 	}
 }
 

@@ -45,6 +45,8 @@ func (p *Probe) WriteHTML(w io.Writer) error {
 	}
 	page := &probePage{P: p, Class: "open", Headline: "Undecided", Policy: stillPolicy, CSS: template.CSS(htmlCSS + probeCSS), Others: p.Unexplained > 2 && p.Family != probe.None.String()}
 	switch {
+	case p.Unknown:
+		page.Headline = "Nothing known"
 	case p.Family == probe.None.String():
 		page.Headline = "No limit met"
 	case p.Sure:

@@ -1,0 +1,154 @@
+package probe
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// separate says in words what would tell two explanations apart: the cheapest
+// experiment from rest to which they answer differently, with what each answers. It
+// is "" when none that was thought of does.
+func (p *Probe) separate(a, b *particle) string {
+	pl := &planner{fitter: &p.fitter, rtt: min(p.rtt(), quantile(p.nos, 0.75)), full: p.rtt(), slack: p.slack(), net: p.net()}
+	pl.now = p.sights[len(p.sights)-1].done
+	var best *experiment
+	var one, other span
+	least := math.Inf(1)
+	for _, e := range fromRest(a, b) {
+		x, y := make([]span, 2*e.len()), make([]span, 2*e.len())
+		req, ref, took := pl.foresee(a, &e, x)
+		req2, ref2, took2 := pl.foresee(b, &e, y)
+		price := max(req, req2)/40 + max(ref, ref2)/10 + max(took, took2)/20
+		if price >= least {
+			continue
+		}
+		i := e.len() - 1
+		if e.steps[i].meanwhile {
+			continue
+		}
+		// What the network blurs tells nothing: at least one whole request apart.
+		if x[i].hi+1 <= y[i].lo || y[i].hi+1 <= x[i].lo {
+			least, best, one, other = price, &e, x[i], y[i]
+		}
+	}
+	if best == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s: of the last %d this one admits %s, that one %s", best.words(), best.steps[best.len()-1].n, one.words(), other.words())
+}
+
+// fromRest lists experiments for two explanations that begin with a rest, so that
+// somebody can make them later.
+func fromRest(a, b *particle) (out []experiment) {
+	rest := 1.1*max(a.period(), b.period()) + 0.1
+	add := func(steps ...step) {
+		for _, s := range steps {
+			if s.n < 1 || s.n > 5000 || s.idle > 1e5 {
+				return
+			}
+		}
+		out = append(out, experiment{steps: steps})
+	}
+	var waits []float64
+	for _, q := range []*particle{a, b} {
+		for _, k := range []float64{0.1, 0.25, 0.5, 0.75, 0.95, 1.02, 1.25, 1.6, 2.2} {
+			waits = append(waits, k*q.period(), k*q.w)
+		}
+		if q.v > 0 {
+			waits = append(waits, 0.5*q.v, 1.02*q.v, 0.98*q.v)
+		}
+	}
+	most := max(1, int(max(a.n, b.n)))
+	for _, n := range []int{most + 1, int(min(a.n, b.n)) + 1, most + 1 + most/2} {
+		add(step{idle: rest, n: n})
+		for _, x := range waits {
+			if x = max(x, 0.02); x > 4*rest {
+				continue
+			}
+			add(step{idle: rest, n: n}, step{idle: x, n: n})
+			add(step{idle: rest, n: max(1, n/2)}, step{idle: x, n: n})
+			add(step{idle: rest, n: 1}, step{idle: x, n: n})
+			add(step{idle: rest, n: max(1, n/2)}, step{idle: x, n: n}, step{idle: x, n: n})
+			add(step{idle: rest, n: n}, step{idle: x, n: n}, step{idle: x, n: n}, step{idle: x, n: n})
+		}
+	}
+	// Small differences add up over many rounds.
+	for _, q := range []*particle{a, b} {
+		for _, k := range []int{6, 15, 30} {
+			steps := []step{{idle: rest, n: int(q.n) + 1}}
+			for range k {
+				steps = append(steps, step{idle: max(0.02, 0.98*q.period()), n: int(q.n) + 1})
+			}
+			add(steps...)
+		}
+	}
+	return out
+}
+
+// words says what is sent when.
+func (e *experiment) words() string {
+	var parts []string
+	for i, s := range e.steps {
+		wait := waitWords(s.idle)
+		switch {
+		case i == 0:
+			parts = append(parts, fmt.Sprintf("rest %s and send %d", wait, s.n))
+		case i+1 < len(e.steps) && len(e.steps) > 4:
+			if i == 1 {
+				parts = append(parts, fmt.Sprintf("then %d times more %d, %s apart", len(e.steps)-1, s.n, wait))
+			}
+		case len(e.steps) > 4:
+		default:
+			parts = append(parts, fmt.Sprintf("%s later %d more", wait, s.n))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// waitWords is a wait with two digits.
+func waitWords(s float64) string {
+	unit := math.Pow(10, math.Floor(math.Log10(max(s, 1e-3)))-1)
+	d := time.Duration(math.Round(s/unit) * unit * 1e9).Round(time.Millisecond)
+	switch {
+	case d >= time.Second:
+		return fmt.Sprintf("%.4g s", d.Seconds())
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
+}
+
+// words is how many that is.
+func (s span) words() string {
+	if s.lo >= s.hi {
+		return fmt.Sprint(int(s.hi))
+	}
+	return fmt.Sprintf("%d to %d", int(s.lo), int(s.hi))
+}
+
+// settle says what would tell the ends of what a family leaves open apart, "" when
+// its figures are known or nothing would.
+func (p *Probe) settle(h *herd) string {
+	if len(h.best) == 0 {
+		return ""
+	}
+	lo, hi := h.best[0], h.best[0]
+	for _, far := range []func(q *particle) float64{func(q *particle) float64 { return q.n }, func(q *particle) float64 { return q.w }, func(q *particle) float64 { return q.v }, func(q *particle) float64 { return q.m }} {
+		for _, q := range h.best {
+			if q.cost > h.cost()+0.25 {
+				break
+			}
+			if far(q) < far(lo) {
+				lo = q
+			}
+			if far(q) > far(hi) {
+				hi = q
+			}
+		}
+		if p.differ(lo, hi) > 0 {
+			return p.separate(lo, hi)
+		}
+		lo, hi = h.best[0], h.best[0]
+	}
+	return ""
+}
