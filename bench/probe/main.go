@@ -38,6 +38,8 @@ type score struct {
 	truth             float64 // what the truth itself leaves unexplained
 	line              string
 	spent             map[string][2]int // requests and refusals, by what the wave was for
+	how               string            // of replicas
+	routing           routing
 }
 
 func main() {
@@ -45,6 +47,7 @@ func main() {
 	seed := flag.Uint64("seed", 1, "of everything")
 	only := flag.Int("family", -1, "one family, by number; -1: the twelve and none")
 	foreign := flag.Float64("foreign", 0, "share of what the limit allows that others use")
+	routed := flag.Int("routing", -1, "of replicas: 0 at random, 1 in turn, 2 least connections, 3 by connection; -1: any")
 	lossy := flag.Float64("lossy", 0, "share of answers that are lost")
 	verbose := flag.Bool("v", false, "a line for each policy that was not named right")
 	one := flag.Int("one", -1, "only this policy, with every line")
@@ -89,6 +92,7 @@ func main() {
 		r := rand.New(rand.NewPCG(s, 1))
 		tr := generate(f, r)
 		tr.lossy, tr.headers = *lossy, *headers
+		tr.route(*routed)
 		if *foreign > 0 {
 			tr.others(*foreign)
 		}
@@ -169,7 +173,7 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 		went[wv.Why] = [2]int{c[0] + wv.Admitted + wv.Refused + wv.Lost, c[1] + wv.Refused}
 	}
 	findings := probe.CheckHeaders(v, seen)
-	s := score{family: tr.family, accused: len(findings) > 0, got: v.Family, sure: v.Sure, confidence: v.Confidence, took: time.Since(began), spent: went}
+	s := score{family: tr.family, routing: tr.routing, accused: len(findings) > 0, got: v.Family, sure: v.Sure, confidence: v.Confidence, took: time.Since(began), spent: went}
 	if tr.family != probe.Replicas && tr.family != probe.None {
 		s.truth = p.Explain(probe.Found{Family: tr.family, Policies: tr.policies, Ban: tr.ban})
 	}
@@ -201,13 +205,20 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 			s.windowOK = false
 		}
 	}
-	s.line = fmt.Sprintf("%v %v ban %v hold %v net %v -> %v %v ban %v (%.4f, sure %v, off %.4f) requests %d refused %d %.1fs waves %d [%s] cpu %v TRUTH %.2f",
+	if tr.family == probe.Replicas {
+		s.how = fmt.Sprintf("%d × %v, %s", tr.replicas, tr.policies[0], routingNames[tr.routing])
+		s.line = s.how + " "
+	}
+	s.line += fmt.Sprintf("%v %v ban %v hold %v net %v -> %v %v ban %v (%.4f, sure %v, off %.4f) requests %d refused %d %.1fs waves %d [%s] cpu %v TRUTH %.2f",
 		tr.family, tr.policies, tr.ban, tr.hold, tr.network, v.Family, v.Policies, v.Ban, v.Confidence, v.Sure, v.WindowOff, v.Requests, v.Refused, v.Elapsed.Seconds(), len(v.Waves), v.Stopped, s.took.Round(time.Millisecond), s.truth)
 	for _, f := range findings {
 		s.line += fmt.Sprintf("\n    %s: told %s, seen %s, %d times", f.Name, f.Told, f.Seen, f.Times)
 	}
 	for _, a := range v.Alternatives {
 		s.line += fmt.Sprintf(" | %v %.3f", a.Family, a.Share)
+	}
+	if v.Replicas > 0 {
+		s.line += fmt.Sprintf(" replicas %d", v.Replicas)
 	}
 	s.line += fmt.Sprintf(" limit %d-%d", v.LimitLow, v.LimitHigh)
 	return s
@@ -293,6 +304,11 @@ func table(families []probe.Family, scores []score) {
 			}
 		}
 		line(f.String(), of)
+	}
+	if len(families) == 1 && families[0] == probe.Replicas {
+		for how := range routings {
+			line(routingNames[how], slices.DeleteFunc(slices.Clone(scores), func(s score) bool { return s.routing != how }))
+		}
 	}
 	line("all", scores)
 }

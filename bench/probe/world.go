@@ -17,11 +17,13 @@ type truth struct {
 	policies []limit.Policy
 	ban      time.Duration // after a refusal, of a Ban
 	replicas int
-	hold     time.Duration // how long an admitted request is worked on
-	network  time.Duration // the longest round trip; half of it at least is jitter
-	foreign  float64       // requests a second from others
-	lossy    float64       // share of answers that are lost
-	headers  string        // honest, lie, or "" for none
+	routing  routing
+	phases   []time.Duration // of the windows of each replica; none: as the policy has
+	hold     time.Duration   // how long an admitted request is worked on
+	network  time.Duration   // the longest round trip; half of it at least is jitter
+	foreign  float64         // requests a second from others
+	lossy    float64         // share of answers that are lost
+	headers  string          // honest, lie, or "" for none
 }
 
 // world is a server with a limit, and the network before it, in virtual time. It
@@ -31,9 +33,10 @@ type world struct {
 	rng      *rand.Rand
 	now      time.Time
 	limiters []limit.Limiter // of each replica
-	until    time.Time       // of a ban
-	ends     []end           // of what is being worked on, soonest first
-	other    time.Time       // when the next request of others comes
+	router   router
+	until    time.Time // of a ban
+	ends     []end     // of what is being worked on, soonest first
+	other    time.Time // when the next request of others comes
 	sent     int
 
 	lie      int
@@ -49,18 +52,22 @@ type end struct {
 func newWorld(tr truth, seed uint64) *world {
 	w := &world{truth: tr, rng: rand.New(rand.NewPCG(seed, 77))}
 	w.now = time.Unix(1_800_000_000, 0).Add(time.Duration(w.rng.Int64N(int64(time.Hour))))
-	for range max(1, tr.replicas) {
-		w.limiters = append(w.limiters, w.limiter())
+	for i := range max(1, tr.replicas) {
+		w.limiters = append(w.limiters, w.limiter(i))
 	}
+	w.router = router{how: tr.routing, rng: w.rng, busy: make([]int, len(w.limiters))}
 	w.other = w.now
 	w.nextOther()
 	w.liar(rand.New(rand.NewPCG(seed, 78)))
 	return w
 }
 
-func (w *world) limiter() limit.Limiter {
+func (w *world) limiter(replica int) limit.Limiter {
 	var ls []limit.Limiter
 	for _, p := range w.policies {
+		if replica < len(w.phases) {
+			p.Phase = w.phases[replica]
+		}
 		l, err := p.New(w.now.Add(-time.Hour))
 		if err != nil {
 			panic(err) // the generator makes valid policies
@@ -82,13 +89,19 @@ func (w *world) nextOther() {
 	}
 }
 
-// take asks the limit at an instant.
-func (w *world) take(at time.Time) (ok bool, delay time.Duration) {
+// take asks the limit at an instant, of a request over a connection.
+func (w *world) take(at time.Time, connection int) (ok bool, delay time.Duration) {
+	to := w.router.route(at, connection)
+	l := w.limiters[to]
+	defer func() {
+		if took := delay; ok {
+			w.router.works(to, at.Add(took+w.hold))
+		}
+	}()
 	for len(w.ends) > 0 && !w.ends[0].at.After(at) {
 		w.ends[0].l.(limit.Releaser).Release(w.ends[0].at, 1)
 		w.ends = w.ends[1:]
 	}
-	l := w.limiters[w.rng.IntN(len(w.limiters))]
 	w.decision = limit.Decision{Allowed: true}
 	if l == nil {
 		return true, 0
@@ -102,7 +115,7 @@ func (w *world) take(at time.Time) (ok bool, delay time.Duration) {
 	if !d.Allowed && w.ban > 0 {
 		w.until = at.Add(w.ban)
 		w.decision.RetryAfter, w.decision.ResetAfter = w.ban, w.ban
-		w.limiters[0] = w.limiter()
+		w.limiters[0] = w.limiter(0)
 	}
 	if d.Allowed && w.family == probe.Concurrency {
 		e := end{at.Add(w.hold), l}
@@ -140,11 +153,11 @@ func (w *world) Send(_ context.Context, at []time.Duration) ([]probe.Answer, err
 	slices.SortFunc(arrivals, func(a, b arrival) int { return a.at.Compare(b.at) })
 	for _, a := range arrivals {
 		for w.foreign > 0 && w.other.Before(a.at) {
-			w.take(w.other)
+			w.take(w.other, 0)
 			w.nextOther()
 		}
-		ok, delay := w.take(a.at)
-		answers[a.i].Told = w.tell(w.decision)
+		ok, delay := w.take(a.at, 1+a.i%connections)
+		answers[a.i].Told, answers[a.i].Conn = w.tell(w.decision), 1+a.i%connections
 		took := time.Duration(0)
 		if ok {
 			took = delay + w.hold
@@ -167,7 +180,7 @@ func (w *world) Send(_ context.Context, at []time.Duration) ([]probe.Answer, err
 }
 
 // generate draws a policy of a family, and a network.
-func generate(f probe.Family, r *rand.Rand) truth {
+func generate(f probe.Family, r *rand.Rand) (tr truth) {
 	log := func(lo, hi float64) float64 { return lo * math.Exp(r.Float64()*math.Log(hi/lo)) }
 	whole := func(lo, hi float64) int64 { return int64(math.Round(log(lo, hi))) }
 	window := func(lo, hi float64) time.Duration {
@@ -185,7 +198,7 @@ func generate(f probe.Family, r *rand.Rand) truth {
 		p.Phase = time.Duration(r.Int64N(int64(p.Window)))
 		return p
 	}
-	tr := truth{family: f, hold: time.Duration(log(1, 10) * float64(time.Millisecond))}
+	tr = truth{family: f, hold: time.Duration(log(1, 10) * float64(time.Millisecond))}
 	tr.network = time.Duration(log(1, 200) * float64(time.Millisecond))
 	p := limit.Policy{Limit: whole(3, 1000), Window: window(1, 120)}
 	rate := func(capacity int64, fill float64) (int64, time.Duration) {
@@ -251,6 +264,7 @@ func generate(f probe.Family, r *rand.Rand) truth {
 		return tr
 	case probe.Replicas:
 		tr.replicas = 2 + r.IntN(7)
+		defer func() { tr.spread(r) }()
 		p.Limit = whole(3, 200)
 		switch r.IntN(3) {
 		case 0:

@@ -36,6 +36,7 @@ const (
 type Answer struct {
 	Sent, Done time.Time // just before the first byte went, and when the answer was in
 	Outcome    Outcome
+	Conn       int   // which connection it went over, from 1; 0: unknown
 	Told       *Told // what its headers say of limits; nil: nothing
 }
 

@@ -2,18 +2,16 @@ package probe
 
 import (
 	"context"
-	"math"
 
 	"github.com/weir-dev/weir/limit"
 )
 
-// spreadOut is what a long burst from rest says about several replicas that each
-// keep their own count, when requests go to them at random: the first refusals
-// come while others still admit, and more and more of each wave is refused.
+// spreadOut is what is known of several replicas that each keep their own count.
 type spreadOut struct {
-	replicas int
-	each     int64 // what each admits from rest
-	off      float64
+	crowdFit
+	sure   bool
+	bucket bool // what was spent comes back little by little
+	window span // how long until it is back; of a bucket, until it is full
 }
 
 // scattered goes on with the burst of the ramp in small waves after the first
@@ -25,39 +23,19 @@ func (p *Probe) scattered(ctx context.Context) (*spreadOut, error) {
 	for _, w := range p.sights {
 		total += w.a
 	}
-	if total < 5 {
+	if total < 4 {
 		return nil, nil
 	}
-	n := max(3, min(total/12, 25))
-	full, more, partly := 0, 0, 0
-	for i := range 16 {
-		w, err := p.wave(ctx, 0, n, "whether others still admit, as replicas do")
-		if err != nil {
-			return nil, err
-		}
-		if w.a > 0 && w.r > 0 {
-			partly++
-		}
-		more += w.a
-		if w.r == 0 {
-			full++
-		}
-		switch {
-		case i == 0 && 3*w.a < w.r || full > 2:
-			return nil, nil
-		case w.a == 0:
-			if partly < 2 || more < max(3, total/25) {
-				return nil, nil
-			}
-			return fitReplicas(p.sights), nil
-		}
+	dry, err := p.drain(ctx, total, 5)
+	if err != nil || !dry {
+		return nil, err
 	}
-	return nil, nil
+	return p.crew(ctx, 0)
 }
 
 // replicated sends a burst from rest in small waves, and tells whether replicas
 // explain it. It is for when no single limit explains what was seen.
-func (p *Probe) replicated(ctx context.Context) (found *spreadOut, err error) {
+func (p *Probe) replicated(ctx context.Context) (*spreadOut, error) {
 	best := p.herds[0].best[0]
 	for _, h := range p.herds {
 		if h.cost() < best.cost {
@@ -68,104 +46,217 @@ func (p *Probe) replicated(ctx context.Context) (found *spreadOut, err error) {
 	for _, o := range p.opened {
 		rest = max(rest, 1.5*(o.hi-p.sights[o.from].s))
 	}
-	n := max(3, int(p.sights[0].scale)/6)
-	for _, w := range p.sights {
-		n = max(n, w.a/5)
-	}
 	first := len(p.sights)
-	refused := 0
-	for i := range 60 {
-		idle := 0.0
-		if i == 0 {
-			idle = min(rest, 300)
+	dry, err := p.pour(ctx, min(rest, p.timeLeft()/4), int(p.sights[len(p.sights)-1].scale))
+	if err != nil || !dry {
+		return nil, err
+	}
+	return p.crew(ctx, first)
+}
+
+// bends tells whether the likeliest kind is one whose figures bend far enough to
+// explain much of what replicas do, and a burst to make sure is affordable.
+func (p *Probe) bends() bool {
+	switch f := p.shares()[0].Family; f {
+	case SlidingWindow, SlidingWindowDenied, Stacked:
+		return p.herd(f).best[0].n < float64(p.opt.MaxRequests-p.v.Requests)/3
+	}
+	return false
+}
+
+func (p *Probe) timeLeft() float64 {
+	return (p.opt.MaxTime - p.clock.Now().Sub(p.from)).Seconds()
+}
+
+// pour sends a burst after a rest, in waves that are small from a third of total
+// on, until nothing is admitted any more; dry is false where that did not come.
+func (p *Probe) pour(ctx context.Context, rest float64, total int) (dry bool, err error) {
+	n := max(1, total/3)
+	w, err := p.wave(ctx, rest, n, "a long burst, in case there are replicas")
+	if err != nil {
+		return false, err
+	}
+	for sent := n; w.r == 0 && sent < 3*total+20; sent += n {
+		if n = max(3, total/30); p.rtt() > 0.05 {
+			n = max(3, total/15) // each wave waits for the one before
 		}
-		w, err := p.wave(ctx, idle, n, "a long burst, in case there are replicas")
+		if w, err = p.wave(ctx, 0, n, "a long burst, in case there are replicas"); err != nil {
+			return false, err
+		}
+	}
+	if w.r == 0 {
+		return false, nil
+	}
+	return p.drain(ctx, total, 5)
+}
+
+// drain sends small waves while some of each are admitted and some refused, and
+// tells whether that ended with nothing admitted. Subtle: waves of two sizes, both
+// odd, lest strict turns give each connection the same replica every time.
+func (p *Probe) drain(ctx context.Context, total, n int) (dry bool, err error) {
+	full, none, seen := 0, 0, 0
+	if p.rtt() > 0.03 { // each wave waits for the one before
+		n = max(n, total/40)
+	}
+	n |= 1
+	var part []float64 // of each wave, what was admitted
+	for i := 0; i < 60; i++ {
+		w, err := p.wave(ctx, 0, n+2*(i%2), "whether others still admit, as replicas do")
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		if refused += w.r; w.a == 0 || refused > 6*n && refused > 60 {
+		switch {
+		case w.a == 0 && seen == 0:
+			return false, nil // one limit
+		case w.a == 0:
+			if none++; none == 2 {
+				return true, nil
+			}
+		case w.r == 0:
+			if full++; full > 2 {
+				return false, nil
+			}
+		default:
+			none = 0
+		}
+		if p.loyal(len(p.sights)-i-2) >= 6 {
+			return true, nil // see connected
+		}
+		seen += w.a
+		part = append(part, float64(w.a)/float64(w.a+w.r+w.lost))
+		if i >= 7 {
+			before, now := mean(part[:3]), mean(part[i-3:])
+			if now < 0.2 && now < before/2 {
+				return true, nil // what is still admitted comes back meanwhile
+			}
+			if i == 16 && now > 0.7*before && p.rtt() < 0.1 {
+				return false, nil // it comes back as fast
+			}
+		}
+		if p.v.Refused > p.opt.MaxRefused*8/10 {
+			return false, nil
+		}
+	}
+	return false, nil
+}
+
+func mean(x []float64) (sum float64) {
+	for _, v := range x {
+		sum += v / float64(len(x))
+	}
+	return sum
+}
+
+// crew looks at replicas whose first burst begins at a sight: more bursts, until
+// their number is known well, and how long it takes until it is all back.
+func (p *Probe) crew(ctx context.Context, first int) (*spreadOut, error) {
+	c := &crowd{bursts: [][]sight{p.sights[first:len(p.sights):len(p.sights)]}}
+	f := c.first()
+	if s, err := p.connected(ctx); s != nil || err != nil {
+		return s, err
+	}
+	if f.gain < 8 {
+		return nil, nil
+	}
+	p.spread = &spreadOut{crowdFit: f, window: span{0, p.timeLeft()}}
+	for range 7 {
+		burst := len(p.sights)
+		from, shut := c.bursts[len(c.bursts)-1][0].s, p.sights[burst-1].last
+		total := f.replicas * f.each
+		if len(c.bursts) > 1 && (f.share > 0.97 && p.spread.window.hi < 1.1*p.spread.window.lo || p.v.Refused > p.opt.MaxRefused*3/4) ||
+			p.v.Requests+total*5/4 > p.opt.MaxRequests {
 			break
 		}
-	}
-	return fitReplicas(p.sights[first:]), nil
-}
-
-// fitReplicas finds how many replicas of what size explain a burst, or nil where
-// one limit would do.
-func fitReplicas(burst []sight) *spreadOut {
-	partly, refused, total := 0, 0, 0
-	for _, w := range burst {
-		total += w.a
-		if w.a > 0 && refused > 0 {
-			partly++
+		if s, err := p.connected(ctx); s != nil || err != nil {
+			return s, err
 		}
-		refused += w.r
-	}
-	if partly < 2 || total < 4 {
-		return nil
-	}
-	best := &spreadOut{off: math.Inf(1)}
-	alone := math.Inf(1) // of one limit
-	for r := 1; r <= 12; r++ {
-		for each := max(1, total/r*8/10); each <= total/r*14/10+3; each++ {
-			off, offered, had := 0.0, 0.0, 0.0
-			for _, w := range burst {
-				offered += float64(w.a + w.r)
-				want := float64(r) * filled(offered/float64(r), each, r == 1)
-				d := float64(w.a) - (want - had)
-				had = want
-				off += d * d / (1 + 0.25*float64(w.a+w.r))
-			}
-			if r == 1 {
-				alone = min(alone, off)
-			} else if off < best.off {
-				best = &spreadOut{replicas: r, each: int64(each), off: off}
-			}
+		if err := p.reopen(ctx); err != nil {
+			return p.spread, err
 		}
-	}
-	if best.off > 0.75*alone {
-		return nil
-	}
-	return best
-}
-
-// filled is the mean of what one replica admits of a Poisson number of requests.
-func filled(mean float64, most int, alone bool) float64 {
-	if alone {
-		return min(mean, float64(most))
-	}
-	if mean > 20*float64(most)+50 {
-		return float64(most)
-	}
-	sum, below := 0.0, 0.0
-	p := math.Exp(-mean)
-	if p == 0 { // large: the normal distribution is near enough
-		sd := math.Sqrt(mean)
-		z := (float64(most) - mean) / sd
-		return mean - sd*(math.Exp(-z*z/2)/math.Sqrt(2*math.Pi)-z*(1-math.Erf(z/math.Sqrt2))/2)
-	}
-	for k := 0; k < most; k++ {
-		sum += float64(k) * p
-		below += p
-		p *= mean / float64(k+1)
-	}
-	return sum + float64(most)*(1-below)
-}
-
-// foundReplicas is the verdict. Of the policy of each only the limit is known
-// well; the window is that of the family that came nearest.
-func (p *Probe) foundReplicas(s *spreadOut, nearest Found) Found {
-	f := Found{Family: Replicas, Replicas: s.replicas, LimitLow: s.each * 9 / 10, LimitHigh: s.each*11/10 + 1, WindowOff: math.Max(nearest.WindowOff, 0.1)}
-	for _, q := range nearest.Policies[:min(1, len(nearest.Policies))] {
-		if q.Algorithm == limit.TokenBucket {
-			q.Burst = s.each
+		o := p.sights[len(p.sights)-1]
+		no := p.sights[len(p.sights)-2].s
+		n := max(3, min(total/3, 8))
+		w, err := p.wave(ctx, 0, n, "how many of them have opened")
+		if err != nil {
+			return p.spread, err
+		}
+		s := p.spread
+		if 4*w.a >= 3*n { // all of them at once
+			w := span{no - from - p.net(), o.d - from}
+			if no < shut { // it opened during the burst
+				w.lo = 0
+			}
+			s.window = span{max(s.window.lo, w.lo), min(s.window.hi, w.hi)}
+			if s.window.hi < s.window.lo { // by the clock: not always as long
+				s.window = span{w.lo, 1.5 * w.hi}
+			}
+			s.bucket = false
+			burst, c.rate, c.known = len(p.sights)-2, 0, nil
+			if dry, err := p.pour(ctx, 0, total*3/4); err != nil || !dry {
+				return s, err
+			}
 		} else {
-			q = limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: s.each, Window: q.Window}
-			if q.Window == 0 {
-				q.Window = 1e9
+			rate, err := p.trickle(ctx, shut)
+			if err != nil {
+				return s, err
 			}
+			c.rate, c.known, s.bucket = rate, nil, true
+			s.window = span{0.9 * float64(total) / rate, 1.1 * float64(total) / rate}
+			if rest := 1.1 * float64(total) / rate; rest > p.timeLeft()/4 {
+				break
+			} else if dry, err := p.pour(ctx, rest, total); err != nil || !dry {
+				return s, err
+			}
+			for p.sights[burst].s < shut+0.99*s.window.hi && burst < len(p.sights)-1 && p.sights[burst+1].s-p.sights[burst].d < 0.5*s.window.hi {
+				burst++ // what was asked before the rest
+			}
+			burst++
 		}
-		f.Policies = append(f.Policies, q)
+		c.bursts = append(c.bursts, p.sights[burst:len(p.sights):len(p.sights)])
+		f = c.fit()
+		s.crowdFit = f
 	}
+	w := p.spread.window
+	p.spread.sure = len(c.bursts) > 1 && f.share > 0.99 && f.gain > 12 && w.hi < 1.5*w.lo && 10*(f.high-f.low) < f.each
+	return p.spread, nil
+}
+
+// trickle measures how many units a second come back, all replicas together.
+func (p *Probe) trickle(ctx context.Context, since float64) (rate float64, err error) {
+	got := float64(p.sights[len(p.sights)-1].a + p.sights[len(p.sights)-2].a)
+	for got < 12 {
+		now := p.sights[len(p.sights)-1].done
+		idle := max(0.02, 1.5*(now-since))
+		if idle > p.timeLeft()/8 {
+			break
+		}
+		for try := 0; ; try++ {
+			w, err := p.wave(ctx, idle, 5+2*(try%2), "how fast it comes back")
+			if err != nil {
+				return 1, err
+			}
+			if got += float64(w.a); w.a == 0 || try > 6 {
+				break
+			}
+			idle = 0
+		}
+	}
+	return max(got, 1) / max(0.01, p.sights[len(p.sights)-1].last-since), nil
+}
+
+// foundReplicas is the verdict.
+func (p *Probe) foundReplicas(s *spreadOut) Found {
+	f := Found{Family: Replicas, Replicas: s.replicas, LimitLow: int64(s.low), LimitHigh: int64(s.high)}
+	w := s.window
+	if w.hi > 0 {
+		f.WindowOff = (w.hi - w.lo) / (w.hi + w.lo)
+	}
+	each := int64(s.each)
+	q := limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: each, Window: max(seconds(round(w)), 1e6)}
+	if s.bucket {
+		q = limit.Policy{Burst: each}
+		q.Limit, q.Window = rateWithin(span{w.lo / float64(each), w.hi / float64(each)})
+	}
+	f.Policies = []limit.Policy{q}
 	return f
 }

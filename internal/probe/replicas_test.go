@@ -32,27 +32,39 @@ func burst(r *rand.Rand, replicas, each, n int, rate float64) (out []sight) {
 	return out
 }
 
-func TestFitReplicas(t *testing.T) {
+func TestCrowd(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
-	found, total := 0, 0
-	const runs = 60
+	number, total, certain, wrong := 0, 0, 0, 0
+	const runs = 40
 	for range runs {
 		replicas, each := 2+r.IntN(7), 15+r.IntN(100)
-		s := fitReplicas(burst(r, replicas, each, max(3, replicas*each/20), 0))
-		if s == nil {
-			continue
+		c := &crowd{}
+		for range 3 {
+			c.bursts = append(c.bursts, burst(r, replicas, each, max(3, replicas*each/30), 0))
 		}
-		found++
-		if got, want := float64(s.replicas)*float64(s.each), float64(replicas*each); got > 0.9*want && got < 1.1*want {
+		f := c.fit()
+		if f.gain < 8 {
+			t.Errorf("%d replicas of %d are taken for one limit", replicas, each)
+		}
+		if f.replicas == replicas {
+			number++
+		}
+		if f.share > 0.97 {
+			if certain++; f.replicas != replicas {
+				wrong++
+			}
+		}
+		if got, want := float64(f.replicas*f.each), float64(replicas*each); got > 0.9*want && got < 1.1*want {
 			total++
 		}
 	}
-	if found < runs*7/10 || total < found*9/10 {
-		t.Errorf("replicas recognised in %d of %d bursts, their total within 10 %% in %d", found, runs, total)
+	if number < runs/2 || total < runs || certain < runs/6 || wrong > 2 {
+		t.Errorf("of %d, the number is right in %d, the total in %d; %d are certain, %d of these wrong", runs, number, total, certain, wrong)
 	}
 	for range runs {
-		if s := fitReplicas(burst(r, 1, 15+r.IntN(300), 5+r.IntN(10), 0)); s != nil {
-			t.Errorf("one limit is taken for %d replicas of %d", s.replicas, s.each)
+		c := &crowd{bursts: [][]sight{burst(r, 1, 15+r.IntN(300), 5+r.IntN(10), 0)}}
+		if f := c.fit(); f.gain >= 8 {
+			t.Errorf("one limit is taken for %d replicas of %d", f.replicas, f.each)
 		}
 	}
 }

@@ -24,6 +24,7 @@ type Probe struct {
 	rests         int       // bursts after a rest, see rested
 	askedReplicas bool
 	spread        *spreadOut // what replicas would explain; nil where one limit does
+	hands         [][]hand   // of each wave, who got what
 	began, fitted bool
 	hints         Hints
 	dull          map[string]int // experiments that told nothing lately
@@ -95,12 +96,8 @@ func (p *Probe) investigate(ctx context.Context) error {
 			return nil
 		}
 		shut := p.sights[len(p.sights)-1].s
-		s, err := p.scattered(ctx)
-		if err != nil {
+		if s, err := p.scattered(ctx); s != nil || err != nil {
 			return err
-		}
-		if p.spread = s; s != nil {
-			return p.reopen(ctx)
 		}
 		if err := p.reopen(ctx); err != nil {
 			return err
@@ -117,18 +114,15 @@ func (p *Probe) investigate(ctx context.Context) error {
 		if why != "" {
 			p.learnt(why)
 		}
-		if best := p.cheapest(); best > 3 && round >= 1 && p.share == 0 {
-			p.allow(0.2)
-		}
-		if p.share > 0 && p.cheapest() > 3 && !p.askedReplicas {
+		if !p.askedReplicas && (p.cheapest() > 3 && round >= 1 || round >= 3 && p.bends()) {
 			p.askedReplicas = true
-			s, err := p.replicated(ctx)
-			if err != nil {
+			if s, err := p.replicated(ctx); s != nil || err != nil {
 				return err
 			}
-			if p.spread = s; s != nil {
-				return nil
-			}
+			continue
+		}
+		if best := p.cheapest(); best > 3 && round >= 1 && p.share == 0 {
+			p.allow(0.2)
 		}
 		if p.trace != nil {
 			p.report()

@@ -32,6 +32,10 @@ func (p *Probe) conclude() {
 		v.Paced = p.pacedAnswers()
 		return
 	}
+	if s := p.spread; s != nil {
+		v.Found, v.Confidence, v.Sure = p.foundReplicas(s), 0.99, s.sure
+		return
+	}
 	if !p.fitted {
 		p.fitAll()
 	}
@@ -66,10 +70,6 @@ func (p *Probe) conclude() {
 	v.Sure = p.settled(shares) && left < most
 	if !v.Sure {
 		v.Settle = p.settle(p.herd(v.Family))
-	}
-	if p.spread != nil {
-		v.Alternatives = append([]Share{{Family: v.Family, Found: v.Found, Share: 0.05}}, v.Alternatives...)
-		v.Found, v.Confidence, v.Sure = p.foundReplicas(p.spread, v.Found), 0.9, false
 	}
 }
 

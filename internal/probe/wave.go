@@ -210,6 +210,12 @@ func (p *Probe) take(answers []Answer, why string) {
 	p.v.Refused += w.r
 	p.v.Lost += w.lost
 	p.sights = append(p.sights, w)
+	p.hands = append(p.hands, nil)
+	for _, a := range answers {
+		if a.Conn > 0 && (a.Outcome == Admitted || a.Outcome == Refused) {
+			p.hands[len(p.hands)-1] = append(p.hands[len(p.hands)-1], hand{a.Conn, a.Outcome == Refused})
+		}
+	}
 }
 
 // slack is how long an answer may take without a queue.

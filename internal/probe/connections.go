@@ -1,0 +1,148 @@
+package probe
+
+import (
+	"context"
+	"math"
+)
+
+// hand is what one request got, and over which connection.
+type hand struct {
+	conn int
+	no   bool
+}
+
+// connected tells whether each connection has a replica of its own, when the wave
+// before refused some and admitted others: then who is refused once is refused
+// again. It goes on to find out how much each replica admits: over one connection
+// until that is refused, then over many.
+func (p *Probe) connected(ctx context.Context) (*spreadOut, error) {
+	if p.loyal(0) < 6 {
+		return nil, nil
+	}
+	had := int(p.sights[len(p.sights)-1].scale)
+	s := &spreadOut{window: span{0, p.timeLeft()}}
+	s.replicas, s.each, s.low, s.high, s.share = 2, max(1, had/2), 1, had, 0.5
+	p.spread = s
+	open, first, err := p.alone(ctx)
+	if err != nil {
+		return s, err
+	}
+	shut := p.sights[len(p.sights)-1]
+	again, second, err := p.alone(ctx)
+	if err != nil {
+		return s, err
+	}
+	if s.each = max(first, second); first < 3 && second < 3 {
+		// Little by little: how long for one, then until it is full.
+		s.bucket = true
+		unit := (again.hi - shut.s) / float64(max(1, second))
+		at, n := p.sights[len(p.sights)-1].s, 0
+		if _, err := p.wave(ctx, min(8*unit, p.timeLeft()/8), 1, "how fast it comes back"); err != nil {
+			return s, err
+		}
+		for p.sights[len(p.sights)-1].a > 0 {
+			n++
+			if _, err := p.wave(ctx, 0, 1, "how fast it comes back"); err != nil {
+				return s, err
+			}
+		}
+		unit = (p.sights[len(p.sights)-1].s - at) / (float64(n) + 0.5)
+		s.window = span{0.85 * unit * float64(had), 1.15 * unit * float64(had)}
+	} else {
+		s.window = span{again.lo - open.hi, again.hi - open.lo}
+	}
+	rest := 1.3 * s.window.hi
+	if rest > p.timeLeft()/3 {
+		return s, nil
+	}
+	// One connection sees one replica, as one limit.
+	const why = "one connection alone, then many"
+	each, run, from := 0, 0, 0.0
+	for idle := rest; run < 3 && each < p.opt.MaxRequests/3; idle = 0 {
+		w, err := p.wave(ctx, idle, 1, why)
+		if err != nil {
+			return s, err
+		}
+		if idle > 0 {
+			from = w.s
+		}
+		if each += w.a; w.r > 0 {
+			run++
+		}
+	}
+	last := p.sights[len(p.sights)-1].s
+	if s.bucket {
+		unit := (s.window.lo + s.window.hi) / 2 / float64(had)
+		each -= int((last - from) / unit)
+		s.window = span{0.85 * unit * float64(each), 1.15 * unit * float64(each)}
+	}
+	if each < 1 || last-from > 0.5*s.window.lo {
+		return s, nil // too slow to be sure of
+	}
+	s.each, s.low, s.high = each, each, each
+	total := each
+	for none := 0; none < 2; {
+		w, err := p.wave(ctx, 0, max(40, each/2), why)
+		if err != nil {
+			return s, err
+		}
+		if total += w.a; w.a == 0 || w.r > 30 && w.a < w.r/40 {
+			none++
+		}
+		if p.v.Refused > p.opt.MaxRefused*9/10 {
+			break
+		}
+	}
+	r := float64(total) / float64(each)
+	s.replicas, s.share = max(2, int(math.Round(r))), 0.8
+	if math.Abs(r-math.Round(r)) < 0.1 && r > 1.5 && each > 2 && (s.bucket || each == first || each == second) {
+		s.share, s.sure, s.gain = 0.99, true, 20
+	}
+	return s, nil
+}
+
+// alone asks over one connection until it is admitted again, and on until it is
+// refused. It returns when it opened, and how many it admitted.
+func (p *Probe) alone(ctx context.Context) (opened span, n int, err error) {
+	if err := p.reopen(ctx); err != nil {
+		return opened, 0, err
+	}
+	no, yes := p.sights[len(p.sights)-2], p.sights[len(p.sights)-1]
+	for opened, n = (span{no.s, yes.d}), 1; n < p.opt.MaxRequests/3; n++ {
+		w, err := p.wave(ctx, 0, 1, "how many it admits over one connection")
+		if err != nil || w.r > 0 {
+			return opened, n, err
+		}
+	}
+	return opened, n, nil
+}
+
+// loyal is by how much (as a logarithm) it is likelier that each connection has its
+// replica than that requests go anywhere, from the waves since a sight: of those
+// that were refused some time, how many were refused again while others were not.
+func (p *Probe) loyal(first int) (gain float64) {
+	refused := map[int]bool{}
+	for i := first; i < len(p.sights); i++ {
+		no, all := 0.0, 0.0
+		for _, h := range p.hands[i] {
+			if all++; h.no {
+				no++
+			}
+		}
+		if no > 0 && no < all {
+			for _, h := range p.hands[i] {
+				if refused[h.conn] && h.no {
+					gain -= math.Log((no + 0.5) / (all + 1))
+				} else if refused[h.conn] {
+					gain -= 2.5 // it may have been given back something
+				}
+			}
+		}
+		for _, h := range p.hands[i] {
+			if h.no && h.conn > 0 {
+				refused[h.conn] = true
+			}
+		}
+	}
+	return gain
+}
