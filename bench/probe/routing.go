@@ -106,7 +106,15 @@ func (tr *truth) spread(r *rand.Rand) {
 
 // route makes all replicas be reached in one way, named by number; -1: as drawn.
 func (tr *truth) route(how int) {
-	if how >= 0 && tr.family == probe.Replicas {
-		tr.routing = routing(how)
+	if how < 0 || tr.family != probe.Replicas {
+		return
+	}
+	tr.routing = routing(how)
+	p := tr.policies[0]
+	if clock := p.Algorithm == limit.FixedWindow && p.Align != limit.AlignFirst; !clock || tr.phases != nil || how != int(inTurn) && how != int(leastBusy) {
+		return
+	}
+	for i := range tr.replicas {
+		tr.phases = append(tr.phases, (p.Phase+time.Duration(0.618*float64(i)*float64(p.Window)))%p.Window)
 	}
 }

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"math"
 
 	"github.com/weir-dev/weir/limit"
 )
@@ -26,11 +27,24 @@ func (p *Probe) scattered(ctx context.Context) (*spreadOut, error) {
 	if total < 4 {
 		return nil, nil
 	}
+	first := len(p.sights)
 	dry, err := p.drain(ctx, total, 5)
-	if err != nil || !dry {
+	if err != nil {
 		return nil, err
 	}
-	return p.crew(ctx, 0)
+	if dry {
+		return p.crew(ctx, 0)
+	}
+	mixed := 0
+	for _, w := range p.sights[first:] {
+		if w.a > 0 && w.r > 0 {
+			mixed++
+		}
+	}
+	if mixed < 3 {
+		return nil, nil
+	}
+	return p.staggered(ctx, p.sights[:first:first])
 }
 
 // replicated sends a burst from rest in small waves, and tells whether replicas
@@ -48,10 +62,38 @@ func (p *Probe) replicated(ctx context.Context) (*spreadOut, error) {
 	}
 	first := len(p.sights)
 	dry, err := p.pour(ctx, min(rest, p.timeLeft()/4), int(p.sights[len(p.sights)-1].scale))
-	if err != nil || !dry {
+	if err != nil {
 		return nil, err
 	}
-	return p.crew(ctx, first)
+	if dry {
+		return p.crew(ctx, first)
+	}
+	if p.sights[len(p.sights)-1].a > 0 {
+		return nil, nil
+	}
+	if err := p.reopen(ctx); err != nil {
+		return nil, err
+	}
+	shut := p.sights[len(p.sights)-2].s
+	if s, err := p.staggered(ctx, p.sights[first:len(p.sights):len(p.sights)]); s != nil || err != nil {
+		return s, err
+	}
+	switch best.family {
+	case TokenBucket, RefillBucket, SlidingWindow, SlidingWindowDenied, SlidingLog, SlidingLogDenied, Stacked:
+	default:
+		return nil, nil
+	}
+	total := 0
+	for _, w := range p.sights[first:] {
+		if total += w.a; w.r > 0 {
+			break
+		}
+	}
+	rate, err := p.trickle(ctx, shut)
+	if err != nil {
+		return nil, err
+	}
+	return p.filled(ctx, total, rate)
 }
 
 // bends tells whether the likeliest kind is one whose figures bend far enough to
@@ -62,6 +104,27 @@ func (p *Probe) bends() bool {
 		return p.herd(f).best[0].n < float64(p.opt.MaxRequests-p.v.Requests)/3
 	}
 	return false
+}
+
+// staggered tells, when one has just opened, whether replicas open one after the
+// other and are reached in turn. The burst before has what they admit together.
+func (p *Probe) staggered(ctx context.Context, burst []sight) (*spreadOut, error) {
+	r, err := p.pattern(ctx, 0, math.Inf(1))
+	if r < 2 || err != nil {
+		return nil, err
+	}
+	s := &spreadOut{window: span{0, p.timeLeft()}}
+	total := 0
+	for _, w := range burst {
+		total += w.a
+		if w.r > 0 {
+			break
+		}
+	}
+	s.replicas, s.each, s.share, s.gain = r, max(1, int(math.Round(float64(total)/float64(r)))), 0.95, 12
+	s.low, s.high = s.each*9/10, s.each*11/10+1
+	p.spread = s
+	return s, nil
 }
 
 func (p *Probe) timeLeft() float64 {
@@ -174,6 +237,11 @@ func (p *Probe) crew(ctx context.Context, first int) (*spreadOut, error) {
 			return p.spread, err
 		}
 		o := p.sights[len(p.sights)-1]
+		if len(c.bursts) == 1 {
+			if s, err := p.staggered(ctx, c.bursts[0]); s != nil || err != nil {
+				return s, err
+			}
+		}
 		no := p.sights[len(p.sights)-2].s
 		n := max(3, min(total/3, 8))
 		w, err := p.wave(ctx, 0, n, "how many of them have opened")

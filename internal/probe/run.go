@@ -23,6 +23,7 @@ type Probe struct {
 	paces         int       // see paced
 	rests         int       // bursts after a rest, see rested
 	askedReplicas bool
+	askedTurns    bool
 	spread        *spreadOut // what replicas would explain; nil where one limit does
 	hands         [][]hand   // of each wave, who got what
 	began, fitted bool
@@ -141,6 +142,16 @@ func (p *Probe) investigate(ctx context.Context) error {
 			p.rounder(p.herd(p.shares()[0].Family))
 			p.siblings(true)
 			e = p.next()
+		}
+		if e == nil && !p.askedTurns && p.settled(p.shares()) {
+			if q := p.herd(p.shares()[0].Family).best[0]; p.same(q) {
+				p.askedTurns = true
+				if s, err := p.turns(ctx, q); s != nil || err != nil {
+					return err
+				}
+				why = ""
+				continue
+			}
 		}
 		if e == nil {
 			e = p.rested()

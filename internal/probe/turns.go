@@ -1,0 +1,228 @@
+package probe
+
+import (
+	"context"
+	"math"
+	"slices"
+)
+
+// crewMost is how many replicas are looked for at most.
+const crewMost = 12
+
+// turns asks, before a single limit is believed, whether it may be several that are
+// reached strictly in turn. A burst from rest cannot tell: each replica gets its
+// part of it. So one is set apart first, by a single request some time before the
+// others: what comes back when its time is over is for that one alone. It returns
+// nil where one limit it is, or nothing can be told; see same.
+func (p *Probe) turns(ctx context.Context, q *particle) (*spreadOut, error) {
+	period := q.period()
+	full := int(q.n)
+	slow := p.net() + p.rtt()
+	rest := 1.1*period + 0.02
+	if p.v.Requests+full+30 > p.opt.MaxRequests || p.v.Refused+20 > p.opt.MaxRefused || rest+2*period > p.timeLeft() {
+		return nil, nil
+	}
+	if 8*slow > q.w {
+		return nil, nil // too slow to set one apart
+	}
+	const why = "one request, later the rest: in case there are replicas in turn"
+	one, err := p.wave(ctx, rest, 1, why)
+	if err != nil {
+		return nil, err
+	}
+	until := func(at float64) float64 { return max(0, at-p.clock.Now().Sub(p.start).Seconds()) }
+	began, ended := one.s, one.d
+	w, err := p.wave(ctx, until(began+0.5*q.w), full-1, why)
+	if err != nil {
+		return nil, err
+	}
+	apart := w.s
+	total := 1 + w.a
+	for sent := full; w.r == 0 && sent < 2*full+20; sent += 2 + full/20 {
+		if w, err = p.wave(ctx, 0, 2+full/20, why); err != nil {
+			return nil, err
+		}
+		total += w.a
+	}
+	if w.r == 0 || w.s > began+0.9*q.w {
+		return nil, nil
+	}
+	s := &spreadOut{sure: true, window: span{q.w * 0.97, q.w * 1.03}}
+	if q.family == RefillBucket {
+		m := int(q.m)
+		var came [2]int
+		for i, at := range []float64{ended + 1.03*q.w, apart + 1.03*q.w + w.d - w.s} {
+			if w, err = p.wave(ctx, until(at+p.net()), m, why); err != nil {
+				return nil, err
+			}
+			came[i] = w.a
+		}
+		if m < 2 || came[0] != 1 || came[1] < m-1 || m == 2 && came[1] != 1 {
+			return nil, nil
+		}
+		s.replicas, s.each, s.bucket = m, int(math.Round(float64(total)/float64(m))), true
+		s.window = span{0.99 * q.w * float64(s.each), 1.01 * q.w * float64(s.each)}
+	} else {
+		r, err := p.pattern(ctx, until(ended+1.02*q.w+p.net()), apart+0.99*q.w)
+		if r < 2 || err != nil {
+			return nil, err
+		}
+		s.replicas, s.each = r, int(math.Round(float64(total)/float64(r)))
+	}
+	s.low, s.high, s.share, s.gain = s.each, s.each, 0.99, 20
+	if s.each*s.replicas != total { // they are not equal, or not so many
+		s.low, s.high, s.sure = s.each-1, s.each+1, false
+	}
+	p.spread = s
+	return s, nil
+}
+
+// pattern sends single requests one after the other, until an instant at most, and
+// tells after how many of them the same replica has its turn again; 0 where none is
+// seen. What comes back with time does not look so: that is made sure of at
+// another pace.
+func (p *Probe) pattern(ctx context.Context, idle, until float64) (replicas int, err error) {
+	const why = "whether every so many is admitted, as replicas in turn do"
+	var got []bool
+	ask := func() error {
+		w, err := p.wave(ctx, idle, 1, why)
+		if err == nil {
+			got = append(got, w.a > 0)
+		}
+		return err
+	}
+	for no := 0; replicas == 0; replicas = recurs(got) {
+		if err := ask(); err != nil {
+			return 0, err
+		}
+		idle = 0
+		if no++; got[len(got)-1] {
+			no = 0
+		}
+		late := p.sights[len(p.sights)-1].s > until
+		if late || no > crewMost || len(got) == 4 && !slices.Contains(got, false) || len(got) > 4*crewMost {
+			return 0, nil
+		}
+	}
+	// On at another pace, until the next that is to be admitted.
+	for yes := false; !yes; {
+		idle = 0.7 * p.rtt()
+		yes = got[len(got)-replicas]
+		if err := ask(); err != nil || got[len(got)-1] != yes {
+			return 0, err
+		}
+	}
+	return replicas, nil
+}
+
+// recurs returns after how many answers they repeat, when there are enough to say so.
+func recurs(got []bool) int {
+	for r := 2; r <= crewMost && len(got) >= 2*r+1; r++ {
+		yes, no, same := 0, 0, true
+		for i, g := range got {
+			same = same && (i < r || got[i-r] == g)
+			if g {
+				yes++
+			} else {
+				no++
+			}
+		}
+		if same && yes >= 2 && no >= 2 {
+			return r
+		}
+	}
+	return 0
+}
+
+// filled tells whether buckets in turn explain what comes back: from rest all are
+// emptied together, so that one unit comes back to each of them at once, as long
+// after as it takes and not by any clock. total is what they hold together, rate
+// what they give back in a second.
+func (p *Probe) filled(ctx context.Context, total int, rate float64) (*spreadOut, error) {
+	rest := 1.2*float64(total)/rate + 0.05
+	if rest > p.timeLeft()/4 || p.v.Requests+5*total/2+40 > p.opt.MaxRequests || p.v.Refused+40 > p.opt.MaxRefused {
+		return nil, nil
+	}
+	const why = "how long until one comes back, and how many do"
+	if _, err := p.wave(ctx, rest, total, why); err != nil {
+		return nil, err
+	}
+	from := p.sights[len(p.sights)-1].s
+	for p.sights[len(p.sights)-1].r == 0 {
+		if _, err := p.wave(ctx, 0, 2+total/20, why); err != nil {
+			return nil, err
+		}
+		if p.sights[len(p.sights)-1].s-from > 2/rate {
+			return nil, nil // it comes back as fast as it is spent
+		}
+	}
+	for at := 1.2 / rate; ; at *= 1.1 {
+		now := p.clock.Now().Sub(p.start).Seconds()
+		if w, err := p.wave(ctx, max(0, from+at-now), 1, why); err != nil {
+			return nil, err
+		} else if w.a > 0 {
+			break
+		}
+		if at > 3*crewMost/rate {
+			return nil, nil
+		}
+	}
+	unit := p.sights[len(p.sights)-1].s - from
+	n := 1
+	for ; n <= crewMost; n++ {
+		if w, err := p.wave(ctx, 0, 1, why); err != nil {
+			return nil, err
+		} else if w.a == 0 {
+			break
+		}
+	}
+	if n < 2 || n > crewMost || math.Abs(float64(n)/unit-rate) > 0.3*rate {
+		return nil, nil
+	}
+	q := &particle{hypothesis: hypothesis{family: RefillBucket, n: float64(total), w: unit, m: float64(n)}}
+	return p.turns(ctx, q)
+}
+
+// same tells whether what was seen so far leaves open that a limit is several in
+// turn. Windows of one clock look the same whatever is sent; of the others only
+// those that can be shared equally are asked.
+func (p *Probe) same(q *particle) bool {
+	if q.n < 4 {
+		return false
+	}
+	switch q.family {
+	case FixedFirst:
+		for r := 2.0; r <= crewMost; r++ {
+			if math.Mod(q.n, r) == 0 {
+				return !p.together(q)
+			}
+		}
+	case RefillBucket:
+		return q.m >= 2 && q.m <= crewMost && math.Mod(q.n, q.m) == 0
+	}
+	return false
+}
+
+// together tells whether several were admitted in a row at a time when of replicas
+// only the one that opened first could have admitted.
+func (p *Probe) together(q *particle) bool {
+	opened, others := 0.0, math.Inf(1) // when the window was opened, and when more was sent
+	for i := range p.sights {
+		w := &p.sights[i]
+		if w.s >= opened+q.w*1.01 || i == 0 {
+			if i > 0 && w.a >= 2 && w.r == 0 && w.d < others+q.w*0.98 && others > opened+2*p.net() {
+				return true
+			}
+			if w.a > 0 {
+				if opened, others = w.s, w.last; w.a == 1 {
+					others = math.Inf(1)
+				}
+			}
+			continue
+		}
+		if math.IsInf(others, 1) && w.a > 0 {
+			others = w.s
+		}
+	}
+	return false
+}
