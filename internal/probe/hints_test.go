@@ -37,7 +37,7 @@ func TestHonestHeadersAreNoFinding(t *testing.T) {
 		ran++
 		w := newTeller(c.policy, uint64(i), honest)
 		var seen []Record
-		v, err := New(w, w, Options{Seed: 7, MaxRequests: 200, Record: func(r Record) { seen = append(seen, r) }}).Run(context.Background())
+		v, err := New(w, w, Options{Seed: 7, MaxRequests: 400, Record: func(r Record) { seen = append(seen, r) }}).Run(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestLyingHeaders(t *testing.T) {
 			ran++
 			w := newTeller(c.policy, uint64(i), func(r header.Reading) header.Reading { return lie(honest(r)) })
 			var seen []Record
-			v, err := New(w, w, Options{Seed: 7, MaxRequests: 200, Record: func(r Record) { seen = append(seen, r) }}).Run(context.Background())
+			v, err := New(w, w, Options{Seed: 7, MaxRequests: 400, Record: func(r Record) { seen = append(seen, r) }}).Run(context.Background())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -113,7 +113,15 @@ func (p *Probe) staggered(ctx context.Context, burst []sight) (*spreadOut, error
 	if r < 2 || err != nil {
 		return nil, err
 	}
-	s := &spreadOut{window: span{0, p.timeLeft()}}
+	// All was back after the rest before the burst, and nothing before it opened.
+	s := &spreadOut{window: span{0, 2 * p.sights[len(p.sights)-1].s}}
+	if b := burst[0].s; b > 0 {
+		for _, w := range p.sights {
+			if w.s < b && w.a+w.r > 0 {
+				s.window.hi = b - w.s
+			}
+		}
+	}
 	total := 0
 	for _, w := range burst {
 		total += w.a
@@ -256,7 +264,7 @@ func (p *Probe) crew(ctx context.Context, first int) (*spreadOut, error) {
 			}
 			s.window = span{max(s.window.lo, w.lo), min(s.window.hi, w.hi)}
 			if s.window.hi < s.window.lo { // by the clock: not always as long
-				s.window = span{w.lo, 1.5 * w.hi}
+				s.window = span{min(w.lo, w.hi), 1.5 * w.hi}
 			}
 			s.bucket = false
 			burst, c.rate, c.known = len(p.sights)-2, 0, nil

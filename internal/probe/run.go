@@ -146,7 +146,11 @@ func (p *Probe) investigate(ctx context.Context) error {
 		if e == nil && !p.askedTurns && p.settled(p.shares()) {
 			if q := p.herd(p.shares()[0].Family).best[0]; p.same(q) {
 				p.askedTurns = true
-				if s, err := p.turns(ctx, q); s != nil || err != nil {
+				ask := p.turns
+				if q.family == TokenBucket {
+					ask = func(ctx context.Context, q *particle) (*spreadOut, error) { return p.filled(ctx, int(q.n), 1/q.w) }
+				}
+				if s, err := ask(ctx, q); s != nil || err != nil {
 					return err
 				}
 				why = ""

@@ -22,7 +22,7 @@ func (p *Probe) turns(ctx context.Context, q *particle) (*spreadOut, error) {
 	if p.v.Requests+full+30 > p.opt.MaxRequests || p.v.Refused+20 > p.opt.MaxRefused || rest+2*period > p.timeLeft() {
 		return nil, nil
 	}
-	if 8*slow > q.w {
+	if few := boolTo(q.family == RefillBucket, 5); (8-few)*slow > q.w {
 		return nil, nil // too slow to set one apart
 	}
 	const why = "one request, later the rest: in case there are replicas in turn"
@@ -139,12 +139,12 @@ func recurs(got []bool) int {
 // after as it takes and not by any clock. total is what they hold together, rate
 // what they give back in a second.
 func (p *Probe) filled(ctx context.Context, total int, rate float64) (*spreadOut, error) {
-	rest := 1.2*float64(total)/rate + 0.05
+	rest := 2.2*float64(total)/rate + 0.05 // which tells too whether there is more, see rested
 	if rest > p.timeLeft()/4 || p.v.Requests+5*total/2+40 > p.opt.MaxRequests || p.v.Refused+40 > p.opt.MaxRefused {
 		return nil, nil
 	}
 	const why = "how long until one comes back, and how many do"
-	if _, err := p.wave(ctx, rest, total, why); err != nil {
+	if _, err := p.portions(ctx, []step{{idle: rest, n: total*3/2 + 1}}, why); err != nil {
 		return nil, err
 	}
 	from := p.sights[len(p.sights)-1].s
@@ -197,6 +197,8 @@ func (p *Probe) same(q *particle) bool {
 				return !p.together(q)
 			}
 		}
+	case TokenBucket:
+		return 4*p.net() < crewMost*q.w
 	case RefillBucket:
 		return q.m >= 2 && q.m <= crewMost && math.Mod(q.n, q.m) == 0
 	}
