@@ -101,7 +101,7 @@ func (p *Probe) replicated(ctx context.Context) (*spreadOut, error) {
 func (p *Probe) bends() bool {
 	switch f := p.shares()[0].Family; f {
 	case SlidingWindow, SlidingWindowDenied, Stacked:
-		return p.herd(f).best[0].n < float64(p.opt.MaxRequests-p.v.Requests)/3
+		return p.cheapest() > 0.5 && p.herd(f).best[0].n < float64(p.opt.MaxRequests-p.v.Requests)/3
 	}
 	return false
 }

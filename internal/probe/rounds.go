@@ -146,7 +146,13 @@ func (p *Probe) turn() *experiment {
 		return e
 	}
 	if half > 1 {
-		e.then = append(e.then, step{n: half - 1})
+		// Every other time the one that found it open has a window to itself for a
+		// while: of several replicas in turn, only its own would open first next time.
+		wait := 0.0
+		if p.turns%2 == 1 {
+			wait = max(0.1*q.w, 4*p.net())
+		}
+		e.then = append(e.then, step{idle: boolTo(wait < 0.3*q.w, wait), n: half - 1})
 	}
 	if n-half > 0 {
 		e.then = append(e.then, step{idle: 0.45 * q.w, n: n - half})

@@ -146,7 +146,7 @@ func (p *Probe) investigate(ctx context.Context) error {
 		if e == nil && !p.askedTurns && p.settled(p.shares()) {
 			if q := p.herd(p.shares()[0].Family).best[0]; p.same(q) {
 				p.askedTurns = true
-				ask := p.turns
+				ask := p.inTurn
 				if q.family == TokenBucket {
 					ask = func(ctx context.Context, q *particle) (*spreadOut, error) { return p.filled(ctx, int(q.n), 1/q.w) }
 				}

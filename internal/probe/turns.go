@@ -9,12 +9,12 @@ import (
 // crewMost is how many replicas are looked for at most.
 const crewMost = 12
 
-// turns asks, before a single limit is believed, whether it may be several that are
+// inTurn asks, before a single limit is believed, whether it may be several that are
 // reached strictly in turn. A burst from rest cannot tell: each replica gets its
 // part of it. So one is set apart first, by a single request some time before the
 // others: what comes back when its time is over is for that one alone. It returns
 // nil where one limit it is, or nothing can be told; see same.
-func (p *Probe) turns(ctx context.Context, q *particle) (*spreadOut, error) {
+func (p *Probe) inTurn(ctx context.Context, q *particle) (*spreadOut, error) {
 	period := q.period()
 	full := int(q.n)
 	slow := p.net() + p.rtt()
@@ -180,7 +180,7 @@ func (p *Probe) filled(ctx context.Context, total int, rate float64) (*spreadOut
 		return nil, nil
 	}
 	q := &particle{hypothesis: hypothesis{family: RefillBucket, n: float64(total), w: unit, m: float64(n)}}
-	return p.turns(ctx, q)
+	return p.inTurn(ctx, q)
 }
 
 // same tells whether what was seen so far leaves open that a limit is several in
@@ -209,21 +209,22 @@ func (p *Probe) same(q *particle) bool {
 // only the one that opened first could have admitted.
 func (p *Probe) together(q *particle) bool {
 	opened, others := 0.0, math.Inf(1) // when the window was opened, and when more was sent
+	before, more := 0.0, 0.0           // of the window before
 	for i := range p.sights {
 		w := &p.sights[i]
-		if w.s >= opened+q.w*1.01 || i == 0 {
-			if i > 0 && w.a >= 2 && w.r == 0 && w.d < others+q.w*0.98 && others > opened+2*p.net() {
-				return true
-			}
-			if w.a > 0 {
-				if opened, others = w.s, w.last; w.a == 1 {
-					others = math.Inf(1)
-				}
-			}
+		switch {
+		case w.a == 0:
 			continue
-		}
-		if math.IsInf(others, 1) && w.a > 0 {
+		case i == 0 || w.d >= opened+q.w*0.99:
+			before, more = opened, others
+			if opened, others = w.s, math.Inf(1); w.a > 1 {
+				others = w.s
+			}
+		case math.IsInf(others, 1):
 			others = w.s
+		}
+		if w.a >= 2 && w.r == 0 && more > before+3*p.net() && !math.IsInf(more, 1) && w.d < more+q.w*0.98 {
+			return true
 		}
 	}
 	return false
