@@ -15,6 +15,13 @@ const (
 	overMost = 40
 )
 
+// What it costs that answers come later than a queue explains, for a second and at
+// most for a wave.
+const (
+	lateCost = 8
+	lateMost = 3
+)
+
 // see takes in the sights that the particle has not seen, unless that makes it
 // cost more than bound.
 func (p *particle) see(sights []sight, bound float64) {
@@ -26,6 +33,9 @@ func (p *particle) see(sights []sight, bound float64) {
 		w := &sights[p.seen]
 		if over := p.state.admit(w); over > 1e-6 {
 			p.cost += min(overMost, overCost*(0.3+over))
+		}
+		if q, ok := p.state.(*level); ok && q.late > 0 {
+			p.cost += min(lateMost, lateCost*q.late)
 		}
 		if w.r > 0 {
 			gap := p.state.gap(w)

@@ -186,7 +186,7 @@ func (f *fitter) differ(a, b *particle) float64 {
 	sliding := a.family == SlidingWindow || a.family == SlidingWindowDenied
 	units := 0.0 // of a bucket: what comes back in the time that the network blurs
 	if a.family == TokenBucket || a.family == LeakyQueue {
-		units = 2 * f.jitter / a.w
+		units = min(2*f.jitter/a.w, 0.011*a.n) // beyond a hundredth it must be said
 	}
 	switch {
 	case sliding && a.m != b.m && math.Abs(a.n-b.n) < 2:

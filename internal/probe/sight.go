@@ -50,12 +50,12 @@ type level struct {
 	cap, unit float64 // what it holds, and seconds per unit
 	free      float64 // of a queue: units that cause no delay; negative where nothing is delayed
 	lo, hi    float64
-	stalls    int     // of a queue: answers later than it explains
+	late      float64 // of a queue: by how much the latest answers came later than it explains
 	fill      float64 // units that it may hold at most while the latest wave was decided
 }
 
 func (m *level) admit(w *sight) (over float64) {
-	m.fill = max(0, m.hi-w.since)/m.unit + float64(w.a+w.lost)
+	m.fill, m.late = max(0, m.hi-w.since)/m.unit+float64(w.a+w.lost), 0
 	if w.a+w.lost == 0 {
 		return 0
 	}
@@ -85,10 +85,9 @@ func (m *level) admit(w *sight) (over float64) {
 			if from := w.ended - w.tight + m.free*m.unit; from > m.hi+1e-6 && w.share > 0 {
 				m.lo, m.hi = from, from // others wait in the queue, too
 			} else if from > m.hi+1e-6 {
-				// Now and then a machine is stopped while an answer is under way.
-				if m.stalls++; m.stalls > 2 {
-					over += 2 + (from-m.hi)/m.unit
-				}
+				// Now and then a machine is stopped while an answer is under way: once that
+				// is little, again and again it is much.
+				m.late = from - m.hi
 			} else {
 				m.lo = max(m.lo, from)
 			}

@@ -86,11 +86,11 @@ func (h *house) probe(ctx context.Context, t trial, url string) (*verdict, strin
 	if t.budget > 0 {
 		budget = t.budget
 	}
-	args := []string{"probe", url, "--json", base + ".json", "--out", base + ".limit.yaml", "--max-time", budget.String()}
+	args := []string{"probe", url, "--json", base + ".json", "--out", base + ".limit.yaml", "--journal", base + ".journal", "--max-time", budget.String()}
 	os.Remove(base + ".json")
 	os.Remove(base + ".limit.yaml")
 	cmd := exec.CommandContext(ctx, h.weir, append(args, t.flags...)...)
-	cmd.Dir = h.keep // a journal, where it ended early
+	cmd.Dir = h.keep
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

@@ -80,7 +80,7 @@ func ofGo() []trial {
 		hash("10/s", tokens(10, 10), redis_rate.PerSecond(10)),
 		hash("5/s, 20", tokens(20, 5), redis_rate.Limit{Rate: 5, Period: time.Second, Burst: 20}),
 		hash("30/min, 6", tokens(6, 0.5), redis_rate.Limit{Rate: 30, Period: time.Minute, Burst: 6}),
-		of("uber-go/ratelimit", "20/s, never refuses", other("queue without an end, 20/s"), inGo(uberOf(20))),
+		of("uber-go/ratelimit", "20/s, never refuses", truth{words: "makes everybody wait, 20/s", paced: 20}, inGo(uberOf(20))),
 	}
 }
 

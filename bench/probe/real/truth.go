@@ -15,9 +15,10 @@ type truth struct {
 	policies []figures
 	ban      float64 // seconds
 	replicas int
-	words    string // instead of the figures
-	keyed    bool   // key is compared, too
-	key      string // as a policy file has it; none: the same count for all that was varied
+	words    string  // instead of the figures
+	paced    float64 // it refuses nothing, and answers so many a second
+	keyed    bool    // key is compared, too
+	key      string  // as a policy file has it; none: the same count for all that was varied
 }
 
 // figures are those of one policy.
@@ -137,6 +138,8 @@ func (t truth) judge(v *verdict) judgement {
 	named := slices.Contains(t.families, v.Family)
 	fits := named && t.fits(v)
 	switch {
+	case t.paced > 0 && v.Family == noLimit && near(v.PacedPerSecond, t.paced):
+		return right
 	case fits && v.Sure:
 		return right
 	case v.Sure && len(t.families) == 0 && v.Family == noLimit && v.Refused == 0:
@@ -203,6 +206,7 @@ type verdict struct {
 	Requests       int     `json:"requests"`
 	Refused        int     `json:"refused"`
 	ElapsedSeconds float64 `json:"elapsed_seconds"`
+	PacedPerSecond float64 `json:"paced_per_second"`
 	Alternatives   []struct {
 		Family string `json:"family"`
 	} `json:"alternatives"`
