@@ -366,12 +366,17 @@ func (p *Probe) settled(shares []Share) bool {
 		return false
 	}
 	h := p.herd(shares[0].Family)
-	for _, q := range h.best {
-		if q.cost > h.cost()+0.25 {
-			break
+	for _, o := range p.herds { // of two limits there are several
+		if o.family != h.family {
+			continue
 		}
-		if p.differ(q, h.best[0]) > 0 {
-			return false
+		for _, q := range o.best {
+			if q.cost > h.cost()+0.25 {
+				break
+			}
+			if q.kind != h.kind || p.differ(q, h.best[0]) > 0 {
+				return false
+			}
 		}
 	}
 	return true

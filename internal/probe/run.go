@@ -133,6 +133,9 @@ func (p *Probe) investigate(ctx context.Context) error {
 			e = p.turn()
 		}
 		if e == nil {
+			e = p.banned()
+		}
+		if e == nil {
 			e = p.next()
 		}
 		if e == nil && p.settled(p.shares()) {

@@ -67,6 +67,9 @@ func (f *fitter) luck(h *hypothesis) float64 {
 	if h.m > 0 && (h.family == SlidingWindow || h.family == SlidingWindowDenied) {
 		return 0.3 // most of them round down
 	}
+	if h.family == Ban && h.v > 2*f.sights[len(f.sights)-1].d {
+		return 3 // its end was never seen, and it would explain whatever is refused
+	}
 	if h.family == Stacked {
 		now := f.sights[len(f.sights)-1].d
 		switch {

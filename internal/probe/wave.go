@@ -65,6 +65,7 @@ func (p *Probe) surely(idle float64) (n int, period float64) {
 			if q.cost > best+3 || q.family == None || q.family == Stacked && !two {
 				continue
 			}
+			q.see(p.sights, math.Inf(1))
 			l, _ := q.state.room(at, at+p.net()-p.base())
 			least, period = min(least, l), max(period, q.period())
 		}
