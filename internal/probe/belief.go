@@ -288,11 +288,9 @@ func (p *Probe) next() *experiment {
 			if h.family != s.Family {
 				continue
 			}
-			n := 0
-			for n < min(10, len(h.best)) && h.best[n].cost <= p.herd(s.Family).cost()+2 {
-				n++
-			}
-			for _, q := range h.best[:n] {
+			these := h.unlike(10, p.herd(s.Family).cost())
+			n := len(these)
+			for _, q := range these {
 				pl.live = append(pl.live, q)
 				few := 0.1
 				if s.Family == Stacked {

@@ -8,8 +8,11 @@ import "math"
 // alone must hardly suffice to be sure.
 const (
 	occamPart = 0.8
-	occamMost = 3.8
+	occamMost = 3.4
 )
+
+// usual are windows that people choose, half of the time at least, in seconds.
+var usual = [...]float64{1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 45, 60, 90, 120, 300, 600, 900, 1800, 3600}
 
 // coincidence is how much of a family had to be given up for its best to explain
 // what was seen, as the logarithm of the share that is left: a window that had to
@@ -34,7 +37,13 @@ func (h *herd) coincidence(now float64) float64 {
 		if s.lo <= 0 {
 			return 0
 		}
-		return math.Log(9 / max(0.003, min(9, math.Log(s.hi/s.lo))))
+		known := 0.0
+		for _, w := range usual {
+			if w > s.lo*(1-grain) && w < s.hi*(1+grain) {
+				known++
+			}
+		}
+		return -math.Log(0.5*known/float64(len(usual)) + 0.5*max(0.003, min(9, math.Log(s.hi/s.lo)))/9)
 	}
 	place := func(s span, w float64) float64 { return -math.Log(max(0.003, min(1, (s.hi-s.lo)/w))) }
 	c := length(w)

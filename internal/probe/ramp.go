@@ -59,9 +59,9 @@ func (p *Probe) reopen(ctx context.Context) error {
 	shut := p.sights[len(p.sights)-1].last
 	wait := 0.8 // finer where it costs much to close it again
 	if n := p.v.Requests; n > 300 {
-		wait = 0.4
+		wait = 0.2
 	} else if n > 100 {
-		wait = 0.6
+		wait = 0.45
 	}
 	for try := 0; ; try++ {
 		now := p.clock.Now()

@@ -120,8 +120,10 @@ func (p *Probe) turn() *experiment {
 		half := int(most / 2)
 		e.steps = []step{{idle: 0.01, n: half}, {idle: 0.45 * q.w, n: int(most) - half}}
 		return e
-	case lo < 0.02:
+	case lo < 0.02 && (p.sights[len(p.sights)-1].a > 0 || hi < 0.1*q.w):
 		return nil // it may be open
+	case lo < 0.02:
+		lo = 0.02
 	}
 	p.turns++
 	e.until = true
@@ -142,7 +144,7 @@ func (p *Probe) turn() *experiment {
 	}
 	look(hi + 0.002)
 	half := n / 2
-	if short { // the instant alone
+	if short || p.v.Requests+n+len(e.steps)+8 > p.opt.MaxRequests { // the instant alone
 		return e
 	}
 	if half > 1 {

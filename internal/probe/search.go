@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -31,6 +32,43 @@ func (h *herd) cost() float64 {
 		return math.Inf(1)
 	}
 	return h.best[0].cost
+}
+
+// unlike returns up to n of a herd to plan with: those that leave as little as cost
+// and lie furthest apart, then the others, the best first.
+func (h *herd) unlike(n int, cost float64) (out []*particle) {
+	k := 0
+	for k < len(h.best) && h.best[k].cost <= cost+0.25 {
+		k++
+	}
+	for _, figure := range []func(*particle) float64{
+		func(q *particle) float64 { return q.w },
+		func(q *particle) float64 { return q.n },
+		func(q *particle) float64 { return q.m },
+		func(q *particle) float64 { return q.v },
+	} {
+		if k == 0 {
+			break
+		}
+		less := func(a, b *particle) int { return cmp.Compare(figure(a), figure(b)) }
+		out = append(out, slices.MinFunc(h.best[:k], less), slices.MaxFunc(h.best[:k], less))
+	}
+	seen := out[:0]
+	for _, q := range out {
+		if !slices.Contains(seen, q) {
+			seen = append(seen, q)
+		}
+	}
+	out = seen
+	for _, q := range h.best {
+		if len(out) >= n || q.cost > cost+2 {
+			break
+		}
+		if !slices.Contains(out, q) {
+			out = append(out, q)
+		}
+	}
+	return out
 }
 
 // fitter searches for the figures with which each family explains what was seen.
@@ -197,20 +235,11 @@ func spread(pool []*particle, size int) []*particle {
 	take := func(less func(a, b *particle) int) {
 		keep = append(keep, slices.MinFunc(alike, less), slices.MaxFunc(alike, less))
 	}
-	cmp := func(x, y float64) int {
-		switch {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return 0
-	}
-	take(func(a, b *particle) int { return cmp(a.w, b.w) })
-	take(func(a, b *particle) int { return cmp(a.n, b.n) })
-	take(func(a, b *particle) int { return cmp(a.m, b.m) })
-	take(func(a, b *particle) int { return cmp(a.v, b.v) })
-	slices.SortFunc(keep, func(a, b *particle) int { return cmp(a.w, b.w) })
+	take(func(a, b *particle) int { return cmp.Compare(a.w, b.w) })
+	take(func(a, b *particle) int { return cmp.Compare(a.n, b.n) })
+	take(func(a, b *particle) int { return cmp.Compare(a.m, b.m) })
+	take(func(a, b *particle) int { return cmp.Compare(a.v, b.v) })
+	slices.SortFunc(keep, func(a, b *particle) int { return cmp.Compare(a.w, b.w) })
 	keep = slices.Compact(keep)
 	for i := 0; len(keep) < size && i < n; i += max(1, n/size) {
 		if !slices.Contains(keep, alike[i]) {
