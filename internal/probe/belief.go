@@ -185,8 +185,8 @@ func (p *Probe) rested() *experiment {
 	}
 	q := p.herd(p.shares()[0].Family).best[0]
 	switch q.family {
-	case TokenBucket, LeakyQueue, RefillBucket:
-	default:
+	case TokenBucket, LeakyQueue, RefillBucket, SlidingWindow, SlidingWindowDenied:
+	default: // all comes back at once, which a bucket that was used before does not do
 		return nil
 	}
 	shut := false
