@@ -249,13 +249,13 @@ func period(tr truth) float64 {
 func near(a, b, tol float64) bool { return math.Abs(a-b) <= tol*a }
 
 func table(families []probe.Family, scores []score) {
-	fmt.Println("| family | runs | named | sure | sure and right | limit exact | window 1 % | requests median / p90 | refused median | windows median | CPU s |")
-	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|")
+	fmt.Println("| family | runs | named | sure | right when sure | and its figures | limit exact | window 1 % | requests median / p90 | refused median | windows median | CPU s |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|---|")
 	line := func(name string, of []score) {
 		if len(of) == 0 {
 			return
 		}
-		var named, sure, right, lim, win int
+		var named, sure, right, whole, lim, win int
 		var req, ref, wins []float64
 		var cpu time.Duration
 		for _, s := range of {
@@ -272,6 +272,9 @@ func table(families []probe.Family, scores []score) {
 				sure++
 				if s.named {
 					right++
+				}
+				if s.limitOK && s.windowOK {
+					whole++
 				}
 			}
 			req, ref = append(req, s.requests), append(ref, s.refused)
@@ -293,7 +296,7 @@ func table(families []probe.Family, scores []score) {
 			}
 			return fmt.Sprintf("%.1f", 100*float64(a)/float64(b))
 		}
-		fmt.Printf("| %s | %d | %s | %s | %s | %s | %s | %.0f / %.0f | %.0f | %.1f | %.2f |\n", name, len(of), pc(named, len(of)), pc(sure, len(of)), pc(right, sure),
+		fmt.Printf("| %s | %d | %s | %s | %s | %s | %s | %s | %.0f / %.0f | %.0f | %.1f | %.2f |\n", name, len(of), pc(named, len(of)), pc(sure, len(of)), pc(right, sure), pc(whole, sure),
 			pc(lim, named), pc(win, named), q(req, 0.5), q(req, 0.9), q(ref, 0.5), q(wins, 0.5), cpu.Seconds()/float64(len(of)))
 	}
 	for _, f := range families {

@@ -26,7 +26,7 @@ func (p *Probe) banned() *experiment {
 		w, v, n = w.with(o.w), v.with(o.v), n.with(o.n)
 	}
 	wide := func(s span) bool { return s.hi-s.lo > max(0.01*s.hi, 2*p.jitter) }
-	if n.hi > n.lo || !wide(w) && !wide(v) || p.v.Requests+2*int(q.n)+20 > p.opt.MaxRequests {
+	if n.hi > n.lo+1+0.01*n.lo || !wide(w) && !wide(v) || p.v.Requests+2*int(q.n)+20 > p.opt.MaxRequests {
 		return nil
 	}
 	p.turns++
@@ -52,13 +52,13 @@ func (p *Probe) banned() *experiment {
 	if hi > 0.02 {
 		return nil
 	}
-	fresh := step{idle: 1.02*w.hi + 0.01, n: int(q.n)}
+	fresh := step{idle: 1.02*w.hi + 0.01, n: int(n.lo)}
 	if !wide(w) {
-		return &experiment{why: "exceed it, to see how long the ban is", steps: []step{fresh, {n: 1}}}
+		return &experiment{why: "exceed it, to see how long the ban is", steps: []step{fresh, {n: 1 + int(n.hi-n.lo)}}}
 	}
 	// Subtle: over more than one and a half windows the same count comes about twice.
 	from, to := w.lo, min(w.hi, 1.5*w.lo)
-	k := min(int(q.n)-1, 36, int(math.Ceil(math.Log(to/from)/max(0.004, 0.7*p.jitter/to))))
+	k := min(int(n.lo)-1, 36, int(math.Ceil(math.Log(to/from)/max(0.004, 0.7*p.jitter/to))))
 	if k < 1 {
 		return nil
 	}
@@ -71,6 +71,6 @@ func (p *Probe) banned() *experiment {
 		e.steps = append(e.steps, step{idle: max(0, x-at), n: 1})
 		at = max(x, at) + rtt
 	}
-	e.steps = append(e.steps, step{idle: max(0, to+2*p.jitter-at), n: int(q.n) + 1})
+	e.steps = append(e.steps, step{idle: max(0, to+2*p.jitter-at), n: int(n.hi) + 1})
 	return e
 }

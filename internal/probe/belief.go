@@ -36,8 +36,11 @@ func (p *Probe) refit() {
 // allow lets others use a share of the limit from now on, and looks at everything
 // again. What nobody explains alone may be explained so.
 func (p *Probe) allow(share float64) {
-	for range 2 { // the search may only have missed it
+	for try := range 2 { // the search may only have missed it
 		for _, h := range p.herds {
+			if try == 0 {
+				h.best = append(h.best, p.wide(h)...)
+			}
 			p.fit(h, 500)
 		}
 		if p.cheapest() < 3 {
@@ -105,10 +108,13 @@ func (p *Probe) revive() (found bool) {
 	}
 	for _, h := range p.herds {
 		if before := h.cost(); before > best+4 || before == best {
-			if p.tries < 3 {
+			effort := 700
+			if p.tries < 2 {
 				h.best = append(h.best, p.wide(h)...)
+			} else {
+				effort = 250
 			}
-			p.fit(h, 700)
+			p.fit(h, effort)
 			found = found || before > best+4 && h.cost() < best+4
 		}
 	}
@@ -248,7 +254,7 @@ func (p *Probe) shares() []Share {
 		}
 		s := math.Exp(best - h.cost() - prior(h.family))
 		if !math.IsInf(least, 1) {
-			s *= math.Exp(-min(occamMost, occamPart*max(0, h.coincidence(now)-least)))
+			s *= math.Exp(-min(p.occam(), occamPart*max(0, h.coincidence(now)-least)))
 		}
 		sum += s
 		out = append(out, Share{Family: h.family, Share: s})
@@ -321,7 +327,7 @@ func (p *Probe) learnt(why string) {
 	is := [2]float64{shares[0].Share, p.herd(shares[0].Family).open()}
 	if math.Abs(is[0]-p.was[0]) < 0.01 && is[1] > p.was[1]-0.05 {
 		p.dull[why]++
-		p.stale += 1 + float64(p.v.Requests-p.asked)/100
+		p.stale += 1 + float64(p.v.Requests-p.asked)/max(150, 3*p.herd(shares[0].Family).best[0].n)
 	} else {
 		clear(p.dull)
 		p.stale = 0

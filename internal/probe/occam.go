@@ -8,11 +8,16 @@ import "math"
 // alone must hardly suffice to be sure.
 const (
 	occamPart = 0.8
-	occamMost = 3.4
+	occamMost = 6.0
 )
 
 // usual are windows that people choose, half of the time at least, in seconds.
 var usual = [...]float64{1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 45, 60, 90, 120, 300, 600, 900, 1800, 3600}
+
+// occam is the most that coincidences count by now. A family that keeps explaining
+// everything by other figures after each experiment has used up some of them each
+// time, which samples do not show: at first it alone does not suffice to be sure.
+func (p *Probe) occam() float64 { return min(occamMost, 2.8+0.2*float64(p.made)) }
 
 // coincidence is how much of a family had to be given up for its best to explain
 // what was seen, as the logarithm of the share that is left: a window that had to

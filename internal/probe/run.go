@@ -30,6 +30,7 @@ type Probe struct {
 	hints         Hints
 	dull          map[string]int // experiments that told nothing lately
 	was           [2]float64     // what learnt compares with
+	made          int            // experiments made
 	stale         float64        // experiments in a row that told nothing
 	asked         int            // requests when learnt was called last
 	short         bool           // some experiment would tell more, and no bound allows it
@@ -188,6 +189,7 @@ func (p *Probe) investigate(ctx context.Context) error {
 
 // do makes an experiment.
 func (p *Probe) do(ctx context.Context, e *experiment) error {
+	p.made++
 	w, err := p.steps(ctx, e.steps, e.until, e.why)
 	if err == nil && e.until && w.a > 0 && len(e.then) > 0 {
 		_, err = p.steps(ctx, e.then, false, e.why)

@@ -81,6 +81,24 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 		}
 	case SlidingWindow, SlidingWindowDenied:
 		return f.comb(hd)
+	case Ban:
+		f.findOpenings()
+		for _, o := range f.opened[:min(len(f.opened), 5)] {
+			last := 0 // the refusal that began the ban
+			for i := range f.sights {
+				if w := &f.sights[i]; w.s < o.hi && w.r > 0 && (w.a > 0 || i > 0 && f.sights[i-1].r == 0) {
+					last = i
+				}
+			}
+			for _, x := range []float64{0.1, 0.5, 0.9} {
+				v := o.lo + x*(o.hi-o.lo) - f.sights[last].s
+				for w := shortest; w < 2*v; w *= 1.07 {
+					for _, i := range f.full[:min(4, len(f.full))] {
+						keep(hypothesis{family: Ban, w: w, v: v, n: f.admittedIn(i, w)})
+					}
+				}
+			}
+		}
 	case FixedClock:
 		heads := f.heads()
 		for w := shortest; w < 2*now; w *= 1.01 {
