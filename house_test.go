@@ -96,6 +96,7 @@ var floors = map[string]float64{
 	"internal/sink":               2.1,
 	"internal/sink/price":         2,
 	"internal/sink/hitlog":        2,
+	"internal/account":            2.12,
 	"internal/sink/cloudwatch":    2.15,
 	"internal/sink/otlp":          2.15,
 	"internal/sink/prometheus":    2.15,

@@ -14,10 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/weir-dev/weir/internal/account"
 	"github.com/weir-dev/weir/internal/drill"
 	drillcloudwatch "github.com/weir-dev/weir/internal/drill/cloudwatch"
 	"github.com/weir-dev/weir/internal/hit"
-	sinkcloudwatch "github.com/weir-dev/weir/internal/sink/cloudwatch"
 )
 
 // alarmSide makes the side that is an alarm of CloudWatch.
@@ -33,17 +33,17 @@ func (c *drillCmd) alarmSide(ctx context.Context, s *session, o *drill.Options) 
 	if c.preset == "cognito" {
 		opts.Usage, opts.Resource = "Cognito", category(c.Data)
 	}
-	access := sinkcloudwatch.Access{Region: c.Region, Role: c.Role, Endpoint: c.Endpoint}
+	access := account.Access{Region: c.Region, Role: c.Role, Endpoint: c.Endpoint}
 	cfg, err := access.Load(ctx)
 	if err != nil && c.Region == "" && cfg.Region == "" && opts.Region != "" {
 		access.Region = opts.Region // nobody chose one, and the target's name has one
 		cfg, err = access.Load(ctx)
 	}
 	if err != nil {
-		return nil, cannotRun("give --region, or set AWS_REGION", "%v", err)
+		return nil, cannotRun(account.Advice(err), "%v", err)
 	}
-	if err := sinkcloudwatch.Identify(ctx, cfg); err != nil {
-		hint := "log in to AWS, or set AWS_PROFILE"
+	if err := account.Identify(ctx, cfg); err != nil {
+		hint := account.Advice(err)
 		if c.onLoopback(s) {
 			hint = "any will do for a stand-in: export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test"
 		}

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/weir-dev/weir/internal/account"
 	"github.com/weir-dev/weir/internal/report"
 	"github.com/weir-dev/weir/internal/runfile"
 	"github.com/weir-dev/weir/internal/sink"
@@ -136,8 +137,8 @@ func (f *sinkFlags) cloudWatchSettings(target string) (cloudwatch.Settings, erro
 }
 
 // access is how AWS is reached, for what is sent and what is watched.
-func (f *sinkFlags) access() cloudwatch.Access {
-	return cloudwatch.Access{Region: f.CloudWatchRegion, Role: f.CloudWatchRole, Endpoint: f.CloudWatchEndpoint}
+func (f *sinkFlags) access() account.Access {
+	return account.Access{Region: f.CloudWatchRegion, Role: f.CloudWatchRole, Endpoint: f.CloudWatchEndpoint}
 }
 
 // testName is what a run is called when nobody gave it a name.
@@ -157,14 +158,14 @@ func (f *sinkFlags) openCloudWatch(ctx context.Context, t *telemetry, target str
 	}
 	client, err := cloudwatch.Open(ctx, set)
 	if err != nil {
-		return cannotRun("give --cloudwatch-region, or set AWS_REGION", "nothing was sent: %v", err)
+		return cannotRun(account.Advice(err), "nothing was sent: %v", err)
 	}
 	set.Region = client.Region()
 	if set.Live {
 		ctx, cancel := context.WithTimeout(ctx, connectWithin)
 		defer cancel()
 		if err := client.Identify(ctx); err != nil {
-			return cannotRun("log in to AWS, or use --cloudwatch deferred and send later", "nothing was sent: %v", err)
+			return cannotRun(account.Advice(err)+"\n  or use --cloudwatch deferred, and send later", "nothing was sent: %v", err)
 		}
 	}
 	if err := t.keep(cloudwatch.Name, set); err != nil {
@@ -205,7 +206,7 @@ func recordedTelemetry(ctx context.Context, m runfile.Meta, resend bool) (*telem
 			set.Resend = resend
 			client, err := cloudwatch.Open(ctx, set)
 			if err != nil {
-				return nil, cannotRun("set AWS_REGION", "%v", err)
+				return nil, cannotRun(account.Advice(err), "%v", err)
 			}
 			t.add(set, client)
 		default:

@@ -10,9 +10,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/weir-dev/weir/internal/account"
 	"github.com/weir-dev/weir/internal/runfile"
 	"github.com/weir-dev/weir/internal/sink"
-	"github.com/weir-dev/weir/internal/sink/cloudwatch"
 	"github.com/weir-dev/weir/internal/sink/hitlog"
 	"github.com/weir-dev/weir/internal/sink/otlp"
 	"github.com/weir-dev/weir/internal/sink/prometheus"
@@ -79,8 +79,8 @@ func (t *telemetry) addOTLP(ctx context.Context, set otlp.Settings) error {
 	var cfg aws.Config
 	if set.SigV4 != "" {
 		var err error
-		if cfg, err = (cloudwatch.Access{Region: set.SigV4, Role: set.Role}).Load(ctx); err != nil {
-			return cannotRun("log in to AWS", "nothing was sent: %v", err)
+		if cfg, err = (account.Access{Region: set.SigV4, Role: set.Role}).Load(ctx); err != nil {
+			return cannotRun(account.Advice(err), "nothing was sent: %v", err)
 		}
 	}
 	if _, err := otlp.New(set, cfg, "", time.Time{}); err != nil {

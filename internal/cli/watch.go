@@ -2,14 +2,11 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	awscloudwatch "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-
-	sinkcloudwatch "github.com/weir-dev/weir/internal/sink/cloudwatch"
+	"github.com/weir-dev/weir/internal/account"
 	"github.com/weir-dev/weir/internal/watch"
 	"github.com/weir-dev/weir/internal/watch/cloudwatch"
 	"github.com/weir-dev/weir/internal/watch/postgres"
@@ -59,15 +56,15 @@ func (f *watchFlags) figures() ([]cloudwatch.Query, error) {
 }
 
 // watchCloudWatch makes the one source for all of them.
-func watchCloudWatch(ctx context.Context, figures []cloudwatch.Query, access sinkcloudwatch.Access) (*cloudwatch.Source, string, error) {
+func watchCloudWatch(ctx context.Context, figures []cloudwatch.Query, access account.Access) (*cloudwatch.Source, string, error) {
 	cfg, err := access.Load(ctx)
 	if err == nil {
-		err = sinkcloudwatch.Identify(ctx, cfg)
+		err = account.Identify(ctx, cfg)
 	}
 	if err != nil {
-		return nil, "", unwatched(fmt.Errorf("CloudWatch: %w", err))
+		return nil, "", cannotRun(account.Advice(err)+"; or leave it out of --watch", "nothing was sent: CloudWatch: %v", err)
 	}
-	s, err := cloudwatch.New("CloudWatch", awscloudwatch.NewFromConfig(cfg), figures)
+	s, err := cloudwatch.New("CloudWatch", account.CloudWatch(cfg), figures)
 	if err != nil {
 		return nil, "", usage("", "--watch: %v", err)
 	}
@@ -79,7 +76,7 @@ func watchCloudWatch(ctx context.Context, figures []cloudwatch.Query, access sin
 
 // open connects to everything that is watched, so that what is wrong with it is
 // known before the first request. Where is a line for each of them.
-func (f *watchFlags) open(getenv func(string) string, access sinkcloudwatch.Access) (w *watch.Watcher, where []string, err error) {
+func (f *watchFlags) open(getenv func(string) string, access account.Access) (w *watch.Watcher, where []string, err error) {
 	list, err := f.urls(getenv)
 	if err != nil {
 		return nil, nil, err

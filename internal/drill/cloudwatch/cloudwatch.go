@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
+	"github.com/weir-dev/weir/internal/account"
 	"github.com/weir-dev/weir/internal/drill"
 	"github.com/weir-dev/weir/internal/sink"
 )
@@ -184,7 +185,7 @@ type subscription struct {
 	pending            bool
 }
 
-// New makes one. cfg is as sink/cloudwatch.Access loads it.
+// New makes one. cfg is as account.Access loads it.
 func New(cfg aws.Config, o Options) *Alarm {
 	cfg = cfg.Copy()
 	// A drill asks rarely, and a call that is refused is asked again.
@@ -192,7 +193,7 @@ func New(cfg aws.Config, o Options) *Alarm {
 		return retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts, r.MaxBackoff = 3, 2*time.Second })
 	}
 	return &Alarm{
-		o: o, cfg: cfg, cw: sdk.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg),
+		o: o, cfg: cfg, cw: account.CloudWatch(cfg), sqs: sqs.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg),
 		sns: map[string]*sns.Client{}, subs: map[string][]subscription{},
 	}
 }

@@ -3,24 +3,20 @@ package cloudwatch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/weir-dev/weir/internal/account"
 	"github.com/weir-dev/weir/internal/runfile"
 	"github.com/weir-dev/weir/internal/sink"
 )
@@ -32,69 +28,9 @@ type Client struct {
 	logs    *cloudwatchlogs.Client
 }
 
-// Access is how AWS is reached: by the standard chain of credentials and
-// regions, with a role assumed on top when one is given.
-type Access struct {
-	Region   string // "": of the environment or the profile
-	Role     string // ARN; "": none
-	Endpoint string // instead of AWS's own; "": none
-}
-
-// Load finds region and credentials. It asks nobody yet, so it fails only for what is missing here.
-func (a Access) Load(ctx context.Context) (aws.Config, error) {
-	opts := []func(*config.LoadOptions) error{
-		// The sender has a rule of its own: what is tried again, and when, is in the run file.
-		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.IdleConnTimeout = sink.IdleWithin })),
-	}
-	if a.Region != "" {
-		opts = append(opts, config.WithRegion(a.Region))
-	}
-	cfg, err := config.LoadDefaultConfig(ctx, opts...)
-	if err != nil {
-		return cfg, fmt.Errorf("the AWS settings of this machine: %s", sink.Line(err.Error(), 300))
-	}
-	if cfg.Region == "" {
-		return cfg, errors.New("no AWS region is known: give one, or set AWS_REGION")
-	}
-	cfg.HTTPClient = sink.Measure(cfg.HTTPClient)
-	if a.Endpoint != "" {
-		cfg.BaseEndpoint = aws.String(a.Endpoint)
-	}
-	if a.Role != "" {
-		// Renewed by itself, an hour at a time.
-		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), a.Role,
-			func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = "weir" }))
-	}
-	return cfg, nil
-}
-
-// Identify finds out whether there are credentials.
-func Identify(ctx context.Context, cfg aws.Config) error {
-	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
-		return fmt.Errorf("there are no AWS credentials: %s", sink.Line(reasonOf(err), 300))
-	}
-	return nil
-}
-
-// reasonOf is the innermost word of the SDK: the outer ones name its own parts.
-func reasonOf(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode() + ": " + api.ErrorMessage()
-	}
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err.Error()
-		}
-		err = next
-	}
-}
-
 // Open makes a client of settings that were checked.
 func Open(ctx context.Context, s Settings) (*Client, error) {
-	cfg, err := Access{Region: s.Region, Role: s.Role, Endpoint: s.Endpoint}.Load(ctx)
+	cfg, err := account.Access{Region: s.Region, Role: s.Role, Endpoint: s.Endpoint}.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -103,14 +39,14 @@ func Open(ctx context.Context, s Settings) (*Client, error) {
 
 // NewClient makes a client of a loaded configuration.
 func NewClient(cfg aws.Config) *Client {
-	return &Client{cfg: cfg, metrics: cloudwatch.NewFromConfig(cfg), logs: cloudwatchlogs.NewFromConfig(cfg)}
+	return &Client{cfg: cfg, metrics: account.CloudWatch(cfg), logs: cloudwatchlogs.NewFromConfig(cfg)}
 }
 
 // Region is where the calls go.
 func (c *Client) Region() string { return c.cfg.Region }
 
 // Identify finds out whether there are credentials.
-func (c *Client) Identify(ctx context.Context) error { return Identify(ctx, c.cfg) }
+func (c *Client) Identify(ctx context.Context) error { return account.Identify(ctx, c.cfg) }
 
 // Sink returns the whole sink for a run.
 func (c *Client) Sink(s Settings, runID string, started time.Time) sink.Sink {
@@ -258,6 +194,10 @@ func reply(w *sink.Wire, err error) sink.Reply {
 		r := w.NoAnswer(cause(err))
 		r.Fate, r.Reason = runfile.Doubtful, "it answered "+strconv.Itoa(status)+", and its answer cannot be read"
 		return r
+	}
+	var foreign *account.Foreign
+	if errors.As(err, &foreign) {
+		return sink.NoRights(foreign.Error()) // the address is wrong, not the parcel
 	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
