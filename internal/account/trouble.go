@@ -3,12 +3,14 @@ package account
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/weir-dev/weir/internal/sink"
 )
@@ -83,6 +85,26 @@ func credentials(err error) *Trouble {
 			"is that service reachable from here?"}
 	}
 	return &Trouble{"there are no AWS credentials: " + sink.Line(innermost(err), 300), "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or set AWS_PROFILE"}
+}
+
+// Words says in one line what went wrong with a call of the SDK.
+func Words(err error) string {
+	var api smithy.APIError
+	var send *smithyhttp.RequestSendError
+	var foreign *Foreign
+	var answer *smithyhttp.ResponseError
+	switch {
+	case errors.As(err, &foreign):
+		return foreign.Error()
+	case errors.As(err, &api):
+		return sink.Line(api.ErrorCode()+": "+api.ErrorMessage(), 300)
+	case errors.As(err, &send):
+		return sink.Words(send.Err)
+	case errors.As(err, &answer) && answer.Response != nil && answer.Response.StatusCode != 0:
+		status := answer.HTTPStatusCode()
+		return fmt.Sprintf("it answered %d %s, and the answer cannot be read", status, http.StatusText(status))
+	}
+	return sink.Words(err)
 }
 
 // innermost is the last word of an error of the SDK: the outer ones name its own parts.

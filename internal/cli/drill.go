@@ -131,7 +131,7 @@ func (c *drillCmd) Run(s *session) error {
 	}
 	if plan.Asks > 0 {
 		if bill, ok := table.Bill(side.region, price.Use{Asked: plan.Asks}); ok {
-			plan.Facts = append(plan.Facts, drill.Fact{Name: "Watching", Text: fmt.Sprintf("asks for at most %d metrics: %s", plan.Asks, billWords(bill, table))})
+			plan.Facts = append(plan.Facts, drill.Fact{Name: "Watching", Text: fmt.Sprintf("asks for at most %d metrics: %s", plan.Asks, billWords(bill))})
 		}
 	}
 	if unpriced != "" {
@@ -179,6 +179,9 @@ func (c *drillCmd) complete() error {
 			c.preset, c.urls = c.What[0], c.What[1:]
 		default:
 			c.urls = c.What
+			if word := c.What[0]; !strings.ContainsAny(word, ":/.") && word != "localhost" {
+				return usage("weir drill URL --alarm NAME, or weir drill cognito, auth0 or alertmanager", "%q is no URL, and none of the presets cognito, auth0 and alertmanager", word)
+			}
 		}
 	}
 	if c.MaxRequests < 1 || c.MaxThrottled < 1 || c.MaxTime <= 0 || !(c.MaxRate > 0) || !(c.MaxCost >= 0) || !(c.Rate >= 0) {
@@ -246,7 +249,7 @@ func (c *drillCmd) bounds() (map[string]time.Duration, error) {
 func (c *drillCmd) price(o *drill.Options, w *drillWorld) (*price.Table, string, error) {
 	table, err := price.Load(c.Prices)
 	if err != nil {
-		return nil, "", usage("write it like internal/sink/price/prices.json in Weir's sources", "--prices: %v", err)
+		return nil, "", usage("write it like the table that docs/cloudwatch.md shows", "--prices: %v", err)
 	}
 	for _, r := range w.reqs {
 		rule := table.Find(r.URL, string(r.Body))

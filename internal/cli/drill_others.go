@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -75,7 +75,7 @@ func (t *apiTail) Read(ctx context.Context) ([]tenantlog.Entry, error) {
 	entries, err := t.api.page(ctx, q)
 	if err != nil {
 		if text := err.Error(); strings.Contains(text, "answered 401") || strings.Contains(text, "answered 403") {
-			return nil, errors.Join(tenant.ErrDenied, err)
+			return nil, fmt.Errorf("%w: %w", tenant.ErrDenied, err)
 		}
 		return nil, err
 	}

@@ -329,9 +329,7 @@ func recorded(r *runfile.Run) report.Run {
 	if list, err := r.Deliveries(); err == nil { // damage is met, and told, by the ticks
 		details, notes := deliveryWords(list)
 		run.Meta.Details = append(run.Meta.Details, details...)
-		if cost, ok := costDetail(r, list); ok && len(list) > 0 {
-			run.Meta.Details = append(run.Meta.Details, cost)
-		}
+		run.Meta.Details = append(run.Meta.Details, costDetails(r, list)...)
 		if run.End != nil {
 			run.End.Notes = append(slices.Clone(run.End.Notes), notes...)
 		}

@@ -162,7 +162,7 @@ func (c *probeCmd) plan(w io.Writer, req *hit.Request, things []*varied, j *prob
 	if money == 0 {
 		t, err := price.Load(c.Prices)
 		if err != nil {
-			return usage("write it like internal/sink/price/prices.json in Weir's sources", "--prices: %v", err)
+			return usage("write it like the table that docs/cloudwatch.md shows", "--prices: %v", err)
 		}
 		if r := t.Find(req.URL, string(req.Body)); r != nil {
 			if r.USD == nil {

@@ -16,7 +16,7 @@ type reportCmd struct {
 	Send        bool          `help:"Send the telemetry that is still in the run file, and say what became of it." group:"Telemetry"`
 	Discard     bool          `help:"Throw the telemetry away that is still in the run file." group:"Telemetry"`
 	OnAmbiguous string        `enum:"skip,resend" default:"skip" placeholder:"RULE" help:"With --send: what to do with calls that may have arrived: skip keeps them, resend sends them again." group:"Telemetry"`
-	SendWithin  time.Duration `placeholder:"DURATION" help:"With --send: give up after this. Default: not before it is done." group:"Telemetry"`
+	SendWithin  time.Duration `placeholder:"DURATION" help:"With --send: give up after this. Default: when nothing was delivered for ten minutes." group:"Telemetry"`
 }
 
 // Run writes the reports asked for, and the summary in words.

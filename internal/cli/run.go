@@ -101,9 +101,15 @@ func (c *runCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	if x.meta.Costs, err = c.keepCosts(s, work); err != nil {
+		return err
+	}
+	if err := c.sinkFlags.idle(); err != nil {
+		return err
+	}
 	if c.DryRun {
 		c.describe(s.stdout, x, work)
-		return c.cost(s, x, work)
+		return c.cost(s, s.stdout, x, work)
 	}
 	opts, err := c.connectionFlags.options(work.keepBody, s.getenv)
 	if err != nil {
@@ -152,6 +158,9 @@ func (c *runCmd) Run(s *session) error {
 	}
 	if asks {
 		c.describe(s.stderr, x, work)
+		if err := c.cost(s, s.stderr, x, work); err != nil {
+			return err
+		}
 		yes, err := confirm(s.stdin, s.stderr, "Send this?")
 		if err != nil {
 			return err

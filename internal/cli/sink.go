@@ -111,6 +111,41 @@ func (f *sinkFlags) open(ctx context.Context, target, out string) (*telemetry, e
 	return t, nil
 }
 
+// idle refuses flags that would do nothing, because what they are about was not asked for.
+func (f *sinkFlags) idle() error {
+	metrics := f.CloudWatch != "off" && f.CloudWatch != ""
+	if !metrics {
+		for _, g := range []struct {
+			given bool
+			flag  string
+		}{
+			{f.CloudWatchNamespace != "Weir", "--cloudwatch-namespace"}, {len(f.CloudWatchDimension) > 0, "--cloudwatch-dimension"},
+			{f.CloudWatchFlush != 10*time.Second, "--cloudwatch-flush"}, {f.CloudWatchResolution != time.Second, "--cloudwatch-resolution"},
+			{f.CloudWatchLogs != "weir", "--cloudwatch-logs"},
+			{f.CloudWatchRegion != "" && f.watchedMetrics == 0, "--cloudwatch-region"}, {f.CloudWatchEndpoint != "" && f.watchedMetrics == 0, "--cloudwatch-endpoint"},
+			{f.CloudWatchRole != "" && f.watchedMetrics == 0 && f.OTLPSigV4 == "", "--cloudwatch-role"},
+		} {
+			if g.given {
+				return usage("add --cloudwatch live, or --cloudwatch deferred", "%s says how --cloudwatch sends, and that is not given", g.flag)
+			}
+		}
+	}
+	if !metrics && f.OTLP == "" && f.PrometheusWrite == "" {
+		for _, g := range []struct {
+			given bool
+			flag  string
+		}{
+			{f.CloudWatchTest != "", "--cloudwatch-test"}, {f.CloudWatchRequests != 20, "--cloudwatch-requests"},
+			{f.OnAmbiguous == "resend", "--on-ambiguous"}, {f.SendWithin != nil, "--send-within"},
+		} {
+			if g.given {
+				return usage("add --cloudwatch, --otlp or --prometheus-write", "%s says how telemetry is sent, and none is asked for", g.flag)
+			}
+		}
+	}
+	return nil
+}
+
 func (f *sinkFlags) cloudWatchSettings(target string) (cloudwatch.Settings, error) {
 	set := cloudwatch.Settings{
 		Live: f.CloudWatch == "live", Namespace: f.CloudWatchNamespace, Test: f.CloudWatchTest, Flush: f.CloudWatchFlush,

@@ -38,8 +38,11 @@ func (f *sinkFlags) openOthers(ctx context.Context, t *telemetry, target string)
 		test = testName(target)
 	}
 	if f.OTLP != "" {
+		if maskURL(f.OTLP) != f.OTLP {
+			return usage("give it as a header, with --otlp-header-env", "--otlp: there may be a secret in the URL, and the run file would keep it")
+		}
 		set := otlp.Settings{
-			URL: f.OTLP, Test: test, Flush: othersFlush, Requests: f.CloudWatchRequests, HeaderEnv: f.OTLPHeaderEnv, SigV4: f.OTLPSigV4,
+			URL: sink.Path(f.OTLP, "/v1/metrics"), Test: test, Flush: othersFlush, Requests: f.CloudWatchRequests, HeaderEnv: f.OTLPHeaderEnv, SigV4: f.OTLPSigV4,
 			Role: f.CloudWatchRole, Resend: f.OnAmbiguous == "resend",
 		}
 		if err := t.addOTLP(ctx, set); err != nil {
@@ -49,7 +52,10 @@ func (f *sinkFlags) openOthers(ctx context.Context, t *telemetry, target string)
 		return usage("add --otlp URL", "--otlp-header-env and --otlp-sigv4 say how --otlp sends, and that is not given")
 	}
 	if f.PrometheusWrite != "" {
-		set := prometheus.Settings{URL: f.PrometheusWrite, Test: test, Flush: othersFlush, Requests: f.CloudWatchRequests, HeaderEnv: f.PrometheusHeaderEnv}
+		if maskURL(f.PrometheusWrite) != f.PrometheusWrite {
+			return usage("give it as a header, with --prometheus-header-env", "--prometheus-write: there may be a secret in the URL, and the run file would keep it")
+		}
+		set := prometheus.Settings{URL: sink.Path(f.PrometheusWrite, "/api/v1/write"), Test: test, Flush: othersFlush, Requests: f.CloudWatchRequests, HeaderEnv: f.PrometheusHeaderEnv}
 		if err := t.addPrometheus(set); err != nil {
 			return err
 		}

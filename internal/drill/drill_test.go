@@ -367,12 +367,23 @@ func TestMissedStages(t *testing.T) {
 	}
 }
 
+// TestAdvisedTime holds that the time which is asked for is enough.
+func TestAdvisedTime(t *testing.T) {
+	for d, want := range map[time.Duration]time.Duration{
+		72 * time.Second: 2 * time.Minute, time.Minute: time.Minute, 61 * time.Minute: 61 * time.Minute, 90*time.Minute + 1: 91 * time.Minute,
+	} {
+		if got := upToMinute(d); got != want {
+			t.Errorf("for %v it asks for %v, want %v", d, got, want)
+		}
+	}
+}
+
 func TestRehearsal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, perSecond(20))
 		a := newAlarm(s)
 		r := run(t, Options{Rehearse: true, NoLoad: true}, s, a)
-		if r.Verdict != Passed || s.sent != 0 || len(r.Rehearsal) != 2 || !r.Rehearsal[0].Seen || !r.Rehearsal[1].Seen {
+		if r.Verdict != Passed || s.sent != 0 || len(r.Stages) != 0 || len(r.Rehearsal) != 2 || !r.Rehearsal[0].Seen || !r.Rehearsal[1].Seen {
 			t.Errorf("%s, %d sent: %+v", r.Verdict, s.sent, r.Rehearsal)
 		}
 		a = newAlarm(s)

@@ -76,6 +76,7 @@ func newPlan(o *Options, b *Brief) *Plan {
 	}
 	if o.NoLoad {
 		p.Facts = append(p.Facts, Fact{"Load", "none: a rehearsal only"})
+		p.Stages = b.Rehearsal
 		return p
 	}
 	p.aim(o, b)
@@ -148,7 +149,7 @@ func (p *Plan) bounds(o *Options, b *Brief) {
 	if b.Period > 0 {
 		p.Expected = b.Period*time.Duration(periods) + b.Delay
 		if p.Expected > o.Caps.Time {
-			p.stop(CodePeriod, fmt.Sprintf("allow it with --max-time %v, or choose a shorter period", p.Expected.Round(time.Minute)),
+			p.stop(CodePeriod, fmt.Sprintf("allow it with --max-time %v, or choose a shorter period", upToMinute(p.Expected)),
 				"%s of %v, and about %v until its figures show, take %v, and %v is allowed", count(periods, "period"), b.Period, b.Delay, p.Expected, o.Caps.Time)
 		}
 	}
@@ -202,6 +203,11 @@ func in(b *Brief, what string) string {
 		return fmt.Sprintf("%s in a period of %v", what, b.Period)
 	}
 	return fmt.Sprintf("%s in each of %d periods of %v", what, b.Periods, b.Period)
+}
+
+// upToMinute is a time that is allowed when it is asked for: never less.
+func upToMinute(d time.Duration) time.Duration {
+	return (d + time.Minute - 1).Truncate(time.Minute)
 }
 
 func roundUp(n int) int {

@@ -121,6 +121,9 @@ func (d *Drill) newReport() *Report {
 	}
 	r.add(d.plan.Findings...)
 	for _, s := range d.plan.Stages {
+		if d.o.NoLoad { // they are those of the rehearsal
+			break
+		}
 		r.Stages = append(r.Stages, resultOf(s))
 	}
 	return r

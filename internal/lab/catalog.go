@@ -142,7 +142,7 @@ func Find(name string) (Standin, error) {
 		}
 		names = append(names, s.Name)
 	}
-	return Standin{}, fmt.Errorf("lab: there is no stand-in %q: there are %s", name, strings.Join(names, ", "))
+	return Standin{}, fmt.Errorf("there is no stand-in %q: there are %s", name, strings.Join(names, ", "))
 }
 
 // cognitoLatency is what the Cognito stand-in waits by default. The figure is

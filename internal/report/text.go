@@ -317,7 +317,25 @@ func (t *textPage) events(s *Summary) {
 	t.section("Warnings", g)
 }
 
+// costs are the details that say what something costs.
+func (t *textPage) costs(s *Summary) {
+	first := true
+	for _, d := range s.Run.Details {
+		if !strings.HasSuffix(d.Name, " cost") {
+			continue
+		}
+		if first {
+			t.put(nil)
+			first = false
+		}
+		for _, l := range wrap(clean(d.Name+": "+d.Value), t.width) {
+			t.put(styled(plain, l))
+		}
+	}
+}
+
 func (t *textPage) about(s *Summary) {
+	t.costs(s)
 	t.put(nil)
 	gen := s.Generator
 	parts := []string{"generator valid"}

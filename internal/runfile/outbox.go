@@ -444,6 +444,14 @@ func scanDeliveries(rows *sql.Rows) ([]Delivery, error) {
 	return out, errors.Join(rows.Err(), rows.Close())
 }
 
+// Admitted counts the requests that were admitted, in a warm-up too.
+func (r *Run) Admitted() (n int64, err error) {
+	if err = r.db.QueryRowContext(context.Background(), `SELECT coalesce(sum(admitted), 0) FROM tick`).Scan(&n); err != nil {
+		err = unreadable(err)
+	}
+	return n, err
+}
+
 // Kinds counts what a run has of series: outcomes, names with an outcome each, and
 // when the latest tick began.
 func (r *Run) Kinds() (outcomes, rows int, last time.Duration, err error) {

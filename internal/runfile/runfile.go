@@ -36,6 +36,8 @@ type Meta struct {
 	Labels  map[string]string `json:"labels,omitempty"` // whatever else is worth keeping
 	// Sinks are the settings, by name of the sink, with which its telemetry is made and sent.
 	Sinks map[string]json.RawMessage `json:"sinks,omitempty"`
+	// Costs is by which prices the run's costs are stated, as the command that made it wrote it.
+	Costs json.RawMessage `json:"costs,omitempty"`
 }
 
 // End is what is known when a run has ended.

@@ -19,7 +19,19 @@ type Poster struct {
 	Headers http.Header                                                      // of every call; they may be secret
 	Sign    func(ctx context.Context, r *http.Request, payload []byte) error // nil: unsigned
 	Accept  func(status int, body []byte) string                             // what a service that took the parcel left out of it; nil: nothing ever
+	Advise  func(status int, body string) string                             // what to do about an answer that is no success, "" nothing; nil: nothing ever
 	Client  Doer
+}
+
+// Path returns raw with a path when it has none: what a service is told to have by
+// its own documentation.
+func Path(raw, path string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Path != "" && u.Path != "/" {
+		return raw
+	}
+	u.Path = path
+	return u.String()
 }
 
 // CheckURL returns what is wrong with a URL to post to. Its text may be secret, so
@@ -85,7 +97,13 @@ func (p *Poster) Deliver(ctx context.Context, parcel *runfile.Parcel) Reply {
 		err = cerr
 	}
 	if resp.StatusCode/100 != 2 {
-		return Status(resp.StatusCode, resp.Header.Get("Retry-After"), string(body))
+		text := string(body)
+		if p.Advise != nil {
+			if advice := p.Advise(resp.StatusCode, text); advice != "" {
+				text = Line(text, 100) + " (" + advice + ")"
+			}
+		}
+		return Status(resp.StatusCode, resp.Header.Get("Retry-After"), text)
 	}
 	if err != nil {
 		body = nil // the status is the answer

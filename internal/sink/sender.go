@@ -203,15 +203,16 @@ func (p Progress) Remaining() (d time.Duration, ok bool) {
 }
 
 // Drain sends what is in the outbox until it is empty, ctx is done, or within has
-// passed; 0 is no bound. Show, if any, is called each second. It returns how many
+// passed; 0 is no bound but that nothing was delivered for ten minutes. Show, if any, is called each second. It returns how many
 // parcels it delivered.
 func (s *Set) Drain(ctx context.Context, o *runfile.Outbox, within time.Duration, show func(Progress)) (int, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if within > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, within)
-		defer cancel()
+		defer time.AfterFunc(within, cancel).Stop()
 	}
 	began := time.Now()
+	moved, before := began, 0
 	var senders []*sender
 	var all sync.WaitGroup
 	for _, l := range s.lanes(false) {
@@ -243,6 +244,11 @@ func (s *Set) Drain(ctx context.Context, o *runfile.Outbox, within time.Duration
 			n, _ := sent()
 			return n, nil
 		case <-tick.C:
+		}
+		if n, _ := sent(); n > before {
+			moved, before = time.Now(), n
+		} else if within <= 0 && time.Since(moved) > s.patience {
+			cancel()
 		}
 		if show == nil {
 			continue

@@ -179,6 +179,18 @@ func TestNobodyWaitsForAHangingService(t *testing.T) {
 	})
 }
 
+// TestPath holds that an address without a path gets the one that is in every manual.
+func TestPath(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://h:4318": "http://h:4318/v1/metrics", "http://h:4318/": "http://h:4318/v1/metrics", "https://h/otlp/v1/metrics": "https://h/otlp/v1/metrics",
+		"https://h/x": "https://h/x", "nowhere": "nowhere", "": "", "http://h?a=b": "http://h/v1/metrics?a=b",
+	} {
+		if got := Path(in, "/v1/metrics"); got != want {
+			t.Errorf("Path(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestStatus(t *testing.T) {
 	for _, c := range []struct {
 		status   int
@@ -190,6 +202,7 @@ func TestStatus(t *testing.T) {
 		{429, runfile.Returned, true, "7", 7 * time.Second}, {503, runfile.Returned, true, "", 0}, {429, runfile.Returned, true, "1e9", 0},
 		{429, runfile.Returned, true, "99999999", mostAfter}, {429, runfile.Returned, true, "-3", 0},
 		{500, runfile.Returned, false, "", 0}, {502, runfile.Doubtful, false, "", 0}, {504, runfile.Doubtful, false, "", 0},
+		{404, runfile.Returned, false, "", rights}, {405, runfile.Returned, false, "", rights}, {301, runfile.Returned, false, "", rights},
 		{400, runfile.Refused, false, "", 0}, {413, runfile.Refused, false, "", 0}, {403, runfile.Returned, false, "", rights}, {401, runfile.Returned, false, "", rights},
 	} {
 		r := Status(c.status, c.after, "said\nso")

@@ -67,11 +67,19 @@ type Set struct {
 	tell  func(string)
 
 	live *live // nil: nothing is sent beside the run
+
+	patience time.Duration // of Drain, without a delivery
 }
+
+// patience is how long Drain goes on without a delivery when it is given no bound. A
+// service that is down for longer is not waited for by a script.
+const patience = 10 * time.Minute
 
 // NewSet makes a Set. Tell is given sentences about what goes wrong, once each;
 // it may be called from several goroutines.
-func NewSet(tell func(string), sinks ...Sink) *Set { return &Set{sinks: sinks, tell: tell} }
+func NewSet(tell func(string), sinks ...Sink) *Set {
+	return &Set{sinks: sinks, tell: tell, patience: patience}
+}
 
 // Add gives a tick to all sinks. It returns the parcels to store with it, and the
 // sinks that hold nothing back now.

@@ -97,6 +97,10 @@ func Status(status int, retryAfter, text string) Reply {
 	case status >= 500 || status == http.StatusRequestTimeout:
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		r.After = rights
+	case status/100 == 3 || status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
+		// The address is wrong, or what is there has not started. The telemetry is not at fault.
+		r.Reason += "; is its address right?"
+		r.After = rights
 	default:
 		r.Fate = runfile.Refused
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
+	"github.com/weir-dev/weir/internal/account"
 	"github.com/weir-dev/weir/internal/drill"
 	"github.com/weir-dev/weir/internal/sink"
 )
@@ -83,7 +84,7 @@ func (a *Alarm) find(ctx context.Context, b *drill.Brief) (bool, error) {
 		b.Findings = append(b.Findings, forbidden("cloudwatch:DescribeAlarms", err))
 		return false, nil
 	case err != nil:
-		return false, fmt.Errorf("CloudWatch in %s: %s", a.cfg.Region, words(err))
+		return false, fmt.Errorf("CloudWatch in %s: %s", a.cfg.Region, account.Words(err))
 	case len(out.CompositeAlarms) > 0:
 		finding(b, drill.CodeAlarmMissing, drill.Stops, "drill the metric alarms that it is made of", "%s is a composite alarm: it watches other alarms and no metric", a.o.Name)
 		return false, nil
@@ -196,7 +197,11 @@ func operator(op types.ComparisonOperator) string {
 // state looks at the state before the drill and at what missing points do.
 func (a *Alarm) state(b *drill.Brief) {
 	al := a.alarm
-	fact(b, "State", "%s since %s", al.StateValue, aws.ToTime(al.StateTransitionedTimestamp).UTC().Format("2006-01-02 15:04:05 UTC"))
+	since := ""
+	if al.StateTransitionedTimestamp != nil { // stand-ins leave it out
+		since = al.StateTransitionedTimestamp.UTC().Format(" since 2006-01-02 15:04:05 UTC")
+	}
+	fact(b, "State", "%s%s", al.StateValue, since)
 	missing := aws.ToString(al.TreatMissingData)
 	counter := a.metric.Name != "" && (missing == "" || missing == "missing")
 	switch al.StateValue {
@@ -229,7 +234,7 @@ func (a *Alarm) mutes(ctx context.Context, b *drill.Brief) {
 		AlarmName: &a.o.Name, Statuses: []types.AlarmMuteRuleStatus{types.AlarmMuteRuleStatusActive, types.AlarmMuteRuleStatusScheduled},
 	})
 	if err != nil {
-		a.unread = append(a.unread, "whether a mute rule keeps it quiet could not be looked at (cloudwatch:ListAlarmMuteRules): "+words(err))
+		a.unread = append(a.unread, "whether a mute rule keeps it quiet could not be looked at (cloudwatch:ListAlarmMuteRules): "+account.Words(err))
 		return
 	}
 	var scheduled []string
@@ -288,7 +293,7 @@ func (a *Alarm) topic(ctx context.Context, b *drill.Brief, arn string) {
 		finding(b, drill.CodeTopic, drill.Stops, "create it, or give the alarm one that there is", "its topic does not exist: %s", arn)
 		return
 	case err != nil:
-		a.unread = append(a.unread, "the topic could not be looked at (sns:GetTopicAttributes): "+words(err))
+		a.unread = append(a.unread, "the topic could not be looked at (sns:GetTopicAttributes): "+account.Words(err))
 	default:
 		key := out.Attributes["KmsMasterKeyId"]
 		if strings.HasSuffix(key, "alias/aws/sns") {
@@ -300,7 +305,7 @@ func (a *Alarm) topic(ctx context.Context, b *drill.Brief, arn string) {
 	}
 	subs, err := a.subscriptions(ctx, arn)
 	if err != nil {
-		a.unread = append(a.unread, "who has subscribed could not be looked at (sns:ListSubscriptionsByTopic): "+words(err))
+		a.unread = append(a.unread, "who has subscribed could not be looked at (sns:ListSubscriptionsByTopic): "+account.Words(err))
 		return
 	}
 	a.subs[arn] = subs
@@ -407,7 +412,7 @@ func Find(ctx context.Context, cfg aws.Config, namespace, name string) ([]string
 	for range 20 {
 		page, err := c.DescribeAlarms(ctx, in)
 		if err != nil {
-			return nil, errors.New(words(err))
+			return nil, errors.New(account.Words(err))
 		}
 		for _, m := range page.MetricAlarms {
 			if aws.ToString(m.Namespace) == namespace && aws.ToString(m.MetricName) == name {

@@ -25,7 +25,6 @@ import (
 
 	"github.com/weir-dev/weir/internal/account"
 	"github.com/weir-dev/weir/internal/drill"
-	"github.com/weir-dev/weir/internal/sink"
 )
 
 // The ids of stages, beside those that all sides share.
@@ -231,19 +230,10 @@ func denied(err error) bool {
 	return strings.Contains(c, "AccessDenied") || strings.Contains(c, "Authorization") || strings.Contains(c, "UnauthorizedOperation") || c == "NotAuthorized"
 }
 
-// words makes one line of an error of the SDK.
-func words(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return sink.Line(api.ErrorCode()+": "+api.ErrorMessage(), 300)
-	}
-	return sink.Words(err)
-}
-
 // forbidden is the finding of a call that is not allowed.
 func forbidden(action string, err error) drill.Finding {
 	return drill.Finding{
-		Code: drill.CodeNoPermission, Level: drill.Stops, Text: fmt.Sprintf("these credentials may not do %s: %s", action, words(err)),
+		Code: drill.CodeNoPermission, Level: drill.Stops, Text: fmt.Sprintf("these credentials may not do %s: %s", action, account.Words(err)),
 		Advice: "allow " + action + " to the user or role; docs/drill.md has the whole policy",
 	}
 }

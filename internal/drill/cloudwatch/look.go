@@ -11,6 +11,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/weir-dev/weir/internal/account"
 	"github.com/weir-dev/weir/internal/drill"
 	"github.com/weir-dev/weir/internal/sink"
 )
@@ -37,10 +38,10 @@ func (a *Alarm) Rehearse(ctx context.Context) error {
 		AlarmName: &a.o.Name, StateValue: types.StateValueAlarm, StateReason: aws.String("weir drill --rehearse: set by hand, nothing is wrong"),
 	})
 	if err != nil && denied(err) {
-		return fmt.Errorf("these credentials may not do cloudwatch:SetAlarmState: %s", words(err))
+		return fmt.Errorf("these credentials may not do cloudwatch:SetAlarmState: %s", account.Words(err))
 	}
 	if err != nil {
-		return fmt.Errorf("SetAlarmState: %s", words(err))
+		return fmt.Errorf("SetAlarmState: %s", account.Words(err))
 	}
 	return nil
 }
@@ -65,9 +66,9 @@ func (a *Alarm) Look(ctx context.Context, since time.Time) ([]drill.Sighting, er
 		list, err := a.points(ctx, since)
 		if err != nil && denied(err) {
 			// The alarm proves it as well.
-			a.blind, p.asked = words(err), p.asked.Add(time.Minute)
+			a.blind, p.asked = account.Words(err), p.asked.Add(time.Minute)
 		} else if err != nil {
-			return out, fmt.Errorf("reading the metric: %s", words(err))
+			return out, fmt.Errorf("reading the metric: %s", account.Words(err))
 		}
 		p.seen = list
 		if i := slices.IndexFunc(list, func(x point) bool { return a.breaches(x.v) }); i >= 0 {
@@ -89,7 +90,7 @@ func (a *Alarm) states(ctx context.Context) ([]drill.Sighting, error) {
 	p := &a.now
 	out, err := a.cw.DescribeAlarms(ctx, &sdk.DescribeAlarmsInput{AlarmNames: []string{a.o.Name}})
 	if err != nil {
-		return nil, fmt.Errorf("reading the alarm: %s", words(err))
+		return nil, fmt.Errorf("reading the alarm: %s", account.Words(err))
 	}
 	if len(out.MetricAlarms) == 0 {
 		return []drill.Sighting{{Stage: Ringing, Wrong: true, Text: "the alarm has been deleted"}}, nil
@@ -163,7 +164,7 @@ func (a *Alarm) notices(ctx context.Context, p *phase) ([]drill.Sighting, error)
 		return a.executed(ctx, p), nil
 	}
 	if err := a.receive(ctx); err != nil {
-		return nil, fmt.Errorf("reading the queue: %s", words(err))
+		return nil, fmt.Errorf("reading the queue: %s", account.Words(err))
 	}
 	var out []drill.Sighting
 	for _, want := range []struct {

@@ -12,6 +12,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/weir-dev/weir/internal/account"
 	"github.com/weir-dev/weir/internal/drill"
 )
 
@@ -49,7 +50,7 @@ func (a *Alarm) watches(ctx context.Context, b *drill.Brief) {
 	f, known, err := a.compare(ctx)
 	switch {
 	case err != nil:
-		a.unread = append(a.unread, "which metrics there are could not be looked at (cloudwatch:ListMetrics): "+words(err))
+		a.unread = append(a.unread, "which metrics there are could not be looked at (cloudwatch:ListMetrics): "+account.Words(err))
 	case f != nil:
 		f.Level = drill.Stops
 		b.Findings = append(b.Findings, *f)
@@ -231,7 +232,7 @@ func (a *Alarm) quota(ctx context.Context, b *drill.Brief) {
 		// A quota that nobody told Service Quotas of makes the whole question wrong.
 		in.MetricDataQueries = in.MetricDataQueries[:1]
 		if out, err = a.cw.GetMetricData(ctx, in); err != nil {
-			a.unread = append(a.unread, "the quota and what others use of it could not be looked at (cloudwatch:GetMetricData): "+words(err))
+			a.unread = append(a.unread, "the quota and what others use of it could not be looked at (cloudwatch:GetMetricData): "+account.Words(err))
 			return
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/weir-dev/weir/internal/account"
 )
 
 // queuePrefix begins the names of all queues that drills make.
@@ -92,7 +94,7 @@ func (a *Alarm) Open(ctx context.Context) ([]string, error) {
 	notes := a.sweep(ctx)
 	fall := func(action string, err error) []string {
 		a.Close(context.WithoutCancel(ctx))
-		return append(notes, fmt.Sprintf("the notification is proved by the alarm's history only, which says what was sent and not what came: %s: %s", action, words(err)))
+		return append(notes, fmt.Sprintf("the notification is proved by the alarm's history only, which says what was sent and not what came: %s: %s", action, account.Words(err)))
 	}
 	b := &a.box
 	b.name, b.subs, b.seen = a.name(), map[string]string{}, map[string]bool{}
@@ -188,7 +190,7 @@ func (a *Alarm) Close(ctx context.Context) (left []string) {
 	b.closed = true
 	for topic, arn := range b.subs {
 		if err := a.unsubscribe(ctx, topic, arn, b.arn); err != nil {
-			left = append(left, fmt.Sprintf("the subscription of %s to %s (%s)", b.arn, topic, words(err)))
+			left = append(left, fmt.Sprintf("the subscription of %s to %s (%s)", b.arn, topic, account.Words(err)))
 		}
 	}
 	if b.url == "" { // its answer may have been lost
@@ -199,7 +201,7 @@ func (a *Alarm) Close(ctx context.Context) (left []string) {
 		b.url = aws.ToString(out.QueueUrl)
 	}
 	if err := a.deleteQueue(ctx, b.url); err != nil {
-		left = append(left, fmt.Sprintf("the queue %s (%s)", b.url, words(err)))
+		left = append(left, fmt.Sprintf("the queue %s (%s)", b.url, account.Words(err)))
 	}
 	return left
 }
@@ -246,7 +248,7 @@ func (a *Alarm) sweep(ctx context.Context) (notes []string) {
 	for range 10 {
 		page, err := a.sqs.ListQueues(ctx, in)
 		if err != nil {
-			return append(notes, "what earlier drills may have left could not be looked for (sqs:ListQueues): "+words(err))
+			return append(notes, "what earlier drills may have left could not be looked for (sqs:ListQueues): "+account.Words(err))
 		}
 		for _, url := range page.QueueUrls {
 			name := url[strings.LastIndexByte(url, '/')+1:]
@@ -255,7 +257,7 @@ func (a *Alarm) sweep(ctx context.Context) (notes []string) {
 				continue
 			}
 			if err := a.remove(ctx, url, name); err != nil {
-				notes = append(notes, fmt.Sprintf("an earlier drill left the queue %s, which could not be removed: %s", name, words(err)))
+				notes = append(notes, fmt.Sprintf("an earlier drill left the queue %s, which could not be removed: %s", name, account.Words(err)))
 				continue
 			}
 			notes = append(notes, "removed what an earlier drill left: the queue "+name+" and its subscription")

@@ -32,6 +32,7 @@ type Table struct {
 
 // Region is what CloudWatch costs in one.
 type Region struct {
+	Read        string  `json:"read,omitempty"`       // the day, where it is not the table's
 	MetricMonth []Tier  `json:"metric_month"`         // a custom metric for a month, by the hour
 	PutPer1000  float64 `json:"put_per_1000"`         // calls of PutMetricData
 	GetPer1000  float64 `json:"get_per_1000_metrics"` // metrics asked for with GetMetricData
@@ -89,6 +90,9 @@ func Parse(data []byte) (*Table, error) {
 	}
 	bad := func(f float64) bool { return !(f >= 0) || f > 1e6 }
 	for name, r := range t.Regions {
+		if _, err := time.Parse(time.DateOnly, r.Read); r.Read != "" && err != nil {
+			return nil, fmt.Errorf(`not a price table: "read" of region %q is to be a day, such as 2026-11-22`, name)
+		}
 		if bad(r.PutPer1000) || bad(r.GetPer1000) || bad(r.LogGB) || len(r.MetricMonth) == 0 || r.MetricMonth[0].From != 0 ||
 			!slices.IsSortedFunc(r.MetricMonth, func(a, b Tier) int { return int(math.Copysign(1, a.From-b.From)) }) ||
 			slices.ContainsFunc(r.MetricMonth, func(t Tier) bool { return bad(t.USD) || !(t.From >= 0) }) {
@@ -123,21 +127,26 @@ type Bill struct {
 	Lines []Line
 	Total float64
 	As    string // the region whose prices these are
+	Read  string // the day
+	For   string // the region that they stand for, where the table lacks it
 }
 
 // hoursAMonth is what AWS's own examples divide a month by.
 const hoursAMonth = 730
 
-// Bill adds up. A region that the table lacks is billed as us-east-1, and As says so.
+// Bill adds up. A region that the table lacks is billed as us-east-1, and As and For say so.
 func (t *Table) Bill(region string, u Use) (Bill, bool) {
+	b := Bill{As: region, Read: t.Read}
 	r, ok := t.Regions[region]
 	if !ok {
-		region = fallback
-		if r, ok = t.Regions[region]; !ok {
+		b.As, b.For = fallback, region
+		if r, ok = t.Regions[fallback]; !ok {
 			return Bill{}, false
 		}
 	}
-	b := Bill{As: region}
+	if r.Read != "" {
+		b.Read = r.Read
+	}
 	add := func(usd float64, format string, args ...any) {
 		b.Lines = append(b.Lines, Line{fmt.Sprintf(format, args...), usd})
 		b.Total += usd

@@ -98,6 +98,28 @@ func TestOwnTable(t *testing.T) {
 	}
 }
 
+// TestRegions holds that a region is billed by its own prices and their day, and one
+// that the table lacks by another's, which the bill says.
+func TestRegions(t *testing.T) {
+	table, err := Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		region, as, instead, read string
+		log                       float64
+	}{
+		{"us-east-1", "us-east-1", "", table.Read, 0.50}, {"eu-west-1", "eu-west-1", "", "2026-03-01", 0.57},
+		{"ap-northeast-1", "ap-northeast-1", "", "2026-07-01", 0.76}, {"ap-northeast-2", "ap-northeast-2", "", table.Read, 0.76},
+		{"sa-east-1", "us-east-1", "sa-east-1", table.Read, 0.50}, {"", "us-east-1", "", table.Read, 0.50},
+	} {
+		b, ok := table.Bill(c.region, Use{LogBytes: 1e9})
+		if !ok || b.As != c.as || b.For != c.instead || b.Read != c.read || math.Abs(b.Total-c.log) > 1e-9 {
+			t.Errorf("a gigabyte of logs in %q: %+v, want $%g of %s read %s, for %q", c.region, b, c.log, c.as, c.read, c.instead)
+		}
+	}
+}
+
 func TestDollars(t *testing.T) {
 	for usd, want := range map[float64]string{0: "$0", 12.25: "$12.25", 0.0036: "$0.0036", 0.000001: "less than $0.0001"} {
 		if got := Dollars(usd); got != want {

@@ -10,7 +10,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
+	"github.com/weir-dev/weir/internal/hist"
 	"github.com/weir-dev/weir/internal/sink"
 	"github.com/weir-dev/weir/internal/tally"
 )
@@ -64,6 +66,28 @@ func (p *Page) Close() error {
 	return p.server.Close()
 }
 
+// classic are the upper bounds, in seconds, of the buckets for those who do not know
+// native histograms: most servers do not, unless they are told to.
+var classic = [...]float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
+
+// both is a native histogram with classic buckets beside it. A server takes one of them.
+type both struct {
+	prometheus.Metric
+	h *hist.Hist
+}
+
+// Write adds the classic buckets.
+func (b both) Write(out *dto.Metric) error {
+	if err := b.Metric.Write(out); err != nil {
+		return err
+	}
+	for _, le := range classic {
+		below := b.h.Count() - b.h.CountAbove(time.Duration(le*float64(time.Second)))
+		out.Histogram.Bucket = append(out.Histogram.Bucket, &dto.Bucket{UpperBound: &le, CumulativeCount: &below})
+	}
+	return nil
+}
+
 // Describe says nothing: which request names there are is not known before.
 func (p *Page) Describe(chan<- *prometheus.Desc) {}
 
@@ -94,8 +118,9 @@ func (p *Page) Collect(out chan<- prometheus.Metric) {
 		}
 		m, err := prometheus.NewConstNativeHistogram(times, h.Count(), h.Sum(), buckets, nil, zero, sink.Scale, math.Ldexp(1, -128), time.Time{}, id.outcome.String(), id.name)
 		if err != nil {
-			m = prometheus.NewInvalidMetric(times, err)
+			out <- prometheus.NewInvalidMetric(times, err)
+			continue
 		}
-		out <- m
+		out <- both{m, h}
 	}
 }

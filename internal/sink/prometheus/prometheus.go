@@ -51,7 +51,7 @@ func (s *Settings) Check() error {
 // A parcel that may have arrived is always sent again: the same sample at the same
 // instant counts once.
 func New(s Settings, runID string, started time.Time) (sink.Sink, error) {
-	p := &sink.Poster{URL: s.URL, Headers: http.Header{}, Client: sink.NewClient()}
+	p := &sink.Poster{URL: s.URL, Headers: http.Header{}, Client: sink.NewClient(), Advise: advise}
 	if s.HeaderEnv != "" {
 		h, err := sink.ParseHeaders(os.Getenv(s.HeaderEnv))
 		if err != nil {
@@ -63,6 +63,17 @@ func New(s Settings, runID string, started time.Time) (sink.Sink, error) {
 	p.Headers.Set("Content-Encoding", "snappy")
 	p.Headers.Set("X-Prometheus-Remote-Write-Version", "0.1.0")
 	return sink.Sink{Name: Name, Encoder: NewEncoder(s, runID, started), Live: true, Lanes: []sink.Lane{{Name: Name, Deliverer: p, Resend: true}}}, nil
+}
+
+// advise says what to do about refusals that every other user of Prometheus meets.
+func advise(status int, body string) string {
+	switch {
+	case strings.Contains(body, "native histograms are disabled"):
+		return "start it with --enable-feature=native-histograms, which before Prometheus 3 is off"
+	case status == http.StatusNotFound && strings.Contains(body, "remote write receiver"):
+		return "start it with --web.enable-remote-write-receiver"
+	}
+	return ""
 }
 
 // key is a request name with an outcome.

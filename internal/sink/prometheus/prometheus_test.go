@@ -7,6 +7,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -226,6 +229,45 @@ func TestPage(t *testing.T) {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("the page has no %q:\n%s", want, body)
 		}
+	}
+	// Those who do not know native histograms get buckets, which only ever go up to the count.
+	found := regexp.MustCompile(`weir_response_seconds_bucket\{outcome="admitted",request="GET /a",run="r",test="t",le="([^"]+)"\} (\d+)`).FindAllStringSubmatch(string(body), -1)
+	if len(found) != len(classic)+1 {
+		t.Fatalf("the page has %d buckets, want %d:\n%s", len(found), len(classic)+1, body)
+	}
+	all := &hist.Hist{}
+	for _, k := range list {
+		for i := range k.Series {
+			if s := &k.Series[i]; s.Outcome == hit.Admitted && s.Name == "/a" {
+				all.Merge(s.Response)
+			}
+		}
+	}
+	for i, f := range found {
+		want := all.Count()
+		if i < len(classic) {
+			want -= all.CountAbove(time.Duration(classic[i] * float64(time.Second)))
+		}
+		if f[2] != strconv.FormatUint(want, 10) {
+			t.Errorf("bucket %s holds %s, want %d", f[1], f[2], want)
+		}
+	}
+}
+
+// TestAdvice holds that a server which is not set up for this says what to do, in the
+// place where people look.
+func TestAdvice(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "native histograms are disabled", http.StatusInternalServerError)
+	}))
+	defer server.Close()
+	s, err := New(Settings{URL: server.URL, Test: "t", Flush: time.Second, Requests: 1}, "r", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := s.Lanes[0].Deliverer.Deliver(t.Context(), &runfile.Parcel{Body: []byte("x")})
+	if r.Fate != runfile.Returned || !strings.Contains(r.Reason, "--enable-feature=native-histograms") {
+		t.Errorf("it said %+v", r)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
 
-	"github.com/weir-dev/weir/internal/sink"
+	"github.com/weir-dev/weir/internal/account"
 	"github.com/weir-dev/weir/internal/tally"
 	"github.com/weir-dev/weir/internal/watch"
 )
@@ -103,7 +103,7 @@ func (s *Source) Check(ctx context.Context) error {
 		}
 		list, err := q.Discover(ctx, s.api)
 		if err != nil {
-			return fmt.Errorf("%s: %s", s.name, words(err))
+			return fmt.Errorf("%s: %s", s.name, account.Words(err))
 		}
 		found = append(found, list...)
 	}
@@ -122,7 +122,7 @@ func (s *Source) Check(ctx context.Context) error {
 		_, err = s.ask(ctx, s.now())
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %s", s.name, words(err))
+		return fmt.Errorf("%s: %s", s.name, account.Words(err))
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func (s *Source) Sample(ctx context.Context) (watch.Sample, error) {
 	s.next = now.Add(Every)
 	results, err := s.ask(ctx, now)
 	if err != nil {
-		return watch.Sample{}, errors.New(words(err))
+		return watch.Sample{}, errors.New(account.Words(err))
 	}
 	return s.keep(now, results), nil
 }
@@ -222,13 +222,4 @@ func (s *Source) keep(now time.Time, results map[string]types.MetricDataResult) 
 	}
 	slices.SortStableFunc(out.Points, func(a, b watch.Point) int { return a.Time.Compare(b.Time) })
 	return out
-}
-
-// words makes one line of an error of the SDK.
-func words(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return sink.Line(api.ErrorCode()+": "+api.ErrorMessage(), 300)
-	}
-	return sink.Words(err)
 }
