@@ -306,7 +306,7 @@ func (p *Probe) next() *experiment {
 			}
 		}
 	}
-	if p.settled(shares) || p.stale >= staleMost {
+	if p.settled(shares) || p.stale >= staleMost && shares[0].Share > 0.9 || p.stale >= 2*staleMost {
 		return nil
 	}
 	left := (p.opt.MaxTime - p.clock.Now().Sub(p.from)).Seconds()

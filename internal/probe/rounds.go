@@ -118,6 +118,11 @@ func (p *Probe) turn() *experiment {
 	case hi < 0.02 && !short && most > 1 && most <= float64(n)+0.5:
 		p.turns++
 		half := int(most / 2)
+		if q.family == SlidingLog || q.family == SlidingLogDenied {
+			// It goes on opening as it was spent: only a refusal says where it stands.
+			e.steps = []step{{idle: 0.01, n: int(most)}, {n: 1}}
+			return e
+		}
 		e.steps = []step{{idle: 0.01, n: half}, {idle: 0.45 * q.w, n: int(most) - half}}
 		return e
 	case lo < 0.02 && (p.sights[len(p.sights)-1].a > 0 || hi < 0.1*q.w):
