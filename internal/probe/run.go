@@ -168,7 +168,13 @@ func (p *Probe) investigate(ctx context.Context) error {
 			e = p.sustain()
 		}
 		if e == nil {
+			was := p.settled(p.shares())
+			why = ""
 			if p.tries++; p.tries > 4 || !p.revive() {
+				p.refit()
+				if was && p.tries < 8 && !p.settled(p.shares()) {
+					continue // a last look found other figures
+				}
 				if p.short && !p.settled(p.shares()) {
 					return errStop("no experiment that would tell more is within the bounds")
 				}
