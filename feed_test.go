@@ -37,7 +37,7 @@ func ExampleReadCSV() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, err = weir.Run(weir.Options{Users: 1, RunTime: 500 * time.Millisecond}, weir.Class[weir.User]{
+	_, err = weir.Run(weir.Options{Users: 1, RunTime: time.Minute}, weir.Class[weir.User]{
 		Name: "Customer",
 		Host: server.URL,
 		Tasks: []weir.Task[weir.User]{{Name: "login", Do: func(u *weir.User) error {
@@ -126,7 +126,7 @@ func playTask(t *testing.T, requests int64, do func(u *weir.User) error) (paths 
 		mu.Unlock()
 	}))
 	defer server.Close()
-	result, err := weir.Run(weir.Options{Users: 1, Requests: requests, RunTime: 700 * time.Millisecond}, weir.Class[weir.User]{
+	result, err := weir.Run(weir.Options{Users: 1, Requests: requests, RunTime: 2 * time.Second}, weir.Class[weir.User]{
 		Name: "U", Host: server.URL, Tasks: []weir.Task[weir.User]{{Name: "task", Do: do}},
 	})
 	if err != nil {

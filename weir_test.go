@@ -349,11 +349,11 @@ func TestArrivalsOfSeveralClasses(t *testing.T) {
 			return nil
 		}}}}
 	}
-	r := Test(t, Options{Rate: "200/s", RunTime: 200 * time.Millisecond, Args: []string{"--max-users", "1"}}, class("a", 3), class("b", 1))
+	r := Test(t, Options{Rate: "200/s", RunTime: 200 * time.Millisecond, Args: []string{"--max-users", "1", "--max-send-lag", "20s"}}, class("a", 3), class("b", 1))
 	if len(r.Names) != 2 || r.Names[0].Admitted != 30 || r.Names[1].Admitted != 10 {
 		t.Errorf("%+v, want 30 of /a and 10 of /b", r.Names)
 	}
-	r = Test(t, Options{Users: 3, SpawnRate: 62.5, Seed: 3, Requests: 12, StopIf: []string{"failed.count > 0"}}, class("a", 3))
+	r = Test(t, Options{Users: 3, SpawnRate: 62.5, Seed: 3, Requests: 12, StopIf: []string{"failed.count > 0"}, Args: []string{"--max-send-lag", "20s"}}, class("a", 3))
 	if r.Admitted != 12 {
 		t.Errorf("%+v, want 12 admitted", r.Counts)
 	}

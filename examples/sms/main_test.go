@@ -50,8 +50,8 @@ func TestAgainstTheLab(t *testing.T) {
 
 	// The normal users have sent their message and think; what is under way at
 	// the end is cut, and counts as nothing.
-	r := weir.Test(t, weir.Options{Users: 8, RunTime: 1500 * time.Millisecond, FailIf: []string{"failed.count > 0", "throttled.count > 0"},
-		Args: []string{"--stop-timeout", "1ms"}}, classes(server.URL, sms.DefaultPassword)...)
+	r := weir.Test(t, weir.Options{Users: 8, RunTime: 5 * time.Second, FailIf: []string{"failed.count > 0", "throttled.count > 0"},
+		Args: []string{"--stop-timeout", "1ms", "--max-send-lag", "20s"}}, classes(server.URL, sms.DefaultPassword)...)
 	by := map[string]int64{}
 	for _, n := range r.Names {
 		by[n.Method+" "+n.Name] = n.Admitted
@@ -166,7 +166,7 @@ func TestSameBytesAsStarlark(t *testing.T) {
 	}
 	// A history is the sixth request of a normal user, 5 s after the fifth at the latest.
 	const users, requests = 8, 6
-	flags := []string{"--users", "8", "--run-time", "11s", "--stop-timeout", "1ms", "--seed", "5"}
+	flags := []string{"--users", "8", "--run-time", "14s", "--stop-timeout", "1ms", "--seed", "5", "--max-send-lag", "20s"}
 	t.Setenv("SMS_PASSWORD", "password123")
 	goServer, goAddr := record(t)
 	starServer, starAddr := record(t)

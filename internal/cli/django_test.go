@@ -56,8 +56,8 @@ func TestRealDjango(t *testing.T) {
 	host := "http://127.0.0.1:" + port
 	t.Setenv("SMS_PASSWORD", "password123")
 
-	sms := runJSON(t, "run", "../../examples/sms.star", "--host", host, "-u", "3", "-n", "12", "--fail-if", "failed.count > 0")
-	forms := runJSON(t, "run", "testdata/django/forms.star", "--host", host, "-u", "2", "-n", "24", "--fail-if", "failed.count > 0")
+	sms := runJSON(t, "run", "../../examples/sms.star", "--host", host, "-u", "3", "-n", "12", "--max-send-lag", "20s", "--fail-if", "failed.count > 0")
+	forms := runJSON(t, "run", "testdata/django/forms.star", "--host", host, "-u", "2", "-n", "24", "--max-send-lag", "20s", "--fail-if", "failed.count > 0")
 	for name, sum := range map[string]*report.Summary{"sms.star": sms, "forms.star": forms} {
 		if sum.Outcomes.Failed.Count > 0 || sum.Outcomes.Admitted.Count < 12 || !sum.Verdict.Passed {
 			t.Errorf("%s: %d admitted, %d failed: %s %v", name, sum.Outcomes.Admitted.Count, sum.Outcomes.Failed.Count, sum.Verdict.Reason, sum.Errors)
