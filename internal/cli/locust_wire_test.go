@@ -31,7 +31,7 @@ func TestWireIsLocusts(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			out := runProgram(t, t.TempDir(), python, script, "--against", kind,
-				weirProgram(t), "locust", "-f", "shapes.py", class, "--headless", "-u", "1", "-t", "60s", "--only-summary")
+				weirProgram(t), "locust", "-f", "shapes.py", class, "--headless", "-u", "1", "-t", "240s", "--only-summary")
 			m := count.FindStringSubmatch(out.stdout)
 			if out.code != 0 || m == nil {
 				t.Fatalf("exit code %d\n%s\n%s", out.code, out.stdout, out.stderr)
