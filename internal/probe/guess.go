@@ -187,7 +187,7 @@ func (f *fitter) guess(hd *herd) hypothesis {
 	r := f.rng
 	now := f.sights[len(f.sights)-1].d
 	full := f.full
-	h := hypothesis{family: fam, n: 1}
+	h := hypothesis{family: fam, n: 1, used: hd.used}
 	if len(full) == 0 {
 		return h
 	}
@@ -231,6 +231,9 @@ func (f *fitter) guess(hd *herd) hypothesis {
 			h.w /= 1 + math.Floor(r.Float64()*n)
 		}
 		h.n = max(1, n-math.Floor((end-start)/h.w))
+		if h.used { // what was there at first says little
+			h.n += math.Floor(4 * h.n * r.Float64() * r.Float64())
+		}
 		h.m = 1
 		if r.IntN(2) == 0 {
 			h.m = 1 + math.Floor(r.Float64()*h.n)

@@ -53,9 +53,29 @@ type hypothesis struct {
 	m      float64 // portion of a refill bucket; units of a queue that pass undelayed; limit of the second
 	v      float64 // ban; window of the second
 	ph2    float64
+	used   bool // somebody had used some of it before the first request
 }
 
 func (h *hypothesis) model() model {
+	m := h.fresh()
+	if h.used {
+		switch m := m.(type) {
+		case *grid:
+			m.k = m.index(0)
+			m.prev, m.cur = span{0, m.cap}, span{0, m.cap}
+		case *floating:
+			m.ways = append(m.ways, opened{}, opened{is: true, at: span{-m.width, 0}, n: span{0, m.cap}})
+		case *slidingLog:
+			m.groups = append(m.groups, group{lo: -m.width, hi: 0, maybe: m.cap})
+		case *level:
+			m.hi = m.cap * m.unit
+		}
+	}
+	return m
+}
+
+// fresh is the model of a limit that nobody has used.
+func (h *hypothesis) fresh() model {
 	switch h.family {
 	case FixedClock:
 		return &grid{cap: h.n, width: h.w, head: h.ph, k: math.Inf(-1)}

@@ -44,9 +44,6 @@ func (p *particle) see(sights []sight, bound float64) {
 				if w.share > 0 && p.family != None {
 					c = foreignCost(gap, w.share*p.n)
 				}
-				if w.first && p.family != None {
-					c = min(c, 0.3+2.5*gap/p.n) // somebody may have used it before
-				}
 				p.cost += c
 			}
 			p.state.refuse(w, gap)

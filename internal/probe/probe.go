@@ -116,6 +116,7 @@ type Verdict struct {
 	Confidence   float64 // that the family is right, from 0 to 1
 	Sure         bool    // one explanation is left, and its figures are settled
 	Alternatives []Share // other explanations that remain
+	Used         bool    // somebody had used some of it just before the first request
 	Paced        float64 // answers a second, where nothing was refused but everybody waits; else 0
 	Settle       string  // what would settle the figures of Found, where these are open; "" otherwise
 	Foreign      float64 // what Found leaves unexplained, as Probe.Explain counts it; above 2 others may use the limit too

@@ -120,26 +120,6 @@ func TestRandomPolicies(t *testing.T) {
 	}
 }
 
-// TestUsedBefore: somebody has used most of a bucket a moment before. What the first
-// burst gets is then no limit.
-func TestUsedBefore(t *testing.T) {
-	pol := limit.Policy{Limit: 5, Window: time.Second, Burst: 15}
-	w := newWorld(pol, 4*time.Millisecond, 2)
-	for range 12 {
-		w.limiter.Take(w.now, 1)
-	}
-	v, err := New(w, w, Options{Seed: 1}).Run(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if v.Family != TokenBucket || v.Policies[0].Capacity() != 15 {
-		if v.Sure {
-			t.Errorf("sure, and wrong: %v %v", v.Family, v.Policies)
-		}
-		t.Logf("%v %v", v.Family, v.Policies)
-	}
-}
-
 // TestTruthExplainsEverything: whatever is sent, and however long the network
 // takes, the policy that is enforced leaves nothing unexplained. A probe that
 // breaks this drops the truth.

@@ -17,6 +17,7 @@ type Probe struct {
 	herds         []*herd
 	start         time.Time
 	from          time.Time // when this session began; MaxTime counts from it
+	askedUsed     bool      // see usedBefore
 	tries         int       // searches for what was overlooked
 	sustained     int       // rounds at full speed
 	turns         int       // see turn
@@ -116,6 +117,9 @@ func (p *Probe) investigate(ctx context.Context) error {
 		if why != "" {
 			p.learnt(why)
 		}
+		if p.cheapest() > 0.5 && round >= 1 {
+			p.usedBefore(1400)
+		}
 		if !p.askedReplicas && (p.cheapest() > 3 && round >= 1 || round >= 3 && p.bends()) {
 			p.askedReplicas = true
 			if s, err := p.replicated(ctx); s != nil || err != nil {
@@ -145,6 +149,7 @@ func (p *Probe) investigate(ctx context.Context) error {
 			p.bracket(p.herd(p.shares()[0].Family), 3000)
 			p.rounder(p.herd(p.shares()[0].Family))
 			p.siblings(true)
+			p.usedBefore(500)
 			e = p.next()
 		}
 		if e == nil && !p.askedTurns && p.settled(p.shares()) {

@@ -48,7 +48,7 @@ func (f *fitter) heads() (at []float64) {
 // for those whose limit follows from the window.
 func (f *fitter) wide(hd *herd) (found []*particle) {
 	f.full = f.refusals()
-	if len(f.full) == 0 {
+	if len(f.full) == 0 || hd.used {
 		return nil
 	}
 	now := f.sights[len(f.sights)-1].d

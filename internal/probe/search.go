@@ -11,6 +11,7 @@ import (
 type herd struct {
 	family Family
 	kind   Family // of both limits, when stacked
+	used   bool   // of hypotheses in which somebody had used some of it before
 	best   []*particle
 	dead   int // rounds in which others explained more
 }
@@ -96,9 +97,25 @@ func (f *fitter) try(h hypothesis, bound float64) *particle {
 	return p
 }
 
-// luck is the price of a coincidence: a window as long as the work on a request
-// takes looks like a limit on what is under way.
+// luck is the price of what is seldom so: of a coincidence, and of others who were
+// there before.
 func (f *fitter) luck(h *hypothesis) float64 {
+	if h.used {
+		c := usedCost + f.coincides(h)
+		if now := f.sights[len(f.sights)-1].d; h.period() > now/3 {
+			c += 6 // what was there before would explain all that was seen
+		}
+		return c
+	}
+	return f.coincides(h)
+}
+
+// usedCost is the price of somebody who used the limit just before.
+const usedCost = 2.5
+
+// coincides is the price of a coincidence: a window as long as the work on a request
+// takes looks like a limit on what is under way.
+func (f *fitter) coincides(h *hypothesis) float64 {
 	if h.family == LeakyQueue && (h.n-h.m)*h.w < 2*f.jitter {
 		return 5 // its longest delay could not be seen: a token bucket says the same
 	}

@@ -19,7 +19,6 @@ type sight struct {
 	slow  float64 // the longest time that an admitted request took
 	slack float64 // how long an answer may take for the network alone
 	queue int     // how many waves were slower than twice that, with this one; 0: this was not
-	first bool    // it met the first refusal
 	share float64 // how much of the limit others may use, as a part of it; 0: nobody else does
 	tight float64 // how long the network and the work may take at most, after a queue
 }

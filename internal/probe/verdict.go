@@ -43,7 +43,8 @@ func (p *Probe) conclude() {
 	shares := p.shares()
 	v.Found = p.found(shares[0].Family, true)
 	v.Confidence = shares[0].Share
-	left := p.herd(shares[0].Family).cost()
+	left := p.herd(shares[0].Family).best[0].without()
+	v.Used = p.herd(shares[0].Family).best[0].used
 	v.Foreign = left
 	most := 2.0
 	if p.share > 0 { // say what would be left if nobody else used it

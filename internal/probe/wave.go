@@ -194,7 +194,6 @@ func (p *Probe) take(answers []Answer, why string) {
 		p.tails = append(p.tails, w.done-w.last)
 	}
 	w.since = w.s - coarse
-	w.first = w.r > 0 && p.v.Refused == 0
 	if w.slack = p.slack(); w.slow > 2*w.slack {
 		p.slows++
 		w.queue = p.slows

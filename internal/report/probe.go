@@ -38,6 +38,9 @@ type Probe struct {
 	// interrupted or bound; "" when it was not cut short.
 	StopKind string `json:"stop_kind,omitempty"`
 
+	// UsedBefore is true where somebody had used some of it just before the first request.
+	UsedBefore bool `json:"used_before,omitempty"`
+
 	// Unknown is true where nothing can be said: not that there is no limit, either.
 	Unknown bool `json:"unknown,omitempty"`
 
@@ -167,9 +170,12 @@ type ProbeAsked struct {
 // the caller.
 func NewProbe(v *probe.Verdict) *Probe {
 	p := &Probe{
-		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign, Settle: v.Settle, PacedPerSecond: v.Paced,
+		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign, Settle: v.Settle, PacedPerSecond: v.Paced, UsedBefore: v.Used,
 		Stopped: v.Stopped, Requests: v.Requests, Refused: v.Refused, Lost: v.Lost, ElapsedSeconds: v.Elapsed.Seconds(),
 		Headers: "none", Findings: []ProbeFinding{}, Waves: []ProbeWave{}, found: v.Found,
+	}
+	if v.Used {
+		p.Notes = append(p.Notes, "Some of it had been used before the probe began.")
 	}
 	for _, a := range v.Alternatives {
 		p.Alternatives = append(p.Alternatives, ProbeShare{foundFigures(&a.Found), a.Share, a.Family.String() + ", " + FoundWords(&a.Found), a.Separate})
