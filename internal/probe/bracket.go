@@ -199,7 +199,7 @@ func (r *reach) walk(from *particle, g figure, dir float64) {
 	if share == 2e-4 {
 		lo = 0
 	}
-	for i := 0; i < 4 && r.tries > 0; i++ {
+	for hi-lo > 0.001 && r.tries > 0 {
 		if mid := (lo + hi) / 2; move(mid) {
 			lo = mid
 		} else {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -108,6 +109,19 @@ func TestRandomPolicies(t *testing.T) {
 			named++
 			if v.Sure {
 				sure++
+				got := v.Policies[0]
+				if n := pol.Capacity(); n < v.LimitLow || n > v.LimitHigh {
+					t.Errorf("%v: sure that its limit is %d to %d", pol, v.LimitLow, v.LimitHigh)
+				}
+				if pol.Window > 0 {
+					is, said := pol.Window.Seconds(), got.Window.Seconds()
+					if pol.Algorithm == limit.TokenBucket || pol.Algorithm == limit.LeakyBucket {
+						is, said = is/float64(pol.Limit), said/float64(got.Limit)
+					}
+					if math.Abs(said/is-1) > v.WindowOff+0.002 {
+						t.Errorf("%v: sure of %v ± %.2f %%", pol, got, 100*v.WindowOff)
+					}
+				}
 			}
 		case v.Sure:
 			t.Errorf("%v: sure, and wrong: %v %v", pol, v.Family, v.Policies)
