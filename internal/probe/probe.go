@@ -8,7 +8,7 @@
 // goes through from rest, when it opens, how much came back); then the next
 // experiment is the one that tells most hypotheses apart for its price in requests,
 // refusals and time. Before it is sure it looks on purpose for other figures that
-// explain the answers (challenge, widen), for more than it was given at first
+// explain the answers (challenge, bracket), for more than it was given at first
 // (rested), and for a second limit (sustain). It ends when one explanation is left,
 // when no experiment would help, or when a bound is reached; then it says what remains.
 //
