@@ -141,10 +141,16 @@ func words(msg string, maxSteps uint64) string {
 		return msg + " (use .get(key) when it may be missing)"
 	case msg == "unhandled index operation NoneType[string]" || strings.HasPrefix(msg, "NoneType has no ."):
 		return msg + ": the value is None"
+	case strings.HasPrefix(msg, "dict has no ."):
+		return msg + `: look a key up with ["name"] or .get("name")`
+	case strings.HasPrefix(msg, "unhandled index operation builtin_function_or_method["):
+		return "a function is called with round brackets: env(\"NAME\")"
+	case strings.HasPrefix(msg, "builtin_function_or_method has no ."):
+		return msg + `: it is a function: log("text"), env("NAME")`
 	case strings.HasPrefix(msg, "unhandled index operation method["):
 		return `a method has to be called before its result is looked into: r.json()["key"]`
-	case msg == "unknown conversion %." || strings.HasPrefix(msg, "format spec features not supported"):
-		return msg + `: Starlark formats numbers with %d and %s; for two decimals write "%s" % (math.round(x * 100) / 100)`
+	case strings.HasPrefix(msg, "unknown conversion %") && !strings.HasPrefix(msg, "unknown conversion %%") || strings.HasPrefix(msg, "format spec features not supported"):
+		return msg + `: Starlark formats numbers with %d and %s; for two decimals write "%s" % round(x, 2)`
 	case strings.HasPrefix(msg, "local variable ") && strings.HasSuffix(msg, "referenced before assignment"):
 		return msg + ": a name that a function assigns is its own; keep a user's data on it (user.count = …)"
 	}
@@ -166,14 +172,15 @@ var pythonisms = []struct {
 	{regexp.MustCompile(`^\s*global\b`), `there are no changing globals: keep a user's data on it (user.count = 1)`},
 	{regexp.MustCompile(`^\s*async\b|\bawait\b`), `every request waits for its answer; leave out async and await`},
 	{regexp.MustCompile(`\bis\s+(not\s+)?None\b`), `write == None or != None`},
-	{regexp.MustCompile(`^\s*assert\b`), `write check(r, condition, "what is wrong") or if …: fail("why")`},
+	{regexp.MustCompile(`(^|;)\s*assert\b`), `write check(r, condition, "what is wrong") or if …: fail("why")`},
 	{regexp.MustCompile(`^\s*def\s.*(->|\w\s*:\s*\w+\s*[,)=])`), `leave out the types of parameters and results`},
+	{regexp.MustCompile(`[\w)\]]\s*\*\*\s*[\w(]`), `write math.pow(x, y)`},
 	{regexp.MustCompile(`^\s*del\b`), `write d.pop("key")`},
 	{regexp.MustCompile(`^\s*yield\b`), `there are no generators: return a list`},
 }
 
 // explainSource does the same for errors found while reading a file.
-func explainSource(err error, src []byte) error {
+func explainSource(err error, src []byte, names starlark.StringDict) error {
 	var se syntax.Error
 	var list resolve.ErrorList
 	switch {
@@ -185,7 +192,7 @@ func explainSource(err error, src []byte) error {
 			if i == maxFrames {
 				break
 			}
-			all = append(all, sourceError(e.Pos, e.Msg, nil))
+			all = append(all, sourceError(e.Pos, e.Msg+undefinedHint(e.Msg, names), nil))
 		}
 		return errors.Join(all...)
 	}

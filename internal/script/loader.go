@@ -85,7 +85,7 @@ func (l *loader) exec(name string) (globals starlark.StringDict, err error) {
 	}
 	_, prog, err := starlark.SourceProgramOptions(options(), name, src, l.names.Has)
 	if err != nil {
-		return nil, explainSource(err, src)
+		return nil, explainSource(err, src, l.names)
 	}
 	t := &starlark.Thread{Name: name, Load: l.load, Print: l.print}
 	t.SetLocal(loaderKey, l)

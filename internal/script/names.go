@@ -30,12 +30,13 @@ func (s *Script) predeclared() starlark.StringDict {
 		"uuid":   newModule("uuid", map[string]builtinFunc{"uuid4": uuid4}),
 		"feed":   newModule("feed", map[string]builtinFunc{"csv": readFeed, "json": readFeed, "rows": readFeed}),
 		"time":   timeModule(),
+		"re":     s.patterns.module(),
 		"struct": starlark.NewBuiltin("struct", starlarkstruct.Make),
 	}
 	for name, fn := range map[string]builtinFunc{
 		"HttpUser": httpUser, "TaskSet": newTaskSet, "SequentialTaskSet": newTaskSet, "task": newTask,
 		"between": between, "constant": constant, "constant_pacing": constant, "constant_throughput": constantThroughput,
-		"profile": newProfile, "check": check, "env": env, "secret": secret, "log": log, "read_file": readFile,
+		"profile": newProfile, "check": check, "env": env, "secret": secret, "log": log, "read_file": readFile, "round": round, "sum": sum,
 	} {
 		names[name] = starlark.NewBuiltin(name, fn)
 	}
@@ -58,7 +59,7 @@ func (m library) Attr(name string) (starlark.Value, error) {
 	}
 	names := m.AttrNames()
 	slices.Sort(names)
-	return nil, fmt.Errorf("%s has no .%s%s", m.Name, name, suggest(name, names))
+	return nil, fmt.Errorf("%s has no .%s%s", m.Name, name, memberHint(m.Name, name, names))
 }
 
 func newModule(name string, funcs map[string]builtinFunc) library {
@@ -82,6 +83,7 @@ func jsonModule() library {
 		}
 		return decodeJSON(t, starlark.String(s))
 	})
+	m.Members["loads"], m.Members["dumps"] = m.Members["decode"], m.Members["encode"] // as in Python
 	return m
 }
 

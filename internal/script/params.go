@@ -39,6 +39,12 @@ func elsewhere(name string) string {
 		return ": leave it out; answers are always read to their end"
 	case "proxies":
 		return ": a proxy is a flag of the run (--proxy)"
+	case "body", "payload", "content", "form":
+		return ": write data = a text, or a dict for a form; json = … for JSON"
+	case "query":
+		return ": write params = {…}"
+	case "method":
+		return ": write user.request(\"PUT\", …) or user.put(…)"
 	}
 	return suggest(name, paramNames)
 }

@@ -164,7 +164,7 @@ func (r *response) Attr(name string) (starlark.Value, error) {
 	case "history":
 		return nil, errors.New("an answer has no .history: r.url is where it came from; allow_redirects = False shows each step")
 	}
-	return nil, fmt.Errorf("an answer has no .%s%s", name, suggest(name, responseAttrs))
+	return nil, fmt.Errorf("an answer has no .%s%s", name, memberHint("r", name, responseAttrs))
 }
 
 // answerMethod is r.json and its like.

@@ -68,6 +68,7 @@ type Script struct {
 	profiles []pace.Profile
 	secrets  *secrets
 	logger   *logger
+	patterns patterns
 
 	wires sync.Map  // user number → *wire, between NewSender and NewUser
 	seats sync.Pool // of *seat

@@ -76,6 +76,15 @@ func TestExpressions(t *testing.T) {
 		{`struct(a = 1).a`, "1"},
 		{`user.client.get("/x").status_code`, "200"},
 		{`"/api/%d" % 7`, "/api/7"},
+		{`re.search('name="csrf" value="(.+?)"', '<input name="csrf" value="tok"><input value="x">').group(1)`, "tok"},
+		{`re.search("(?P<year>[0-9]+)-(x)?", "on 2026-11")["year"], re.search("b", "abc").start(), re.search("bc", "abc").end()`, `("2026", 1, 3)`},
+		{`re.search("(a)|(b)", "b").groups(), re.search("(a)", "b"), re.search("a", "xay").group()`, `((None, "b"), None, "a")`},
+		{`re.match("b", "ab"), re.match("a", "ab")`, `(None, <match "a">)`},
+		{`re.findall("[0-9]", "1a2"), re.findall("a(.)", "abac"), re.findall("(a)(.)", "abac"), re.findall("x", "a")`, `(["1", "2"], ["b", "c"], [("a", "b"), ("a", "c")], [])`},
+		{`re.sub("(?P<x>a)(n?)", "<\\2\\g<x>$1>", "banana")`, "b<na$1><na$1><a$1>"},
+		{`round(2.5), round(3.5), round(-1.4), round(7), round(1.236, 2), round(1e300 * 1e10, 1)`, "(2, 4, -1, 7, 1.24, +inf)"},
+		{`sum([1, 2.5]), sum([]), sum((1, 2), 10)`, "(3.5, 0, 13)"},
+		{`json.loads(json.dumps({"a": [1, None]}))`, `{"a": [1, None]}`},
 	}
 	for _, c := range cases {
 		lines, o := once(t, "def flow(user):\n    log("+c.expr+")\n", nil)

@@ -59,7 +59,7 @@ func (u *user) Attr(name string) (starlark.Value, error) {
 			return u.state[i].value, nil
 		}
 	}
-	hint := suggest(name, u.AttrNames())
+	hint := memberHint("user", name, u.AttrNames())
 	if hint == "" {
 		hint = "; on_start is the place to set it"
 	}
