@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -59,8 +60,29 @@ func isScenario(arg string) bool {
 	return strings.HasSuffix(arg, ".star") && !strings.Contains(arg, "://")
 }
 
+// notAScenario refuses a file that is no scenario, and says what can be done with it.
+func notAScenario(arg string) error {
+	if strings.Contains(arg, "://") {
+		return nil
+	}
+	if info, err := os.Stat(arg); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	hint := "a scenario ends with .star (docs/scenarios.md), a locustfile with .py (docs/locust.md)"
+	switch strings.ToLower(filepath.Ext(arg)) {
+	case ".http", ".rest":
+		hint = "weir probe sends requests of such a file; for load, write a scenario: docs/scenarios.md"
+	case ".har", ".json", ".yaml", ".yml", ".sh", ".curl", ".js", ".jmx":
+		hint = "weir convert FILE -o scenario.star makes a scenario of HAR, OpenAPI, Postman and curl; then weir run scenario.star"
+	}
+	return usage(hint, "%s is a file, and weir run takes a URL, a scenario or a locustfile", arg)
+}
+
 // fromURL makes the workload of one request.
 func (c *runCmd) fromURL(s *session, keepBody func(int) bool) (*workload, error) {
+	if err := notAScenario(c.URL); err != nil {
+		return nil, err
+	}
 	if c.scenarioFlags.given() {
 		return nil, usage("give a .star file, or leave them out", "--host, --tags, --exclude-tags and --class are for scenario files")
 	}

@@ -98,6 +98,9 @@ func Convert(src []byte, o Options) (*Result, error) {
 	if o.Kind != Curl {
 		var err error
 		root, err = parseTree(o.Name, src, o.Kind)
+		if what := other(src); what != "" && o.Kind == Auto && (err != nil || guess(root) == Auto || guess(root) == Curl) {
+			return nil, &Error{File: o.Name, Msg: what}
+		}
 		if err != nil {
 			return nil, err
 		}

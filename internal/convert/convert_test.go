@@ -13,6 +13,13 @@ func TestErrors(t *testing.T) {
 	rows := []struct{ name, src, want string }{
 		{"empty", " \n", "f: it is empty"},
 		{"something else", "hello: world\n", "f: it is neither a curl command line"},
+		{"k6", "import http from 'k6/http';\nexport default function () { http.get('http://a.test') }\n", "f: it is a k6 script, which is not converted: record its requests as HAR"},
+		{"k6 of an extension", "import { check } from \"k6\";\n", "f: it is a k6 script"},
+		{"JMeter", "<?xml version=\"1.0\"?>\n<jmeterTestPlan version=\"1.2\"><hashTree/></jmeterTestPlan>\n", "f: it is a JMeter test plan"},
+		{"Artillery", "config:\n  target: http://a.test\nscenarios:\n  - flow:\n      - get: {url: /}\n", "f: it is an Artillery script"},
+		{"Artillery in JSON", "{\"config\": {},\n \"scenarios\": []}", "f: it is an Artillery script"},
+		{"Gatling", "import io.gatling.core.Predef._\nclass A extends Simulation {}\n", "f: it is a Gatling simulation"},
+		{"Locust", "from locust import HttpUser\n", "f: it is a locustfile, which is not converted: it runs as it is"},
 		{"JSON that ends", "{\"log\": {\"entries\": [\n", "f:2:1: this is not JSON: it ends too early"},
 		{"JSON with an error", "{\"log\":\n  {\"entries\": [tru]}}", "f:2:19: this is not JSON"},
 		{"JSON with more", "{\"log\": {\"entries\": []}} x", "f:1:26: this is not JSON"},
