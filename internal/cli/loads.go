@@ -93,6 +93,9 @@ func (c *runCmd) asked(w *workload, m *mix) ([]pace.Profile, error) {
 				return nil, usage("write --profile 'Admin: users=10, start=15s, for=1m'", "--profile: %v", err)
 			}
 			all = append(all, p)
+			if p.Name != "" && len(p.Classes) == 0 && len(w.known) > 0 && !slices.Contains(w.known, p.Name) {
+				m.notes = append(m.notes, fmt.Sprintf("profile %s is for all user classes (%s): none has that name", p.Name, strings.Join(w.known, ", ")))
+			}
 		}
 		m.replaced(w, "--profile")
 		return all, nil

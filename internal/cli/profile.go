@@ -56,6 +56,8 @@ func (f *loadFlags) profile(start time.Time) (*profile, error) {
 	switch {
 	case f.Users < 0, f.MaxUsers < 0, f.Requests < 0, f.MaxThrottled < 0:
 		return nil, usage("", "--users, --max-users, --requests and --max-throttled cannot be negative")
+	case f.zero != "":
+		return nil, usage("leave it out for the default", "%s is zero", f.zero)
 	case f.StopTimeout < 0:
 		return nil, usage("0 cuts requests under way at once", "--stop-timeout is negative")
 	case f.Users > mostUsersAtOnce || f.MaxUsers > mostUsersAtOnce:

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/internal/load"
@@ -44,6 +47,23 @@ type runFlags struct {
 	Yes    bool `short:"y" help:"Do not ask before sending to a host that is not this machine." group:"Budget"`
 }
 
+// AfterApply is called by kong: it notes what the values do not tell, that a flag
+// was given.
+func (f *loadFlags) AfterApply(k *kong.Context) error {
+	for _, p := range k.Path {
+		if p.Flag == nil || p.Flag.Target.Kind() != reflect.Int && p.Flag.Target.Kind() != reflect.Int64 {
+			continue
+		}
+		switch p.Flag.Name {
+		case "users", "requests", "max-users", "max-throttled":
+			if p.Flag.Target.Int() == 0 {
+				f.zero = "--" + p.Flag.Name
+			}
+		}
+	}
+	return nil
+}
+
 // loadFlags say how much load, in which model, for how long.
 type loadFlags struct {
 	Profile []string `sep:"none" placeholder:"PROFILE" help:"One of several loads, side by side or one after another: 'Admin: users=10, spawn=5, start=15s, for=1m'. Repeat for each. A name that is a user class means that class; else classes=A,B. Also rate, stages, requests, max-users." group:"Profile"`
@@ -52,6 +72,7 @@ type loadFlags struct {
 
 	shape   pace.Shape // of a profile
 	endless bool       // without a run time it goes on until somebody ends it
+	zero    string     // a flag that was given as 0, which would mean its default
 
 	Users     int    `short:"u" placeholder:"N" help:"Users at the peak. Default 1." group:"Users"`
 	SpawnRate string `short:"r" placeholder:"N" help:"Users started per second, such as 100. Default: all at once." group:"Users"`

@@ -172,9 +172,12 @@ func scriptError(err error) error {
 	text := err.Error()
 	var se *script.Error
 	if errors.As(err, &se) {
-		if trace := strings.TrimSpace(se.Backtrace()); strings.Contains(trace, "\n") {
+		if trace := strings.TrimSpace(se.Backtrace()); strings.Contains(trace, "\n") && (len(se.Trace) > 1 || se.Trace[0].Func != "<toplevel>") {
 			text += "\n" + trace
 		}
+	}
+	if strings.Contains(text, ": export ") { // what to do is said
+		return usage("", "%s", text)
 	}
 	return usage("docs/scenarios.md shows what a scenario looks like", "%s", text)
 }

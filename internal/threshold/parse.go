@@ -137,6 +137,8 @@ func (p *parser) metric() (metric, *SyntaxError) {
 	switch {
 	case m.subject == "":
 		return m, p.fail(at, "a condition begins with what is measured, as in admitted.p95 > 500ms; known are %s", strings.Join(subjectNames(), ", "))
+	case s == nil && isStat(m.subject):
+		return m, p.fail(at, "%q of what? Write admitted.%s", m.subject, m.subject)
 	case s == nil:
 		return m, p.fail(at, "%q is not measured%s", m.subject, didYouMean(m.subject, subjectNames()))
 	}
@@ -161,6 +163,13 @@ func (p *parser) metric() (metric, *SyntaxError) {
 		return m, bad
 	}
 	return m, nil
+}
+
+// isStat tells whether a word is what may follow admitted: people who come from
+// other tools begin with it.
+func isStat(word string) bool {
+	_, is := percentile(word)
+	return is || contains(findSubject("admitted").stats, word)
 }
 
 func findSubject(name string) *subject {

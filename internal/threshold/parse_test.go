@@ -147,6 +147,8 @@ var badExprs = []struct {
 	{"admitted.count.low > 20", 15, "nothing may follow"},
 	{"expect admitted.rate > 2/s for 3s", 28, "expected of the whole run"},
 	{"expect", 1, "is not measured"},
+	{"p95 > 1s", 1, `"p95" of what? Write admitted.p95`},
+	{"count > 1", 1, "Write admitted.count"},
 	{"watch.postgres.used > 90%", 6, "which figure in braces"},
 	{"watch{connections} > 90%", 19, "say what of watch"},
 	{"watch{connections}.p95 > 90", 20, "has no"},
