@@ -45,7 +45,7 @@ func sniffPolicy(data []byte) policyFormat {
 	switch {
 	case bytes.HasPrefix(text, []byte("<")):
 		return formatAPIM
-	case envoyTop.Match(text) && !ownTop.Match(text):
+	case !ownTop.Match(text) && (envoyTop.Match(text) || envoy.InConfigMap(text)):
 		return formatEnvoy
 	}
 	return formatYAML

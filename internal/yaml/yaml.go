@@ -72,7 +72,7 @@ func parse(s string) (docs []ast.Node, err *Error) {
 			GetMessage() string
 		}
 		if errors.As(fault, &located) {
-			return nil, &Error{At: located.GetToken(), Reason: "not YAML: " + located.GetMessage()}
+			return nil, &Error{At: located.GetToken(), Reason: "not YAML: " + located.GetMessage() + advice(located.GetMessage())}
 		}
 		return nil, &Error{Reason: "not YAML: " + fault.Error()}
 	}
@@ -82,6 +82,14 @@ func parse(s string) (docs []ast.Node, err *Error) {
 		}
 	}
 	return docs, nil
+}
+
+// advice is what to do about a message of the library, where it is not plain.
+func advice(message string) string {
+	if strings.HasPrefix(message, "',' or") { // an expression with brackets inside { }, mostly
+		return "; inside { } and [ ] a value that has brackets or a comma must stand in quotes"
+	}
+	return ""
 }
 
 // tooDeep returns the first line at which brackets or marks nest deeper, or one

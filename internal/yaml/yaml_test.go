@@ -31,6 +31,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"keys", strings.Repeat("a: b\n", 21), "more than 20 keys", 21},
 		{"keys in brackets", "{" + strings.Repeat("a: b,", 21), "more than 20 keys", 1},
 		{"not YAML", "a: b\nc: 'd\n", "not YAML: ", 2},
+		{"an expression inside { }", "a: b\nc: {d: e[\"f\"], g: 1}\n", "must stand in quotes", 2},
 	} {
 		text, err := Open([]byte(tt.in), bounds)
 		if err == nil || !strings.Contains(err.Reason, tt.want) {

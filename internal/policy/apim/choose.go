@@ -43,7 +43,11 @@ func (w *walker) choose(e *element, path string) {
 		var cond value
 		if k.name == "when" {
 			var fault *SyntaxError
-			if cond, fault = w.condition(a); fault != nil && blind == nil {
+			var unset []string
+			if cond, unset, fault = w.condition(a); w.limitInside(k) != nil {
+				w.notSet(a, unset)
+			}
+			if fault != nil && blind == nil {
 				blind, blindAt = fault, a
 			}
 		}
@@ -88,21 +92,21 @@ func (w *walker) choose(e *element, path string) {
 }
 
 // condition translates the condition of a when.
-func (w *walker) condition(a *attribute) (value, *SyntaxError) {
+func (w *walker) condition(a *attribute) (v value, unset []string, fault *SyntaxError) {
 	if !startsCode(a.value) {
 		switch strings.ToLower(a.value) {
 		case "true":
-			return fixedTruth(true), nil
+			return fixedTruth(true), nil, nil
 		case "false":
-			return fixedTruth(false), nil
+			return fixedTruth(false), nil, nil
 		}
-		return value{}, &SyntaxError{Reason: "a condition is an expression, @(…)"}
+		return value{}, nil, &SyntaxError{Reason: "a condition is an expression, @(…)"}
 	}
-	v, fault := translate(a.value, w.vars)
+	v, unset, fault = translate(a.value, w.vars)
 	if fault == nil && v.is != isTruth {
 		fault = &SyntaxError{Reason: "this is " + v.kind() + " and no condition"}
 	}
-	return v, fault
+	return v, unset, fault
 }
 
 // merge is what variables are after a branch that is taken under cond. One that

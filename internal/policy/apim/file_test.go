@@ -3,6 +3,7 @@ package apim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -275,6 +276,39 @@ func TestNotes(t *testing.T) {
 	want := []policy.Note{{Line: 4, Column: 1, Text: "ignored: <cors> is no limit"}, {Line: 6, Column: 3, Text: "ignored: the fragment f is not in this file; limits in it are not seen"}}
 	if fmt.Sprint(f.Notes) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", f.Notes, want)
+	}
+}
+
+// TestNotSet: a limit that depends on a variable that nothing sets is told of,
+// once for each variable; a condition without limits behind it is not.
+func TestNotSet(t *testing.T) {
+	const limit = `<rate-limit-by-key calls="1" renewal-period="1" counter-key="@("x" + context.Variables.GetValueOrDefault<string>("who"))" increment-condition="@(context.Variables.GetValueOrDefault<string>("kind") == "export")" />`
+	cases := []struct {
+		xml  string
+		want []string
+	}{
+		{limit, []string{"who", "kind"}},
+		{limit + limit, []string{"who", "kind"}},
+		{`<set-variable name="who" value="me" />` + limit, []string{"kind"}},
+		{`<set-variable name="who" value="@(context.Request.IpAddress)" /><set-variable name="kind" value="export" />` + limit, nil},
+		{`<choose><when condition="@(context.Variables.ContainsKey("who"))"><cors /></when></choose>`, nil},
+		{`<choose><when condition="@(context.Variables.ContainsKey("who"))"><rate-limit calls="1" renewal-period="1" /></when></choose>`, []string{"who"}},
+	}
+	for _, c := range cases {
+		f, err := parse(t, "policy.xml", inbound(c.xml)).File(Scope{})
+		if err != nil {
+			t.Errorf("%s: %v", c.xml, err)
+			continue
+		}
+		var got []string
+		for _, n := range f.Notes {
+			if name, ok := strings.CutPrefix(n.Text, "a limit asks for the variable "); ok {
+				got = append(got, name[:strings.IndexByte(name, ',')])
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: told of %v, want %v", c.xml, got, c.want)
+		}
 	}
 }
 

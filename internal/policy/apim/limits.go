@@ -169,11 +169,12 @@ func (w *walker) cel(a *attribute, path, cel string, want expr.Type) *expr.Expr 
 func (w *walker) translated(a *attribute, path string) (v value, ok bool) {
 	switch {
 	case startsCode(a.value):
-		v, fault := translate(a.value, w.vars)
+		v, unset, fault := translate(a.value, w.vars)
 		if fault != nil {
 			w.at(a.place(fault.Offset), path, "%s", fault.Reason)
 			return value{}, false
 		}
+		w.notSet(a, unset)
 		return v, true
 	case strings.Contains(a.value, "@("):
 		w.at(a.place(strings.Index(a.value, "@(")), path, `an expression is the whole value; write @("text" + …)`)

@@ -1,6 +1,10 @@
 package apim
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/weir-dev/weir/internal/expr"
+)
 
 // member is x.name. What the context has is listed on "Policy expressions",
 // articles/api-management/api-management-policy-expressions.md, 2022-02-07.
@@ -30,6 +34,19 @@ func (t *translator) member(x value, n *node) value {
 
 // attr is a piece of what only a service knows.
 func attr(name string) value { return text(`attr[` + quote(name) + `]`) }
+
+// members are the names that a slip of the pen may have meant.
+var members = map[string][]string{
+	"context":      {"Api", "Deployment", "Operation", "Product", "Request", "RequestId", "Response", "Subscription", "User", "Variables"},
+	"Api":          {"Id", "Name", "Path", "Revision", "Version"},
+	"Operation":    {"Id", "Method", "Name", "UrlTemplate"},
+	"Product":      {"Id", "Name"},
+	"Request":      {"Body", "Certificate", "Headers", "IpAddress", "MatchedParameters", "Method", "OriginalUrl", "Url"},
+	"Response":     {"Body", "Headers", "StatusCode"},
+	"Subscription": {"Id", "Key", "Name"},
+	"User":         {"Email", "Id"},
+	"Url":          {"Host", "Path", "Query", "Scheme"},
+}
 
 func (t *translator) thing(x value, n *node) value {
 	switch x.thing + "." + n.text {
@@ -70,11 +87,11 @@ func (t *translator) thing(x value, n *node) value {
 		return value{is: isNumber, cel: "response.status", power: atom}
 	case "Response.Headers":
 		return value{is: isThing, thing: "Response.Headers"}
-	case "Url.Path":
+	case "Url.Path", "Uri.AbsolutePath":
 		return text("request.path")
-	case "Url.Host":
+	case "Url.Host", "Uri.Host":
 		return text("request.host")
-	case "Url.Scheme":
+	case "Url.Scheme", "Uri.Scheme":
 		return text("request.scheme")
 	case "Url.Query":
 		return value{is: isThing, thing: "Query"}
@@ -105,9 +122,15 @@ func (t *translator) thing(x value, n *node) value {
 	}
 	switch x.thing {
 	case "context":
+		if meant := expr.Nearest(n.text, members["context"]); meant != "" {
+			t.fail(n.at, "context.%s is not known; did you mean %s?", n.text, meant)
+		}
 		t.fail(n.at, "context.%s is not known; Api, Operation, Product, Request, Response, Subscription, User, Variables and Deployment are", n.text)
 	case "Variables", "Headers", "Query", "MatchedParameters", "Claims", "Response.Headers":
 		t.fail(n.at, "%s of %s is not translated; GetValueOrDefault(\"name\", \"\"), [\"name\"] and ContainsKey(\"name\") are", n.text, x.thing)
+	}
+	if meant := expr.Nearest(n.text, members[x.thing]); meant != "" {
+		t.fail(n.at, "%s.%s is not known; did you mean %s?", x.thing, n.text, meant)
 	}
 	t.fail(n.at, "%s.%s is not translated; write this key in CEL", x.thing, n.text)
 	return value{}
@@ -153,6 +176,9 @@ func (t *translator) has(x value, name string, at int) value {
 		v, set := t.vars[name]
 		if set && v.unknown != "" {
 			t.fail(at, "whether the variable %s is set cannot be told: %s", name, v.unknown)
+		}
+		if !set {
+			t.unset = append(t.unset, name)
 		}
 		return fixedTruth(set)
 	}

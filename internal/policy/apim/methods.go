@@ -323,6 +323,9 @@ func (t *translator) thingMethod(x value, name string, f *node, args []*node) va
 		if name == "ToString" {
 			t.fail(f.at, "the whole address is not translated; take Url.Path or Url.Host")
 		}
+		if name == "ToUri" && len(args) == 0 {
+			return value{is: isThing, thing: "Uri"}
+		}
 	}
 	t.fail(f.at, "%s of %s is not translated; write this key in CEL", name, x.thing)
 	return value{}
@@ -339,9 +342,11 @@ func (t *translator) valueOrDefault(x value, f *node, args []*node) value {
 	}
 	if x.thing == "Variables" {
 		v, set := t.variable(key.text, f.at)
-		switch {
-		case set:
+		if set {
 			return v
+		}
+		t.unset = append(t.unset, key.text)
+		switch {
 		case other.is == isNull && strings.Contains(f.text, "<int"):
 			return number(0)
 		case other.is == isNull && strings.Contains(f.text, "<bool"):

@@ -14,15 +14,16 @@ import (
 // true or false; wrap it in string( ) where text is needed. The error is a
 // *SyntaxError with the place and the reason.
 func Translate(csharp string) (cel string, err error) {
-	v, fault := translate(csharp, nil)
+	v, _, fault := translate(csharp, nil)
 	if fault != nil {
 		return "", fault
 	}
 	return v.cel, nil
 }
 
-// translate translates with the variables that were set before.
-func translate(source string, vars variables) (v value, fault *SyntaxError) {
+// translate translates with the variables that were set before. The variables
+// that it took for null because nothing sets them are unset.
+func translate(source string, vars variables) (v value, unset []string, fault *SyntaxError) {
 	t := &translator{source: source, vars: vars}
 	defer func() {
 		switch p := recover().(type) {
@@ -33,7 +34,8 @@ func translate(source string, vars variables) (v value, fault *SyntaxError) {
 			panic(p)
 		}
 	}()
-	return t.finished(t.value(t.parse())), nil
+	v = t.finished(t.value(t.parse()))
+	return v, t.unset, nil
 }
 
 // variables are what set-variable and its like have left, by name.
@@ -50,6 +52,7 @@ type variable struct {
 type translator struct {
 	source string
 	vars   variables
+	unset  []string // variables that were asked for and are not set
 }
 
 // fail ends the translation.

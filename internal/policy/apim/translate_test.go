@@ -63,6 +63,8 @@ func TestTranslate(t *testing.T) {
 		{`@(context.Request.MatchedParameters["id"])`, `attr["param.id"]`, "7"},
 		{`@(context.Request.MatchedParameters.GetValueOrDefault("x",""))`, `attr["param.x"]`, ""},
 		{`@(context.Request.OriginalUrl.Host)`, `request.host`, "api.example.org"},
+		{`@(((string)context.Request.OriginalUrl.ToUri().Host).Equals("api.example.org"))`, `request.host == "api.example.org"`, "true"},
+		{`@(context.Request.Url.ToUri().AbsolutePath)`, `request.path`, "/echo/things/7"},
 		{`@(context.Request.Url.Path.Contains("/things"))`, `request.path.contains("/things")`, "true"},
 		{`@($"{context.Subscription.Id}-{context.Request.IpAddress}")`, `subscription.id + "-" + request.ip`, "sub-1-192.0.2.7"},
 		{`@($"{{{context.Api.Id}}}")`, `"{" + api.id + "}"`, "{echo}"},
@@ -199,6 +201,9 @@ func TestTranslateRefuses(t *testing.T) {
 		{`@(context.Request.Headers["X"].Where(x))`, 32, "Where of a list"},
 		{`@(context.Request.Url.ToString())`, 23, "whole address"},
 		{`@($"{context.Response.StatusCode:D3}")`, 33, "format"},
+		{`@(context.Request.IpAdress)`, 19, "did you mean IpAddress?"},
+		{`@(context.request.IpAddress)`, 11, "did you mean Request?"},
+		{`@(context.Subscription.ID)`, 24, "did you mean Id?"},
 		{`@(x = 1)`, 5, "= is not translated"},
 		{`@(context.Api.Id = "x")`, 18, "= is not translated"},
 		{`#`, 1, "does not belong"},
@@ -240,5 +245,25 @@ func TestTranslateIsBounded(t *testing.T) {
 	b.WriteString(" return a40; }")
 	if _, err := Translate(b.String()); err == nil {
 		t.Error("a block that doubles forty times is translated")
+	}
+}
+
+// TestMembers: every name that a slip of the pen is said to mean is one that is known.
+func TestMembers(t *testing.T) {
+	tried := 0
+	for thing, names := range members {
+		path := map[string]string{"context": "context", "Url": "context.Request.Url"}[thing]
+		if path == "" {
+			path = "context." + thing
+		}
+		for _, name := range names {
+			tried++
+			if _, err := Translate("@(" + path + "." + name + ")"); err != nil && (strings.Contains(err.Error(), "not known") || strings.Contains(err.Error(), "is not translated")) {
+				t.Errorf("%s.%s: %v", path, name, err)
+			}
+		}
+	}
+	if tried < 30 {
+		t.Fatalf("only %d names", tried)
 	}
 }

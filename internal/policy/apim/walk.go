@@ -79,6 +79,7 @@ type walker struct {
 	out   []built
 	notes []policy.Note
 	noted map[*element]bool
+	names map[string]bool // variables that are not set, and were told
 }
 
 // built is a limit that was read.
@@ -92,7 +93,7 @@ type built struct {
 func newWalker(opts Options, chain []placed) *walker {
 	return &walker{
 		opts: opts, compiler: &expr.Compiler{}, chain: chain, vars: variables{},
-		errs: map[*Document]*faults{}, seen: map[*element]map[string]bool{}, noted: map[*element]bool{},
+		errs: map[*Document]*faults{}, seen: map[*element]map[string]bool{}, noted: map[*element]bool{}, names: map[string]bool{},
 	}
 }
 
@@ -123,12 +124,29 @@ func (w *walker) err() error {
 
 // note tells what was left out.
 func (w *walker) note(e *element, format string, args ...any) {
-	if w.noted[e] || len(w.notes) >= maxPolicies {
+	if !w.noted[e] {
+		w.noted[e] = true
+		w.noteAt(e.at, fmt.Sprintf(format, args...))
+	}
+}
+
+// notSet tells that a limit depends on variables that nothing sets here: with
+// documents of outer scopes left out it may count otherwise than meant, or never.
+func (w *walker) notSet(a *attribute, names []string) {
+	for _, name := range names {
+		if !w.names[name] {
+			w.names[name] = true
+			w.noteAt(a.at, fmt.Sprintf("a limit asks for the variable %s, which nothing here sets: taken as null; if an outer scope sets it, copy its <set-variable> to here", name))
+		}
+	}
+}
+
+// noteAt tells what was left out.
+func (w *walker) noteAt(offset int, text string) {
+	if len(w.notes) >= maxPolicies {
 		return
 	}
-	w.noted[e] = true
-	line, column := w.doc.place(e.at)
-	text := fmt.Sprintf(format, args...)
+	line, column := w.doc.place(offset)
 	if len(w.chain) > 1 {
 		text = w.doc.name + ": " + text
 	}

@@ -114,6 +114,7 @@ func TestParseErrors(t *testing.T) {
 		{"domain: a\ndescriptors: {}", "2:14: descriptors: must be a list"},
 		{"domain: a\ndescriptors:\n- value: x", "3:3: descriptors[0].key: missing"},
 		{"domain: a\ndescriptors:\n- key: x\n  colour: red", "4:3: descriptors[0].colour: no such field; known are key, value,"},
+		{"domain: a\ndescriptors:\n- key: x\n  Value: y", "4:3: descriptors[0].Value: no such field; did you mean value?"},
 		{"domain: a\ndescriptors:\n- key: x\n- key: x", `4:3: descriptors[1]: key and value make "x", as those in line 3 do`},
 		{"domain: a\ndescriptors:\n- key: x_y\n- key: x\n  value: y", `4:3: descriptors[1]: key and value make "x_y", as those in line 3 do`},
 		{"domain: a\ndescriptors:\n- key: x\n  key: y", "4:3: descriptors[0].key: given twice, first in line 3"},

@@ -8,6 +8,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 
+	"github.com/weir-dev/weir/internal/expr"
 	"github.com/weir-dev/weir/internal/policy"
 	"github.com/weir-dev/weir/internal/yaml"
 )
@@ -23,7 +24,8 @@ const (
 )
 
 // Parse reads a configuration of the rate limit service: one document, or
-// several with a domain each. name is used in errors only, which are of type
+// several with a domain each, also inside a ConfigMap of Kubernetes, from where
+// its place is told; manifests beside it are not looked at. name is used in errors only, which are of type
 // policy.Errors and hold every problem found, up to 50; the file is nil then.
 //
 // What the file says and a policy file cannot say is in Notes, as are things the
@@ -79,6 +81,9 @@ func place(at *token.Token) (line, column int) {
 }
 
 func (r *reader) read(data []byte) {
+	if inside, found := embedded(string(data)); found {
+		data = []byte(inside)
+	}
 	text, err := yaml.Open(data, yaml.Bounds{Bytes: maxBytes, Levels: maxLevels, Keys: maxPolicies})
 	r.lines = text.Lines
 	switch {
@@ -165,6 +170,10 @@ func (r *reader) mapping(n ast.Node, path string, known []string) (*fields, bool
 			r.note(at, "%s: has no effect here, for the reference service neither; known here are %s", join(path, word), strings.Join(known, ", "))
 			continue
 		default:
+			if near := expr.Nearest(word, known); near != "" {
+				r.fault(at, join(path, word), "no such field; did you mean %s?", near)
+				continue
+			}
 			r.fault(at, join(path, word), "no such field; known are %s", strings.Join(known, ", "))
 			continue
 		}
