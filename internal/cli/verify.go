@@ -41,6 +41,7 @@ type verifyCmd struct {
 	AtRest    bool           `help:"Nobody has used the limits lately: do not wait first until they are at rest." group:"Verdict"`
 	Skew      *time.Duration `placeholder:"DURATION" help:"How far the target's clock may be from this machine's. Default: by its Date fields; none on this machine." group:"Verdict"`
 	Grain     time.Duration  `default:"2ms" help:"How coarse the target's clock is." group:"Verdict"`
+	Within    time.Duration  `name:"decides-within" placeholder:"DURATION" help:"How soon a request has been decided after it was sent, however late it is answered: for targets that work long, or hold requests back. Default: at any time until its answer." group:"Verdict"`
 	Hold      time.Duration  `placeholder:"DURATION" help:"How long the target works on a request at least: for concurrency limits." group:"Verdict"`
 	Throttled []string       `sep:"none" placeholder:"RULE" help:"What else is a refusal: 403, 503+retry-after, '403:quota'. As in weir run." group:"Verdict"`
 	OK        []string       `name:"ok" sep:"none" placeholder:"RULE" help:"What else was let pass. As in weir run." group:"Verdict"`
@@ -75,9 +76,9 @@ func (c *verifyCmd) Run(s *session) error {
 	if err := allWritable([2]string{"--json", c.JSON}, [2]string{"--junit", c.JUnit}, [2]string{"--html", c.HTML}); err != nil {
 		return err
 	}
-	set := verify.Settings{Skew: -1, Grain: c.Grain, Hold: c.Hold, Ignore: c.Ignore}
-	if c.Grain < 0 || c.Hold < 0 {
-		return usage("", "--grain and --hold must not be negative")
+	set := verify.Settings{Skew: -1, Grain: c.Grain, Hold: c.Hold, Within: c.Within, Ignore: c.Ignore}
+	if c.Grain < 0 || c.Hold < 0 || c.Within < 0 {
+		return usage("", "--grain, --hold and --decides-within must not be negative")
 	}
 	if c.Skew != nil {
 		set.Skew = *c.Skew

@@ -33,6 +33,17 @@ func (b *level) refuse(o *observation, cost, _ int64) []box {
 	return []box{b}
 }
 
+// overflows tells whether one of the wave can have been refused first: at that
+// instant, whichever it is, the bucket is no fuller than the admitted ones of the
+// wave have made it.
+func (b *level) overflows(o *observation, cost int64) bool {
+	if cost > 1<<40 {
+		return true // no need to be exact about what nobody sends
+	}
+	room := b.spare(cost * int64(o.allowed+1)) // for all of them and the refused one
+	return room.lo < 0 || max(b.hi-o.sent, 0) > room.lo
+}
+
 // spare is the level that leaves room for cost; negative when none does.
 func (sp *spec) spare(cost int64) span {
 	n := sp.whole - cost

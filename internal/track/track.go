@@ -16,6 +16,7 @@ package track
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -160,6 +161,10 @@ func (t *Track) See(w Wave) Verdict {
 	if t.lost != "" {
 		return Consistent
 	}
+	if len(w.Asks) == 1 && !t.early(w.Asks[0], o) {
+		t.blocked = w.Asks[0].State
+		return TooFew
+	}
 	next := make([][]box, len(w.Asks))
 	for i, a := range w.Asks {
 		set, ok := t.admit(a, &o)
@@ -221,6 +226,42 @@ func (t *Track) admit(a Ask, o *observation) ([]box, bool) {
 	}
 	set = slices.DeleteFunc(set, func(b box) bool { return !b.together(o, a.Cost, t.specs[a.State].limits[a.View]) })
 	return set, len(set) > 0
+}
+
+// early tells whether the first refusal of a wave has an explanation within the
+// time that refusals took. Admitted requests may have taken much longer, as those
+// do that a queue holds back or an API works on: what was decided later than the
+// latest answer of a refused one cannot be why it was refused.
+func (t *Track) early(a Ask, o observation) bool {
+	latest := int64(math.MinInt64)
+	for _, r := range o.requests {
+		if !r.Allowed {
+			latest = max(latest, r.Done.UnixNano())
+		}
+	}
+	switch sp := t.specs[a.State]; {
+	case o.refused == 0 || sp.policy.Algorithm == limit.Concurrency:
+		return true
+	case sp.policy.Algorithm == limit.TokenBucket || sp.policy.Algorithm == limit.LeakyBucket:
+		return slices.ContainsFunc(t.sets[a.State], func(b box) bool { return b.(*level).overflows(&o, a.Cost) })
+	case latest >= o.done:
+		return true
+	}
+	o.done = latest
+	lim := t.specs[a.State].limits[a.View]
+	set := t.sets[a.State]
+	for before := 0; len(set) > 0; before++ { // as many were admitted before it
+		for _, b := range set {
+			if len(b.clone().refuse(&o, a.Cost, lim)) > 0 {
+				return true
+			}
+		}
+		if before == o.allowed {
+			return false
+		}
+		set = t.tidy(each(set, func(b box) []box { return b.clone().allow(&o, a.Cost, lim) }))
+	}
+	return false
 }
 
 // refuse steps the states over the refused requests of a wave. next holds the

@@ -319,3 +319,35 @@ func TestSeed004(t *testing.T) {
 		t.Errorf("one count for both: the first answer that does not fit is %d, want none", n)
 	}
 }
+
+// TestRefusedAtOnce: what was admitted later than a refusal was answered is not
+// why it was refused, however long the admitted ones took.
+func TestRefusedAtOnce(t *testing.T) {
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	wave := func(admitted, slow int) Wave {
+		w := Wave{Asks: []Ask{{Cost: 1}}, Requests: []Request{{Sent: at(0), Done: at(3)}}}
+		for range admitted {
+			w.Requests = append(w.Requests, Request{Sent: at(0), Done: at(slow), Allowed: true})
+		}
+		return w
+	}
+	for _, c := range []struct {
+		policy limit.Policy
+		want   [3]Verdict // of a refusal beside 4, 5 and 6 admitted
+	}{
+		{limit.Policy{Algorithm: limit.TokenBucket, Limit: 5, Window: time.Second, Burst: 5}, [3]Verdict{TooFew, Consistent, Consistent}},
+		{limit.Policy{Algorithm: limit.LeakyBucket, Limit: 3, Window: time.Second, Burst: 4, Undelayed: 4}, [3]Verdict{TooFew, Consistent, Consistent}},
+		{limit.Policy{Algorithm: limit.SlidingLog, Limit: 5, Window: time.Second}, [3]Verdict{TooFew, Consistent, Consistent}},
+		{limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 5, Window: time.Second}, [3]Verdict{TooFew, Consistent, Consistent}},
+	} {
+		for i, admitted := range []int{4, 5, 6} {
+			tr, err := New([]State{{Policy: c.policy}}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := tr.See(wave(admitted, 1900)); got != c.want[i] {
+				t.Errorf("%v, %d admitted: %v, want %v", c.policy, admitted, got, c.want[i])
+			}
+		}
+	}
+}

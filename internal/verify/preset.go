@@ -66,6 +66,11 @@ type aim struct {
 	late  bool
 }
 
+// queues tells whether a limit holds requests back until it is their turn.
+func queues(p *limit.Policy) bool {
+	return p.Algorithm == limit.LeakyBucket && p.Undelayed < p.Burst
+}
+
 // NewPlan makes the experiments for a policy file that fit into the budget. The
 // error says what is missing to reach a policy.
 func NewPlan(f *policy.File, o PlanOptions) (*Plan, error) {

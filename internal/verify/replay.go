@@ -117,9 +117,9 @@ func (r *replay) wave(i int, closely bool) mark {
 			return mark{why: g.why}
 		case a.Outcome == Unknown:
 			unknown++
-			known.Requests = append(known.Requests, r.request(&a, true))
+			known.Requests = append(known.Requests, r.request(&a, true, asks))
 		default:
-			known.Requests = append(known.Requests, r.request(&a, a.Outcome == Admitted))
+			known.Requests = append(known.Requests, r.request(&a, a.Outcome == Admitted, asks))
 		}
 	}
 	counted, looks := r.counted(w, asks)
@@ -199,8 +199,18 @@ func (r *replay) begin(g *group, w *Wave) bool {
 	return true
 }
 
-func (r *replay) request(a *Seen, allowed bool) track.Request {
-	return track.Request{Sent: r.at(a.Sent - r.set.Grain), Done: r.at(a.Done + r.set.Grain), Allowed: allowed}
+func (r *replay) request(a *Seen, allowed bool, asks []ask) track.Request {
+	q := track.Request{Sent: r.at(a.Sent - r.set.Grain), Done: r.at(a.Done + r.set.Grain), Allowed: allowed}
+	if r.set.Within <= 0 || a.Done-a.Sent <= r.set.Within || slices.ContainsFunc(asks, r.needsAnswer) {
+		return q
+	}
+	q.Done = r.at(a.Sent + r.set.Within + r.set.Grain)
+	return q
+}
+
+// needsAnswer tells whether a limit goes by the end of a request.
+func (r *replay) needsAnswer(a ask) bool {
+	return a.late || r.list[a.state].Policy.Algorithm == limit.Concurrency
 }
 
 // counted splits what a wave asks into what it takes and what it only looks at.

@@ -73,6 +73,9 @@ func (j *judge) policies() {
 			}
 		default:
 			res.Verdict = Passed
+			if queues(&j.file.Policies[i].Policy) {
+				res.Why = "how much it admits at once; not its rate, which shows in nothing but how late answers are"
+			}
 		}
 		j.rep.Policies = append(j.rep.Policies, res)
 	}
@@ -121,7 +124,10 @@ func (j *judge) test(policy, experiment int, refusals, admissions *int) (t Test,
 	case t.Decisive == 0 && why != "":
 		t.Verdict, t.Why = Undecided, why
 	case t.Decisive == 0:
-		t.Verdict, t.Why = Undecided, "answers took too long to tell apart what the limit does from what the network does: measure from nearer, or with a longer window"
+		t.Verdict, t.Why = Undecided, "answers took too long to tell apart what the limit does from what the network does: measure from nearer, or with a longer window; if the target decides soon and answers late, say how soon with --decides-within"
+		if queues(&j.file.Policies[policy].Policy) {
+			t.Why = "this policy holds requests back, so their answers say little of when they were decided: say with --decides-within how soon that is, as 50ms in a near network"
+		}
 	case !j.rec.Experiments[experiment].Whole:
 		t.Verdict, t.Why = Undecided, "not made to its end: "+j.rec.Stopped
 	}

@@ -24,6 +24,10 @@ func (p *planner) presets(a *aim) {
 		}
 		return
 	}
+	if queues(&a.p.Policy) {
+		p.queue(a, name)
+		return
+	}
 	p.limit(a, name, "limit", 0, p.together(a, a.l))
 	p.window(a, name)
 	p.keys(a, name)
@@ -44,6 +48,31 @@ func (p *planner) limit(a *aim, name, preset string, priority int, at bool) {
 	b.burst(c, k, a.l, at, w)
 	b.over(c, k, 3, Wait{})
 	b.add(preset, priority)
+}
+
+// queue fills a queue: its requests go at once, since each of them waits for its
+// turn, and one after the other would never meet another. The rate of a queue is
+// in how long they wait.
+func (p *planner) queue(a *aim, name string) {
+	for i, preset := range []string{"limit", "recovery"} {
+		b := p.begin(preset+": "+name, a.index)
+		b.e.Throttled += 3
+		b.send(a.calls[0], p.client(), a.l+3, Wait{})
+		b.e.Takes += rest(a.p.Policy)
+		b.add(preset, 3*i)
+	}
+	if n, fresh := clients(p.o.Vary); n > 1 || fresh {
+		b := p.begin("keys: "+name, a.index)
+		x, y := p.client(), 1
+		if fresh {
+			y = p.client()
+		}
+		b.e.Throttled += 6
+		b.send(a.calls[0], x, a.l+3, Wait{})
+		b.send(a.calls[0], y, a.l+3, Wait{})
+		b.e.Takes += 2 * rest(a.p.Policy)
+		b.add("keys", 1)
+	}
 }
 
 // window looks for the instant at which it opens again.

@@ -67,6 +67,10 @@ type Settings struct {
 	// Grain is how coarse the clock of the service is.
 	Grain time.Duration
 
+	// Within is how soon after it was sent a request has been decided, at the
+	// latest. Zero is safe: at any time until the answer, as late as that comes.
+	Within time.Duration
+
 	// Hold is how long the service works on an admitted request at least. Only
 	// concurrency limits need it; zero is safe.
 	Hold time.Duration
