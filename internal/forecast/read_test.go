@@ -172,7 +172,76 @@ func TestParseCurve(t *testing.T) {
 	}
 }
 
+// TestCurvesOfOthers reads what spreadsheets and monitoring export: rates per
+// second after one and after two quarters of the time, and how long it is.
+func TestCurvesOfOthers(t *testing.T) {
+	sixteen := func(s string) string { // as a spreadsheet's "Unicode text"
+		out := []byte{0xff, 0xfe}
+		for _, r := range s {
+			out = append(out, byte(r), byte(r>>8))
+		}
+		return string(out)
+	}
+	const ten = 10 * time.Minute
+	cases := []struct {
+		name, text   string
+		length       time.Duration
+		quarter, mid float64
+	}{
+		{"Excel in German", "\ufeffZeit;Anfragen/s\r\n00:00;10,5\r\n12:00;10,5\r\n", 24 * time.Hour, 10.5, 10.5},
+		{"Excel with its own line", "sep=;\n00:00;10\n12:00;20\n", 24 * time.Hour, 15, 20},
+		{"Excel in Unicode", sixteen("Zeit\tRate\r\n00:00\t10\r\n12:00\t20\r\n"), 24 * time.Hour, 15, 20},
+		{"a head with a unit", "time,logins per minute\n00:00,600\n12:00,1200\n", 24 * time.Hour, 15, 20},
+		{"another", "time;Requests/h\n0s;36000\n10m;72000\n", ten, 12.5, 15},
+		{"and another", "time,rpm\n0s,600\n10m,1200\n", ten, 12.5, 15},
+		{"a unit in the line goes before it", "time,rpm\n0s,10/s\n10m,1200\n", ten, 12.5, 15},
+		{"words", "0s,10 req/s\n10m,1200 requests per minute\n", ten, 12.5, 15},
+		{"short words", "0s,10 rps\n10m,1200rpm\n", ten, 12.5, 15},
+		{"groups", "0s,\"36,000/h\"\n10m,\"72,000/h\"\n", ten, 12.5, 15},
+		{"instants", "time,rate\n2026-11-20T08:00:00Z,10\n2026-11-20T08:10:00Z,20\n", ten, 12.5, 15},
+		{"instants with zones", "2026-11-20T08:00:00+01:00,10\n2026-11-20T07:10:00Z,20\n", ten, 12.5, 15},
+		{"Grafana", "\"Time\",\"requests\"\n2026-11-20 08:00:00,10\n2026-11-20 08:10:00,20\n", ten, 12.5, 15},
+		{"with thousandths", "2026-11-20 08:00:00.000,10\n2026-11-20 08:10:00.000,20\n", ten, 12.5, 15},
+		{"Unix milliseconds", "Time,api\n1763596800000,10.123456789\n1763597400000,20\n", ten, 12.59, 15.06},
+		{"Unix seconds", "1763596800,10\n1763597400.0,20\n", ten, 12.5, 15},
+		{"German dates", "20.11.2026 13:00;10\n20.11.2026 13:10;20\n", ten, 12.5, 15},
+		{"American dates", "11/20/2026 12:55 PM,10\n11/20/2026 1:05 PM,20\n", ten, 12.5, 15},
+		{"one day, whichever", "5/6/2026 12:00,10\n5/6/2026 12:10,20\n", ten, 12.5, 15},
+		{"half days", "12:00 AM,10\n12:00 PM,20\n", 24 * time.Hour, 15, 20},
+		{"more columns that are empty", "00:00,10,,\n12:00,20,,\n", 24 * time.Hour, 15, 20},
+		{"days", "2026-11-20,10\n2026-11-22,20\n", 48 * time.Hour, 12.5, 15},
+	}
+	for _, c := range cases {
+		s, err := ParseCurve([]byte(c.text))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		near := func(a, b float64) bool { return a > b-0.01 && a < b+0.01 }
+		if s.Length() != c.length || !near(s.RateAt(c.length/4), c.quarter) || !near(s.RateAt(c.length/2), c.mid) {
+			t.Errorf("%s: %v long, %v and %v; want %v, %v and %v", c.name, s.Length(), s.RateAt(c.length/4), s.RateAt(c.length/2), c.length, c.quarter, c.mid)
+		}
+	}
+	for text, want := range map[string]string{
+		"5/6/2026 12:00,10\n5/7/2026 12:10,20\n":     "line 1: 5/6/2026 12:00 can be read with the month first or the day first",
+		"2026-11-20 08:10,10\n2026-11-20 08:00,20\n": "line 2: the time 2026-11-20 08:00 is not after",
+		"2026-11-20 08:10,10\n08:20,20\n":            `line 2: "08:20" is no date and time like those above`,
+		"2026-11-20 08:10,10\n2028-11-20 08:10,10\n": "line 2: 2028-11-20 08:10 is more than a year",
+		"00:00;1.200\n01:00;2\n":                     "line 1: 1.200 may be 1200 or 1.200",
+		"time,a,b\n00:00,1,2\n":                      "line 2: has 3 columns",
+		"00:00,\n":                                   "line 1: has a time and no rate",
+		"13:00 PM,1\n":                               `"13:00 PM" is not a time of the day`,
+		"# a\n\nsep=#\n00:00#1\n":                    "line 3: columns are separated by",
+		"time,rate\n00:00,-5\n":                      "line 2: ",
+	} {
+		if _, err := ParseCurve([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("ParseCurve(%q) = %v, want %q", text, err, want)
+		}
+	}
+}
+
 func FuzzParseCurve(f *testing.F) {
+	f.Add("sep=;\nZeit;1/h\n20.11.2026 13:00;10,5\n20.11.2026 13:10;1.200,5")
 	f.Add("time,rate\n00:00,1\n08:00,1\n09:00,100/s\n")
 	f.Add("0s,1\n30s,2/s\n60s,0\n")
 	f.Fuzz(func(t *testing.T, s string) {
