@@ -3,6 +3,7 @@ package tenantlog
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,16 +47,36 @@ const (
 
 // Read reads a log: a JSON array of entries, an object with one under "logs" as
 // include_totals gives, or entries one below the other. An entry may be wrapped as
-// log streams do: {"log_id": …, "data": {…}}. Malformed entries become Problems, as
-// far as the rest can be read after them. The error is one that ends the reading.
+// log streams do: {"log_id": …, "data": {…}}, also inside the envelopes of Amazon
+// EventBridge and Azure Event Grid. The log may be compressed with gzip. Malformed
+// entries become Problems, as far as the rest can be read after them. The error is one
+// that ends the reading.
 func Read(r io.Reader) (*Reading, error) {
+	in := bufio.NewReader(r)
+	r = in
+	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, fmt.Errorf("begins as gzip does and is not: %w", err)
+		}
+		r = z
+	}
 	data, err := io.ReadAll(io.LimitReader(r, maxLog+1))
+	if errors.Is(err, io.ErrUnexpectedEOF) && len(data) > 0 {
+		// A compressed log that was cut off: what came before is worth reading.
+		out, _ := read(data)
+		return out, errors.New("the compressed log was cut off")
+	}
 	if err != nil {
 		return nil, err
 	}
 	if len(data) > maxLog {
 		return nil, fmt.Errorf("the log has more than %d MB; split it", maxLog>>20)
 	}
+	return read(data)
+}
+
+func read(data []byte) (*Reading, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	out := &Reading{Entries: []Entry{}}
 	text := bytes.TrimLeft(data, " \t\r\n")
@@ -129,11 +150,15 @@ func cut(err error) error {
 func (r *Reading) lines(text []byte, line int) error {
 	s := bufio.NewScanner(bytes.NewReader(text))
 	s.Buffer(nil, 4<<20)
+	cutOff := false
 	for s.Scan() {
 		line++
 		if one := bytes.TrimSpace(s.Bytes()); len(one) > 0 {
-			r.entry(one, line)
+			cutOff = r.entry(one, line)
 		}
+	}
+	if s.Err() == nil && cutOff && !bytes.HasSuffix(text, []byte("\n")) {
+		return fmt.Errorf("line %d: the log was cut off: it ends in the middle of an entry", line)
 	}
 	if err := s.Err(); err != nil {
 		return fmt.Errorf("line %d: is longer than 4 MB; this is no log of one entry a line", line+1)
@@ -141,20 +166,40 @@ func (r *Reading) lines(text []byte, line int) error {
 	return nil
 }
 
-// entry reads one entry.
-func (r *Reading) entry(raw []byte, line int) {
-	var e struct {
-		Entry
-		Wrapped *Entry `json:"data"`
-	}
-	err := json.Unmarshal(raw, &e)
-	one := e.Entry
-	if e.Wrapped != nil && one.Type == "" {
-		one = *e.Wrapped
-		if one.LogID == "" {
-			one.LogID = e.LogID
+// unwrapped takes an entry out of what a stream, and a service behind it, have put
+// around it: data, or detail with Amazon EventBridge.
+func unwrapped(raw []byte) (one Entry, err error) {
+	id := ""
+	for range 4 {
+		var e struct {
+			Entry
+			Data, Detail json.RawMessage
 		}
+		err = json.Unmarshal(raw, &e)
+		one = e.Entry
+		if id == "" {
+			id = one.LogID
+		}
+		inner := e.Data
+		if len(inner) == 0 {
+			inner = e.Detail
+		}
+		if err != nil || one.Type != "" && one.Date != "" || len(inner) == 0 || inner[0] != '{' {
+			break
+		}
+		raw = inner
 	}
+	if one.LogID == "" {
+		one.LogID = id
+	}
+	return one, err
+}
+
+// entry reads one entry, and tells whether it ends too early.
+func (r *Reading) entry(raw []byte, line int) (cutOff bool) {
+	one, err := unwrapped(raw)
+	var syntax *json.SyntaxError
+	cutOff = errors.As(err, &syntax) && syntax.Offset >= int64(len(raw)) && strings.Contains(syntax.Error(), "unexpected end")
 	why := ""
 	var wrong *json.UnmarshalTypeError
 	switch {
@@ -173,9 +218,10 @@ func (r *Reading) entry(raw []byte, line int) {
 	}
 	if why == "" {
 		r.Entries = append(r.Entries, one)
-		return
+		return false
 	}
 	if r.Bad++; len(r.Problems) < maxProblems {
 		r.Problems = append(r.Problems, Problem{Line: line, Reason: why})
 	}
+	return cutOff
 }

@@ -2,8 +2,10 @@ package tenantlog_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,15 @@ const (
 	good1 = `{"date":"2026-11-21T12:00:00.000Z","type":"api_limit","description":"Global limit has been reached","log_id":"1"}`
 	good2 = `{"date":"2026-11-21T12:00:01.000Z","type":"s","log_id":"2"}`
 )
+
+// packed is a text in gzip, as little as possible compressed, so that it can be cut.
+func packed(s string) string {
+	var b bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&b, gzip.NoCompression)
+	io.WriteString(z, s)
+	z.Close()
+	return b.String()
+}
 
 func TestReadLog(t *testing.T) {
 	tests := []struct {
@@ -38,7 +49,14 @@ func TestReadLog(t *testing.T) {
 		{"numbers", "[1,\n2]", 0, "line 1: ; line 2: ", ""},
 		{"cut off", "[" + good1 + ",\n" + good2[:20], 1, "", "line 2: not JSON: it ends in the middle of an entry"},
 		{"not closed", "[" + good1, 1, "", "not closed"},
-		{"cut off line", good1 + "\n" + good2[:20], 1, "line 2: not JSON", ""},
+		{"cut off line", good1 + "\n" + good2[:20], 1, "line 2: not JSON", "line 2: the log was cut off"},
+		{"bad, not cut off", good1 + "\n" + good2[:20] + "\n", 1, "line 2: not JSON", ""},
+		{"EventBridge", `{"version":"0","detail-type":"Auth0 log","detail":{"log_id":"7","data":` + good1 + "}}\n", 1, "", ""},
+		{"Event Grid", `[{"id":"1","eventType":"x","data":{"log_id":"7","data":` + good1 + `}},{"type":"com.x","data":` + good2 + `}]`, 2, "", ""},
+		{"too many envelopes", strings.Repeat(`{"data":`, 9) + good1 + strings.Repeat("}", 9), 0, "line 1: has no type", ""},
+		{"gzip", packed(good1 + "\n" + good2), 2, "", ""},
+		{"gzip that was cut off", packed(good1 + "\n" + good2 + "\n")[:160], 1, "line 2: not JSON", "the compressed log was cut off"},
+		{"no gzip", "\x1f\x8bhello", 0, "", "begins as gzip does and is not"},
 		{"no log", "hello", 0, "line 1: not JSON", ""},
 	}
 	if len(tests) < 12 {
@@ -48,6 +66,9 @@ func TestReadLog(t *testing.T) {
 		r, err := tenantlog.Read(strings.NewReader(tt.in))
 		if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%s: error %v, want %q", tt.name, err, tt.err)
+		}
+		if r == nil {
+			r = &tenantlog.Reading{}
 		}
 		if len(r.Entries) != tt.entries {
 			t.Errorf("%s: %d entries, want %d", tt.name, len(r.Entries), tt.entries)
