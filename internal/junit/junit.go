@@ -16,10 +16,13 @@ type Suite struct {
 	Name      string   `xml:"name,attr"`
 	Tests     int      `xml:"tests,attr"`
 	Failures  int      `xml:"failures,attr"`
+	Errors    int      `xml:"errors,attr"` // always 0: what could not be found out has failed
 	Skipped   int      `xml:"skipped,attr"`
 	Time      string   `xml:"time,attr"`
-	Timestamp string   `xml:"timestamp,attr"`
+	Timestamp string   `xml:"timestamp,attr,omitempty"`
+	Hostname  string   `xml:"hostname,attr,omitempty"`
 	Cases     []Case   `xml:"testcase"`
+	Out       string   `xml:"system-out,omitempty"`
 }
 
 // Case is one result.
@@ -29,11 +32,13 @@ type Case struct {
 	Time    string `xml:"time,attr"`
 	Failure *Note  `xml:"failure,omitempty"`
 	Skipped *Note  `xml:"skipped,omitempty"`
+	Out     string `xml:"system-out,omitempty"`
 }
 
 // Note is why a test failed or was skipped.
 type Note struct {
 	Message string `xml:"message,attr"`
+	Type    string `xml:"type,attr,omitempty"`
 	Text    string `xml:",chardata"`
 }
 
@@ -47,9 +52,13 @@ const (
 	Skipped
 )
 
-// New makes an empty suite.
+// New makes an empty suite. A zero started is left out.
 func New(name string, started time.Time, seconds float64) *Suite {
-	return &Suite{Name: clean(name), Time: written(seconds), Timestamp: started.UTC().Format("2006-01-02T15:04:05")}
+	s := &Suite{Name: clean(name), Time: written(seconds)}
+	if !started.IsZero() {
+		s.Timestamp = started.UTC().Format("2006-01-02T15:04:05")
+	}
+	return s
 }
 
 // Add adds a result. The message and the text are for those that did not pass.
@@ -68,8 +77,12 @@ func (s *Suite) Add(class, name string, r Result, seconds float64, message, text
 	s.Tests++
 }
 
-// Write writes the suite as XML.
+// Write writes the suite as XML. What XML cannot hold is dropped.
 func (s *Suite) Write(w io.Writer) error {
+	s.Hostname, s.Out = clean(s.Hostname), clean(s.Out)
+	for i := range s.Cases {
+		s.Cases[i].Out = clean(s.Cases[i].Out)
+	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/weir-dev/weir/internal/hist"
 	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/internal/junit"
 	"github.com/weir-dev/weir/internal/tally"
 )
 
@@ -225,7 +226,7 @@ func TestVerdictIsTheSameEverywhere(t *testing.T) {
 		text := render(func(b *bytes.Buffer) error { return s.WriteText(b, TextOptions{}) })
 		md := render(func(b *bytes.Buffer) error { return s.WriteMarkdown(b) })
 		js := render(func(b *bytes.Buffer) error { return s.WriteJSON(b) })
-		junit := render(func(b *bytes.Buffer) error { return s.WriteJUnit(b) })
+		results := render(func(b *bytes.Buffer) error { return s.WriteJUnit(b) })
 		html := render(func(b *bytes.Buffer) error { return s.WriteHTML(b) })
 		word := s.headline()
 		if !strings.HasPrefix(text, word+"  ") || !strings.HasPrefix(md, "### weir: "+strings.ToLower(word)+"\n") {
@@ -244,8 +245,8 @@ func TestVerdictIsTheSameEverywhere(t *testing.T) {
 		if (run.End == nil) != (back.Verdict.ExitCode == nil) || run.End != nil && *back.Verdict.ExitCode != run.End.ExitCode {
 			t.Errorf("%s: JSON exit code %v", name, back.Verdict.ExitCode)
 		}
-		var suite junitSuite
-		if err := xml.Unmarshal([]byte(junit), &suite); err != nil {
+		var suite junit.Suite
+		if err := xml.Unmarshal([]byte(results), &suite); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		failing := 0
