@@ -88,11 +88,13 @@ func (t *teller) tell(line string, waiting bool) {
 		if t.open {
 			fmt.Fprint(t.w, "\r\x1b[K")
 		}
-		if t.open = waiting && line != ""; t.open && t.size != nil {
-			// A line that wraps cannot be replaced.
+		t.open = waiting && line != ""
+		if line != "" && t.size != nil {
+			// A line that wraps cannot be replaced, and one that stays is read better without.
+			// The report has all of it.
 			cols, _ := t.size()
 			if r := []rune(line); len(r) >= max(cols, 20) {
-				line = string(r[:max(cols, 20)-1])
+				line = string(r[:max(cols, 20)-2]) + "…"
 			}
 		}
 		switch {

@@ -48,7 +48,13 @@ func drills() map[string]*drill.Report {
 	failed.What, failed.Notes, failed.Plan[0].Text, failed.Stages[0].Text = hostileText, []string{hostileText}, hostileText, hostileText
 	unrun.Load, unrun.Twin, unrun.Stages = nil, nil, stages(0)
 	unrun.Findings = failed.Findings[1:]
-	return map[string]*drill.Report{"proved": proved, "failed": failed, "unrun": unrun}
+	rehearsed := base(drill.Passed, 5) // without load there are no other stages
+	rehearsed.Load, rehearsed.Twin, rehearsed.Stages, rehearsed.Rehearsal = nil, nil, []drill.StageResult{}, stages(5)[3:]
+	cut := base(drill.Interrupted, 1)
+	withCut := *load
+	withCut.Cut = 7
+	cut.Load = &withCut
+	return map[string]*drill.Report{"proved": proved, "failed": failed, "unrun": unrun, "rehearsed": rehearsed, "cut": cut}
 }
 
 func drillPage(t *testing.T, r *drill.Report) string {
@@ -75,6 +81,12 @@ func TestDrillPage(t *testing.T) {
 	}
 	if page := drillPage(t, drills()["proved"]); !strings.Contains(page, "36022 requests") || !strings.Contains(page, "$0.27") {
 		t.Error("the load, or what it would have been, is not in the page")
+	}
+	if page := drillPage(t, drills()["cut"]); !strings.Contains(page, "7 under way when it was interrupted") {
+		t.Error("what Ctrl-C broke off is not in the page")
+	}
+	if page := drillPage(t, drills()["rehearsed"]); !strings.Contains(page, "Rehearsal, without load") || strings.Contains(page, "<h2>Stages</h2>") {
+		t.Error("a rehearsal has a table of other stages")
 	}
 }
 
