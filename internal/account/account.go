@@ -7,7 +7,9 @@ package account
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -26,6 +28,19 @@ type Access struct {
 	Region   string // "": of the environment or the profile
 	Role     string // ARN; "": none
 	Endpoint string // instead of AWS's own; "": none, or that of the environment
+}
+
+// CheckEndpoint returns what is wrong with an address to use instead of AWS's own; "" is
+// none. It may hold a secret, so the error does not repeat it.
+func CheckEndpoint(s string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return errors.New("the endpoint is not of the form https://host:port, without a user")
+	}
+	return nil
 }
 
 // Load finds region and credentials. It asks nobody yet, so it fails only for what

@@ -23,6 +23,9 @@ import (
 // alarmSide makes the side that is an alarm of CloudWatch.
 func (c *drillCmd) alarmSide(ctx context.Context, s *session, o *drill.Options) (*drillSide, error) {
 	opts := drillcloudwatch.Options{Name: c.Alarm, Queue: !c.NoQueue, Until: c.MaxTime + 3*time.Hour, Mine: owner()}
+	if err := account.CheckEndpoint(c.Endpoint); err != nil {
+		return nil, usage("such as --endpoint http://127.0.0.1:4566", "--endpoint: %v", err)
+	}
 	if c.Metric != "" {
 		var err error
 		if opts.Expect, err = drillcloudwatch.ParseMetric(c.Metric); err != nil {

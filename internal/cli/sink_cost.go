@@ -102,7 +102,10 @@ func (c *runCmd) awsRegion(s *session) string {
 	if c.CloudWatchRegion != "" {
 		return c.CloudWatchRegion
 	}
-	return s.getenv("AWS_REGION")
+	if region := s.getenv("AWS_REGION"); region != "" {
+		return region
+	}
+	return s.getenv("AWS_DEFAULT_REGION")
 }
 
 // countWatched counts what CloudWatch is asked for each minute.

@@ -57,6 +57,9 @@ func (f *watchFlags) figures() ([]cloudwatch.Query, error) {
 
 // watchCloudWatch makes the one source for all of them.
 func watchCloudWatch(ctx context.Context, figures []cloudwatch.Query, access account.Access) (*cloudwatch.Source, string, error) {
+	if err := account.CheckEndpoint(access.Endpoint); err != nil {
+		return nil, "", usage("such as --cloudwatch-endpoint http://127.0.0.1:4566", "--cloudwatch-endpoint: %v", err)
+	}
 	cfg, err := access.Load(ctx)
 	if err == nil {
 		err = account.Identify(ctx, cfg)

@@ -7,11 +7,11 @@
 package cloudwatch
 
 import (
-	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
+
+	"github.com/weir-dev/weir/internal/account"
 )
 
 // Lanes of the outbox.
@@ -93,11 +93,8 @@ func (s *Settings) Check() error {
 			return fmt.Errorf("the value %q of the dimension %s is not 1 to %d characters of ASCII, the first of which is no colon", d.Value, d.Name, maxDimValue)
 		}
 	}
-	if s.Endpoint != "" {
-		u, err := url.Parse(s.Endpoint)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-			return errors.New("the endpoint is not of the form https://host:port, without a user")
-		}
+	if err := account.CheckEndpoint(s.Endpoint); err != nil {
+		return err
 	}
 	if s.Role != "" && !strings.HasPrefix(s.Role, "arn:") {
 		return fmt.Errorf("the role %q is no ARN, such as arn:aws:iam::123456789012:role/name", s.Role)
