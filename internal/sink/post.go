@@ -8,7 +8,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/weir-dev/weir/internal/runfile"
 )
@@ -45,6 +47,33 @@ func CheckURL(raw string) error {
 		return errors.New("there is a user in the URL, and the run file would keep it: give the header in the environment")
 	}
 	return nil
+}
+
+// CheckPost returns what is wrong with a URL to post to and with how often that is done.
+func CheckPost(rawURL string, flush time.Duration) error {
+	if err := CheckURL(rawURL); err != nil {
+		return fmt.Errorf("the URL: %w", err)
+	}
+	if flush < time.Second || flush > 5*time.Minute || flush%time.Second != 0 {
+		return fmt.Errorf("the flush interval is %v: it is whole seconds, from 1s to 5m", flush)
+	}
+	return nil
+}
+
+// NewPoster makes a Poster of protobuf in an encoding, with the headers that are in
+// the environment variable headerEnv, "" for none.
+func NewPoster(rawURL, headerEnv, encoding string) (*Poster, error) {
+	p := &Poster{URL: rawURL, Headers: http.Header{}, Client: NewClient()}
+	if headerEnv != "" {
+		h, err := ParseHeaders(os.Getenv(headerEnv))
+		if err != nil {
+			return nil, fmt.Errorf("the environment variable %s: %w", headerEnv, err)
+		}
+		p.Headers = h
+	}
+	p.Headers.Set("Content-Type", "application/x-protobuf")
+	p.Headers.Set("Content-Encoding", encoding)
+	return p, nil
 }
 
 // ParseHeaders reads "Name: value" pairs, separated by line breaks, out of the

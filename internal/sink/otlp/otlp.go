@@ -12,7 +12,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/weir-dev/weir/internal/account"
 	"github.com/weir-dev/weir/internal/hist"
 	"github.com/weir-dev/weir/internal/hit"
 	"github.com/weir-dev/weir/internal/runfile"
@@ -52,27 +52,16 @@ type Settings struct {
 
 // Check returns what is wrong with the settings.
 func (s *Settings) Check() error {
-	if err := sink.CheckURL(s.URL); err != nil {
-		return fmt.Errorf("the URL: %w", err)
-	}
-	if s.Flush < time.Second || s.Flush > 5*time.Minute || s.Flush%time.Second != 0 {
-		return fmt.Errorf("the flush interval is %v: it is whole seconds, from 1s to 5m", s.Flush)
-	}
-	return nil
+	return sink.CheckPost(s.URL, s.Flush)
 }
 
 // New makes the sink. Cfg is used with SigV4 only.
 func New(s Settings, cfg aws.Config, runID string, started time.Time) (sink.Sink, error) {
-	p := &sink.Poster{URL: s.URL, Headers: http.Header{}, Client: sink.NewClient(), Accept: partial}
-	if s.HeaderEnv != "" {
-		h, err := sink.ParseHeaders(os.Getenv(s.HeaderEnv))
-		if err != nil {
-			return sink.Sink{}, fmt.Errorf("the environment variable %s: %w", s.HeaderEnv, err)
-		}
-		p.Headers = h
+	p, err := sink.NewPoster(s.URL, s.HeaderEnv, "gzip")
+	if err != nil {
+		return sink.Sink{}, err
 	}
-	p.Headers.Set("Content-Type", "application/x-protobuf")
-	p.Headers.Set("Content-Encoding", "gzip")
+	p.Accept = partial
 	if s.SigV4 != "" {
 		p.Sign = signer(cfg, s.SigV4)
 	}
@@ -83,9 +72,12 @@ func New(s Settings, cfg aws.Config, runID string, started time.Time) (sink.Sink
 func signer(cfg aws.Config, region string) func(context.Context, *http.Request, []byte) error {
 	sign := v4.NewSigner()
 	return func(ctx context.Context, r *http.Request, payload []byte) error {
-		who, err := cfg.Credentials.Retrieve(ctx)
+		if err := account.Identify(ctx, cfg); err != nil {
+			return err
+		}
+		who, err := cfg.Credentials.Retrieve(ctx) // those that were just found
 		if err != nil {
-			return fmt.Errorf("there are no AWS credentials: %w", err)
+			return err
 		}
 		sum := sha256.Sum256(payload)
 		return sign.SignHTTP(ctx, who, r, hex.EncodeToString(sum[:]), "monitoring", region, time.Now())

@@ -7,10 +7,8 @@ package prometheus
 import (
 	"cmp"
 	"encoding/binary"
-	"fmt"
 	"math"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -38,29 +36,18 @@ type Settings struct {
 
 // Check returns what is wrong with the settings.
 func (s *Settings) Check() error {
-	if err := sink.CheckURL(s.URL); err != nil {
-		return fmt.Errorf("the URL: %w", err)
-	}
-	if s.Flush < time.Second || s.Flush > 5*time.Minute || s.Flush%time.Second != 0 {
-		return fmt.Errorf("the flush interval is %v: it is whole seconds, from 1s to 5m", s.Flush)
-	}
-	return nil
+	return sink.CheckPost(s.URL, s.Flush)
 }
 
 // New makes the sink of remote write 1.0 (prometheus.io/docs/specs/prw/remote_write_spec, read 2026-11-22).
 // A parcel that may have arrived is always sent again: the same sample at the same
 // instant counts once.
 func New(s Settings, runID string, started time.Time) (sink.Sink, error) {
-	p := &sink.Poster{URL: s.URL, Headers: http.Header{}, Client: sink.NewClient(), Advise: advise}
-	if s.HeaderEnv != "" {
-		h, err := sink.ParseHeaders(os.Getenv(s.HeaderEnv))
-		if err != nil {
-			return sink.Sink{}, fmt.Errorf("the environment variable %s: %w", s.HeaderEnv, err)
-		}
-		p.Headers = h
+	p, err := sink.NewPoster(s.URL, s.HeaderEnv, "snappy")
+	if err != nil {
+		return sink.Sink{}, err
 	}
-	p.Headers.Set("Content-Type", "application/x-protobuf")
-	p.Headers.Set("Content-Encoding", "snappy")
+	p.Advise = advise
 	p.Headers.Set("X-Prometheus-Remote-Write-Version", "0.1.0")
 	return sink.Sink{Name: Name, Encoder: NewEncoder(s, runID, started), Live: true, Lanes: []sink.Lane{{Name: Name, Deliverer: p, Resend: true}}}, nil
 }
