@@ -98,14 +98,17 @@ func (l *load) run(ctx context.Context, rate float64) {
 		return
 	}
 	climb := climbKnown
-	if known(l.o, l.b) == 0 {
+	switch {
+	case calmRate(l.o, l.b) > 0:
+		climb = 1
+	case known(l.o, l.b) == 0:
 		climb = climbBlind
 		if hinted := l.hinted(); hinted > 0 {
 			rate, climb = min(hinted, l.o.Caps.Rate), climbKnown
 		}
 	}
 	for ctx.Err() == nil && !l.finished() {
-		l.await(ctx)
+		l.await(ctx, rate)
 		rate = l.burst(ctx, &busy, rate, climb)
 	}
 }
@@ -135,7 +138,7 @@ func (l *load) hinted() float64 {
 
 // await waits until it makes sense to begin: when the period that has its refusals
 // is over, or for the next one where too little is left of this.
-func (l *load) await(ctx context.Context) {
+func (l *load) await(ctx context.Context, rate float64) {
 	p := l.b.Period
 	if p <= 0 || l.b.Fill {
 		return
@@ -149,7 +152,11 @@ func (l *load) await(ctx context.Context) {
 	l.mu.Lock()
 	done := l.enough(now)
 	l.mu.Unlock()
-	if done || l.o.Clock.Real(left) < begins && l.o.Clock.Real(p) > 2*begins {
+	needs := begins
+	if calmRate(l.o, l.b) > 0 { // all calls are to be in one period
+		needs = min(l.o.Clock.Real(p)*95/100, time.Duration(float64(l.b.Calls)/rate*float64(time.Second))+begins)
+	}
+	if done || l.o.Clock.Real(left) < needs && l.o.Clock.Real(p) > 2*begins {
 		l.o.Clock.Sleep(ctx, left+l.edge())
 	}
 }
@@ -226,7 +233,7 @@ func (l *load) burst(ctx context.Context, busy *sync.WaitGroup, rate, climb floa
 		if done || l.finished() {
 			return rate
 		}
-		if none && time.Since(start) >= held && rate < l.o.Caps.Rate {
+		if none && climb > 1 && time.Since(start) >= held && rate < l.o.Caps.Rate {
 			rate = min(rate*climb, l.o.Caps.Rate)
 			start, n = time.Now(), 0
 		}

@@ -100,9 +100,36 @@ func known(o *Options, b *Brief) float64 {
 	return 0
 }
 
+// calmRate is a rate at which a period gets the calls it needs, and nobody is refused; 0
+// where refusals are needed, or so many calls that there will be some.
+func calmRate(o *Options, b *Brief) float64 {
+	if !b.byCalls() {
+		return 0
+	}
+	limit, period := known(o, b), o.Clock.Real(b.Period)
+	// In ease, or as it must be; the turns of a period (edge) count for nothing.
+	for _, way := range []struct {
+		room  time.Duration
+		below float64 // how much of a known limit is used
+	}{{period * 6 / 10, 0.9}, {period * 9 / 10, 0.95}} {
+		most := o.Caps.Rate
+		if limit > 0 {
+			most = min(most, limit*way.below)
+		}
+		if rate := float64(b.Calls) / way.room.Seconds(); rate <= most {
+			return max(rate, min(firstRate, most))
+		}
+	}
+	return 0
+}
+
 // aim chooses where the load begins and foresees what it needs.
 func (p *Plan) aim(o *Options, b *Brief) {
 	limit, refusals := known(o, b), max(b.Refusals, 1)
+	if calm := calmRate(o, b); calm > 0 {
+		p.Rate, p.Needed = calm, b.Calls*max(b.Periods, 1)
+		return
+	}
 	if limit == 0 {
 		p.Rate = min(firstRate, o.Caps.Rate)
 		return
@@ -166,6 +193,8 @@ func (p *Plan) bounds(o *Options, b *Brief) {
 func (p *Plan) words(o *Options, b *Brief) {
 	where := "climbs from %s requests per second until it is refused"
 	switch {
+	case calmRate(o, b) > 0:
+		where = "%s requests per second, which need not be refused"
 	case o.Rate > 0:
 		where = "begins at %s requests per second, just above --rate"
 	case b.Quota > 0:

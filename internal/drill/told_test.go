@@ -25,6 +25,25 @@ func TestCallsAreEnough(t *testing.T) {
 	})
 }
 
+// TestCallsBelowTheLimit: where calls are enough, and fewer than the limit lets pass,
+// nobody is refused for a drill.
+func TestCallsBelowTheLimit(t *testing.T) {
+	for _, calls := range []int{50, 600, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newService(t, perSecond(20))
+			a := newAlarm(s)
+			a.blind = true
+			a.brief.Refusals, a.brief.Calls, a.brief.Quota = 0, calls, 20
+			c := caps()
+			c.Requests = 10_000
+			r := run(t, Options{Caps: c}, s, a)
+			if !r.Stages[0].Seen || r.Load.Throttled != 0 || r.Load.Requests > calls+calls/10+30 {
+				t.Errorf("%d calls in %v: %d requests, %d refused, %+v: %s", calls, testPeriod, r.Load.Requests, r.Load.Throttled, r.Stages[0], codes(r))
+			}
+		})
+	}
+}
+
 // TestCutOff: what Ctrl-C broke off did not fail.
 func TestCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
