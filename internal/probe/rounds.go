@@ -23,7 +23,11 @@ func (p *Probe) lacking(q *particle) (more, part int, pause float64) {
 		part = max(1, n/5)
 		pause = 1.04 * period * float64(part) / float64(n)
 	}
+	// Of a small limit more, which cost little: ten a second is often a hundred a minute, too.
 	want := rounds
+	for want < 12 && (want+1)*n <= 120 && float64(want+1)*period < 30 {
+		want++
+	}
 	for want > 2 && want*n > p.opt.MaxRequests/2 {
 		want--
 	}
@@ -58,7 +62,7 @@ func (p *Probe) sustain() *experiment {
 		return nil
 	}
 	n := int(q.n)
-	if p.sustained += more; p.sustained > 2*rounds || p.v.Requests+more*n > p.opt.MaxRequests {
+	if p.sustained += more; p.sustained > 4*rounds || p.v.Requests+more*n > p.opt.MaxRequests {
 		return nil
 	}
 	e := &experiment{why: "spend at full speed, in case a second limit is slower"}

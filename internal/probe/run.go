@@ -18,6 +18,7 @@ type Probe struct {
 	start         time.Time
 	from          time.Time // when this session began; MaxTime counts from it
 	askedUsed     bool      // see usedBefore
+	confirmed     int       // waves of confirm
 	tries         int       // searches for what was overlooked
 	sustained     int       // rounds at full speed
 	turns         int       // see turn
@@ -171,6 +172,9 @@ func (p *Probe) investigate(ctx context.Context) error {
 		}
 		if e == nil {
 			e = p.sustain()
+		}
+		if e == nil {
+			e = p.confirm()
 		}
 		if e == nil {
 			was := p.settled(p.shares())

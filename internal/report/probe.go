@@ -61,17 +61,17 @@ type Probe struct {
 
 // ProbeFound is a limit with its figures.
 type ProbeFound struct {
-	Family     string   `json:"family"`
-	Policies   []string `json:"policies"`
+	Family   string   `json:"family"`
+	Policies []string `json:"policies"`
 
 	// Limits are the policies in figures.
 	Limits []ProbeLimit `json:"limits"`
 
-	BanSeconds float64  `json:"ban_seconds,omitempty"`
-	Replicas   int      `json:"replicas,omitempty"`
-	LimitLow   int64    `json:"limit_low"`
-	LimitHigh  int64    `json:"limit_high"`
-	WindowOff  float64  `json:"window_off"`
+	BanSeconds float64 `json:"ban_seconds,omitempty"`
+	Replicas   int     `json:"replicas,omitempty"`
+	LimitLow   int64   `json:"limit_low"`
+	LimitHigh  int64   `json:"limit_high"`
+	WindowOff  float64 `json:"window_off"`
 }
 
 // ProbeLimit is one policy, in figures. Those that a kind does not have are left out.

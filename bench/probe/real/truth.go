@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -248,13 +249,15 @@ func (f found) figures() figures {
 	return figures{n: float64(f.Limit), unit: w}
 }
 
+// undecidedLead is what stands before the kind.
+var undecidedLead = regexp.MustCompile(`^(Likeliest \([0-9]+ %\) (is|are)|Nearest comes?) `)
+
 // words is the verdict on one line.
 func (v *verdict) words(text string) string {
 	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	first = strings.TrimSuffix(strings.TrimPrefix(first, "This is a "), ".")
 	if _, rest, ok := strings.Cut(first, "Undecided. "); ok {
-		_, rest, _ = strings.Cut(rest, " a ")
-		first = fmt.Sprintf("perhaps (%.0f %%) a %s", 100*v.Confidence, rest)
+		first = fmt.Sprintf("perhaps (%.0f %%) %s", 100*v.Confidence, undecidedLead.ReplaceAllString(rest, ""))
 	}
 	if v.Stopped != "" {
 		first += "; cut short"

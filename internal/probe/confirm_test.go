@@ -1,0 +1,32 @@
+package probe
+
+import (
+	"math"
+	"testing"
+)
+
+// TestIsRound: a figure of two digits within what is open is one that people choose.
+func TestIsRound(t *testing.T) {
+	ran := 0
+	for _, c := range []struct {
+		family Family
+		lo, hi float64
+		want   bool
+	}{
+		{FixedFirst, 3.97, 4.03, true}, {FixedFirst, 4.955, 4.965, false}, {FixedFirst, 59.8, 60.1, true}, {SlidingLog, 0.503, 0.509, false},
+		{FixedClock, 2.49, 2.51, true}, {FixedClock, 12.95, 13.04, true}, {FixedClock, 13.44, 13.56, false}, {SlidingWindow, 3.15, 3.156, false},
+		{TokenBucket, 0.0999, 0.1003, true}, {TokenBucket, 0.0989, 0.0992, false}, {TokenBucket, 0.66, 0.67, true},
+	} {
+		ran++
+		h := &herd{family: c.family}
+		for _, w := range []float64{(c.lo + c.hi) / 2, c.lo, c.hi} {
+			h.best = append(h.best, &particle{hypothesis: hypothesis{family: c.family, n: 10, w: w}})
+		}
+		if got := (&Probe{}).isRound(h); got != c.want {
+			t.Errorf("%v between %v and %v: round is %v", c.family, c.lo, c.hi, got)
+		}
+	}
+	if ran != 11 || math.IsNaN(oddness(1)) {
+		t.Errorf("%d cases ran", ran)
+	}
+}
