@@ -104,7 +104,10 @@ func (c *verifyCmd) Run(s *session) error {
 	if err != nil {
 		return usage("", "%v", err)
 	}
-	return c.deliver(s, rep)
+	if err := c.deliver(s, rep); err != nil || c.Replay != "" || !rec.Interrupted() {
+		return err
+	}
+	return verdict(exitInterrupted)
 }
 
 func knownCode(s string) bool {
@@ -236,6 +239,9 @@ func (c *verifyCmd) make(s *session, f *policy.File) (*verify.Recording, error) 
 		Target: maskURL(c.Target), Local: here, Budget: o.Budget, Gap: o.Gap, Rested: c.AtRest, Tell: tell,
 	})
 	w.close()
+	if len(rec.Waves) == 0 && rec.Interrupted() {
+		return nil, &failure{exitInterrupted, errors.New("stopped before anything was sent"), ""}
+	}
 	if len(rec.Waves) == 0 {
 		return nil, cannotRun("", "nothing could be sent to %s", maskURL(c.Target))
 	}

@@ -25,8 +25,11 @@ func Run(ctx context.Context, plan *Plan, w World, o RunOptions) *Recording {
 	r := &runner{plan: plan, world: w, o: o}
 	r.rec = &Recording{Form: 1, Target: o.Target, Start: w.Now(), Calls: plan.Calls, LeftOut: slices.Clone(plan.LeftOut), Local: o.Local, Waited: !o.Rested}
 	for i := range plan.Experiments {
+		before := len(r.rec.Waves)
 		if r.rec.Stopped == "" {
 			r.experiment(ctx, i)
+		}
+		if r.rec.Stopped == "" || len(r.rec.Waves) > before {
 			continue
 		}
 		e := &plan.Experiments[i]
@@ -112,13 +115,19 @@ func (r *runner) send(ctx context.Context, at int, s *Step) (b bounds) {
 	return b
 }
 
+// interrupted is why a run is over whose context has ended.
+const interrupted = "stopped before its end"
+
+// Interrupted tells whether somebody ended the experiments before their end.
+func (r *Recording) Interrupted() bool { return r.Stopped == interrupted }
+
 // stop tells whether the run is over, and notes why.
 func (r *runner) stop(ctx context.Context) bool {
 	b := r.o.Budget
 	switch {
 	case r.rec.Stopped != "":
 	case ctx.Err() != nil:
-		r.rec.Stopped = "stopped before its end"
+		r.rec.Stopped = interrupted
 	case b.Requests > 0 && r.sent >= b.Requests:
 		r.rec.Stopped = "the budget of requests was spent (--max-requests)"
 	case b.Throttled > 0 && r.refused >= b.Throttled:
