@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weir-dev/weir/internal/verify"
+	"github.com/weir-dev/weir/internal/verify/verifytest"
 )
 
 // answered is what a queue of 20 at 10 a second does to 24 requests that come
@@ -54,6 +55,23 @@ func TestQueue(t *testing.T) {
 		text := fmt.Sprintf("%+v %+v", rep.Findings, rep.Policies)
 		if rep.Verdict != c.want || !strings.Contains(text, c.says) {
 			t.Errorf("%s, decided within %v: %s, want %s and %q in %s", c.policy, c.within, rep.Verdict, c.want, c.says, text)
+		}
+	}
+}
+
+// TestNoQueue: a limit without a queue, where one was declared, and the other way.
+func TestNoQueue(t *testing.T) {
+	for _, c := range []struct{ declared, kept, says string }{
+		{"burst: 1, undelayed: 1", "burst: 0", "burst 0 instead of 1"},
+		{"burst: 0", "burst: 1, undelayed: 1", "burst 1 instead of 0"},
+		{"burst: 5, undelayed: 5", "burst: 0", "burst 0 instead of 5"},
+	} {
+		file := func(what string) string {
+			return "policies: [{name: a, algorithm: leaky-bucket, limit: 2, window: 1s, " + what + "}]"
+		}
+		rep, _ := try(t, parse(t, file(c.declared)), parse(t, file(c.kept)), verify.PlanOptions{}, verifytest.Network{})
+		if rep.Verdict != verify.Violated || !strings.Contains(fmt.Sprintf("%+v", rep.Findings), c.says) {
+			t.Errorf("%s where %s is kept: %s %+v", c.declared, c.kept, rep.Verdict, rep.Findings)
 		}
 	}
 }

@@ -56,16 +56,23 @@ func variants(f *policy.File, focus []int, calls []Call) (out []variant) {
 			}
 			change(i, code, "limit", apart(p.Limit, n), float64(n), fmt.Sprintf("%s: limit %d instead of %d", name, n, p.Limit), func(p *policy.Policy) { p.Limit = n })
 		}
-		if c := p.Capacity(); p.Algorithm == limit.TokenBucket || p.Algorithm == limit.RefillBucket || p.Algorithm == limit.LeakyBucket && p.Burst > 0 {
-			if p.Algorithm == limit.LeakyBucket {
+		if c := p.Capacity(); p.Algorithm == limit.TokenBucket || p.Algorithm == limit.RefillBucket || p.Algorithm == limit.LeakyBucket {
+			sizes := numbers(c)
+			if p.Algorithm == limit.LeakyBucket { // where the queue may be none
 				c = p.Burst
+				sizes = numbers(max(c, 1))
+				for _, n := range []int64{0, 1} {
+					if n != c && !slices.Contains(sizes, n) {
+						sizes = append(sizes, n)
+					}
+				}
 			}
-			for _, n := range numbers(c) {
+			for _, n := range sizes {
 				code := CodeOverLimit
 				if n < c {
 					code = CodeUnderLimit
 				}
-				change(i, code, "burst", apart(c, n)+0.01, float64(n), fmt.Sprintf("%s: burst %d instead of %d", name, n, c), func(p *policy.Policy) {
+				change(i, code, "burst", apart(max(c, 1), max(n, 1))+0.01, float64(n), fmt.Sprintf("%s: burst %d instead of %d", name, n, c), func(p *policy.Policy) {
 					p.Burst = n
 					p.Undelayed = min(p.Undelayed, n)
 				})
