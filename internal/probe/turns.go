@@ -104,9 +104,12 @@ func (p *Probe) pattern(ctx context.Context, idle, until float64) (replicas int,
 			return 0, nil
 		}
 	}
-	// On at another pace, until the next that is to be admitted.
+	// On at another pace, until the next that is to be admitted. What paces requests is
+	// the bound on their rate where answers are quick.
+	last := p.sights[len(p.sights)-len(got):]
+	pace := (last[len(last)-1].s - last[0].s) / float64(len(last)-1)
 	for yes := false; !yes; {
-		idle = 0.7 * p.rtt()
+		idle = max(0.7*p.rtt(), 1.4*pace)
 		yes = got[len(got)-replicas]
 		if err := ask(); err != nil || got[len(got)-1] != yes {
 			return 0, err

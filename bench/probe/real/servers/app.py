@@ -164,7 +164,51 @@ def throttled(using, limit, window, burst="0"):
     return plain(allow)
 
 
+def quart_limiter(limit, window):
+    """limit, window"""
+    from quart import Quart
+    from quart_rate_limiter import RateLimiter, rate_limit
+
+    app = Quart(__name__)
+    RateLimiter(app)
+
+    @app.get("/")
+    @rate_limit(int(limit), timedelta(seconds=float(window)))
+    async def index():
+        return "ok"
+
+    return app
+
+
+def litestar(unit, limit):
+    """second or minute, limit"""
+    from litestar import Litestar, get
+    from litestar.middleware.rate_limit import RateLimitConfig
+
+    @get("/")
+    async def index() -> str:
+        return "ok"
+
+    return Litestar(route_handlers=[index], middleware=[RateLimitConfig(rate_limit=(unit, int(limit))).middleware])
+
+
+def fastapi_limiter(limit, window):
+    """limit, window in milliseconds"""
+    from fastapi import Depends, FastAPI
+    from fastapi_limiter.depends import RateLimiter
+    from pyrate_limiter import Limiter, Rate
+
+    app = FastAPI()
+
+    @app.get("/", dependencies=[Depends(RateLimiter(limiter=Limiter(Rate(int(limit), int(window)))))])
+    async def index():
+        return "ok"
+
+    return app
+
+
 kinds = {
+    "quart-rate-limiter": quart_limiter, "litestar": litestar, "fastapi-limiter": fastapi_limiter,
     "flask-limiter": flask_limiter, "slowapi": slowapi, "django-ratelimit": django_ratelimit, "drf": drf,
     "aiolimiter": aiolimiter, "pyrate-limiter": pyrate_limiter, "throttled-py": throttled,
 }

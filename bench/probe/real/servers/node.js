@@ -58,6 +58,21 @@ const kinds = {
     app.get('/', async () => 'ok');
     await app.listen({ port: Number(port), host: '127.0.0.1' });
   },
+  // limit, window
+  'koa-ratelimit': () => {
+    const app = new (require('koa'))();
+    app.use(require('koa-ratelimit')({ driver: 'memory', db: new Map(), max: a, duration: b }));
+    app.use((ctx) => { ctx.body = 'ok'; });
+    hear(app);
+  },
+  // limit, window
+  'hono-rate-limiter': () => {
+    const { Hono } = require('hono');
+    const app = new Hono();
+    app.use(require('hono-rate-limiter').rateLimiter({ windowMs: b, limit: a, keyGenerator: () => 'all' }));
+    app.get('/', (c) => c.text('ok'));
+    require('@hono/node-server').serve({ fetch: app.fetch, port: Number(port), hostname: '127.0.0.1' });
+  },
   // bucket, units, window
   'limiter': () => {
     const { TokenBucket } = require('limiter');
