@@ -165,8 +165,10 @@ func (c *curve) line(number int, fields []string) error {
 	return err
 }
 
-// per finds the unit in a head: per minute, 1/h, req/s, rpm.
-var per = regexp.MustCompile(`(?i)(?:/|\bper )\s*(s|sec|second|m|min|minute|h|hr|hour|d|day)\b|\b(?:rp|qp|tp)(s|m|h)\b`)
+// per finds the unit in a head: per minute, 1/h, req/s, rpm; and as spreadsheets of
+// other languages have it.
+var per = regexp.MustCompile(`(?i)(?:/|\b(?:per|pro|par|por) )\s*(s|secs?|seconds?|sek|sekunde|seconde|segundo|m|mins?|minutes?|minuto|` +
+	`h|hrs?|hours?|std|stunde|heure|hora|d|days?|tag|jour|d[ií]a)(?:\b|$)|\b(?:rp|qp|tp)(s|m|h)\b|(?:/|毎|1)\s*(秒|分|時|日)`)
 
 // unitIn returns the unit of a rate that a head names.
 func unitIn(head, otherwise string) string {
@@ -174,13 +176,24 @@ func unitIn(head, otherwise string) string {
 	if m == nil {
 		return otherwise
 	}
-	switch strings.ToLower(m[1] + m[2])[0] {
-	case 'm':
-		return "/min"
-	case 'h':
+	switch name := strings.ToLower(m[1] + m[2] + m[3]); name {
+	case "std", "stunde":
 		return "/h"
-	case 'd':
+	case "分":
+		return "/min"
+	case "時":
+		return "/h"
+	case "日", "tag", "jour":
 		return "/d"
+	default:
+		switch name[0] {
+		case 'm':
+			return "/min"
+		case 'h':
+			return "/h"
+		case 'd':
+			return "/d"
+		}
 	}
 	return "/s"
 }
