@@ -81,7 +81,7 @@ func (t *tongue) DeserializeResponse(ctx context.Context, op *smithy.OperationSc
 	i := t.chosen(ctx)
 	if !t.settled.Load() && !inWords(i, r) {
 		switch {
-		case misunderstood(r.StatusCode):
+		case misunderstood(r.StatusCode), i == 1 && inWords(2, r):
 			return &Foreign{Status: r.StatusCode, again: true}
 		case r.StatusCode < 300:
 			return &Foreign{Status: r.StatusCode} // not again: it may have done what was asked
@@ -105,15 +105,15 @@ func misunderstood(status int) bool {
 
 // inWords says whether an answer is in the words of protocol i.
 func inWords(i int, r *smithyhttp.Response) bool {
-	kind := strings.ToLower(r.Header.Get("Content-Type"))
+	kind, aws := strings.ToLower(r.Header.Get("Content-Type")), r.StatusCode < 300 && r.Header.Get("X-Amzn-Requestid") != ""
 	switch i {
 	case 0:
 		return r.Header.Get("Smithy-Protocol") != ""
 	case 1:
-		// moto says "text" of its JSON.
-		return strings.Contains(kind, "json") || r.StatusCode < 300 && r.Header.Get("X-Amzn-Requestid") != ""
+		// moto says "text" of its JSON, and moto before 5.1 "html" of the XML that it answers to everything.
+		return strings.Contains(kind, "json") || aws && !strings.Contains(kind, "ml")
 	}
-	return strings.Contains(kind, "xml")
+	return strings.Contains(kind, "xml") || aws && strings.Contains(kind, "html")
 }
 
 // Foreign is an answer that is in none of CloudWatch's protocols.

@@ -39,6 +39,11 @@ func TestOlderProtocols(t *testing.T) {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 		_, _ = io.WriteString(w, "{}")
 	}
+	oldMoto := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("X-Amzn-Requestid", "1")
+		_, _ = io.WriteString(w, `<PutMetricDataResponse xmlns="http://monitoring.amazonaws.com/doc/2010-08-01/"><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></PutMetricDataResponse>`)
+	}
 	cases := []struct {
 		name  string
 		by    map[string]http.HandlerFunc
@@ -54,6 +59,7 @@ func TestOlderProtocols(t *testing.T) {
 			w.Header().Set("Content-Type", "text/xml")
 			_, _ = io.WriteString(w, `<PutMetricDataResponse xmlns="http://monitoring.amazonaws.com/doc/2010-08-01/"><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></PutMetricDataResponse>`)
 		}}, "cbor json query query", ""},
+		{"Query only, and all is well", map[string]http.HandlerFunc{"cbor": html(404), "json": oldMoto, "query": oldMoto}, "cbor json query query", ""},
 		{"throttled in JSON is an answer", map[string]http.HandlerFunc{"cbor": html(404), "json": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 			w.WriteHeader(400)

@@ -99,7 +99,7 @@ func Status(status int, retryAfter, text string) Reply {
 		r.After = rights
 	case status/100 == 3 || status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
 		// The address is wrong, or what is there has not started. The telemetry is not at fault.
-		r.Reason += "; is its address right?"
+		r.Reason += " (is its address right?)"
 		r.After = rights
 	default:
 		r.Fate = runfile.Refused
