@@ -124,6 +124,7 @@ func (w *probeWorld) SendAs(ctx context.Context, calls []blackbox.Call) ([]black
 					return
 				}
 				answers[i], sent[i] = w.read(&a), true
+				answers[i].Conn = 1 + u + w.source(calls[i].Who)*probeConnections
 			}
 		})
 	}

@@ -56,6 +56,7 @@ type journalAnswer struct {
 	Done    int64           `json:"done"`
 	Outcome string          `json:"outcome"`
 	Told    *header.Reading `json:"told,omitempty"`
+	Conn    int             `json:"conn,omitempty"`
 }
 
 var outcomeNames = [...]string{Admitted: "admitted", Refused: "refused", Lost: "lost", Failed: "failed"}
@@ -79,7 +80,7 @@ func (h JournalHead) Line() ([]byte, error) {
 func (r Record) Line() ([]byte, error) {
 	l := journalLine{Why: r.Why, As: r.As, Answers: make([]journalAnswer, len(r.Answers))}
 	for i, a := range r.Answers {
-		l.Answers[i] = journalAnswer{a.Sent.UnixNano(), a.Done.UnixNano(), a.Outcome.String(), a.Told}
+		l.Answers[i] = journalAnswer{a.Sent.UnixNano(), a.Done.UnixNano(), a.Outcome.String(), a.Told, a.Conn}
 	}
 	b, err := json.Marshal(l)
 	return append(b, '\n'), err
@@ -140,7 +141,7 @@ func readRecord(line []byte) (Record, error) {
 	}
 	rec := Record{Why: l.Why, As: l.As, Answers: make([]Answer, len(l.Answers))}
 	for i, a := range l.Answers {
-		out := Answer{Sent: time.Unix(0, a.Sent), Done: time.Unix(0, a.Done), Outcome: 255, Told: a.Told}
+		out := Answer{Sent: time.Unix(0, a.Sent), Done: time.Unix(0, a.Done), Outcome: 255, Told: a.Told, Conn: max(0, a.Conn)}
 		for o, name := range outcomeNames {
 			if name == a.Outcome {
 				out.Outcome = Outcome(o)

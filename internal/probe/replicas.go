@@ -78,6 +78,12 @@ func (p *Probe) replicated(ctx context.Context) (*spreadOut, error) {
 	if s, err := p.staggered(ctx, p.sights[first:len(p.sights):len(p.sights)]); s != nil || err != nil {
 		return s, err
 	}
+	opened, burst := p.opening(first)
+	if all := p.sights[len(p.sights)-4:]; all[0].a+all[1].a+all[2].a+all[3].a == 4 && opened.hi < 1.7*opened.lo && burst > 3 {
+		// All of it is back at once: windows, which the first request may open.
+		q := &particle{hypothesis: hypothesis{family: FixedFirst, n: float64(burst), w: opened.hi}}
+		return p.inTurn(ctx, q, opened)
+	}
 	switch best.family {
 	case TokenBucket, RefillBucket, SlidingWindow, SlidingWindowDenied, SlidingLog, SlidingLogDenied, Stacked:
 	default:
@@ -101,9 +107,23 @@ func (p *Probe) replicated(ctx context.Context) (*spreadOut, error) {
 func (p *Probe) bends() bool {
 	switch f := p.shares()[0].Family; f {
 	case SlidingWindow, SlidingWindowDenied, Stacked:
-		return p.cheapest() > 0.5 && p.herd(f).best[0].n < float64(p.opt.MaxRequests-p.v.Requests)/3
+		return (f == Stacked || p.cheapest() > 0.5) && p.herd(f).best[0].n < float64(p.opt.MaxRequests-p.v.Requests)/3
 	}
 	return false
+}
+
+// opening is how long after the burst that began at a sight it opened again, and
+// how many had been admitted by then.
+func (p *Probe) opening(first int) (after span, n int) {
+	refused := false
+	for i, w := range p.sights[first:] {
+		if refused && w.a > 0 {
+			before := p.sights[first+i-1]
+			return span{before.s - p.sights[first].d, w.d - p.sights[first].s}, n
+		}
+		n, refused = n+w.a, refused || w.r > 0
+	}
+	return span{0, p.timeLeft()}, n
 }
 
 // staggered tells, when one has just opened, whether replicas open one after the

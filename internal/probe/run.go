@@ -156,7 +156,12 @@ func (p *Probe) investigate(ctx context.Context) error {
 		if e == nil && !p.askedTurns && p.settled(p.shares()) {
 			if q := p.herd(p.shares()[0].Family).best[0]; p.same(q) {
 				p.askedTurns = true
-				ask := p.inTurn
+				ask := func(ctx context.Context, q *particle) (*spreadOut, error) {
+					if q.family == FixedClock { // then it is not as long as that clock's
+						return p.inTurn(ctx, q, span{0.7 * q.w, 1.02 * q.w})
+					}
+					return p.inTurn(ctx, q, span{0.98 * q.w, 1.02 * q.w})
+				}
 				if q.family == TokenBucket {
 					ask = func(ctx context.Context, q *particle) (*spreadOut, error) { return p.filled(ctx, int(q.n), 1/q.w) }
 				}

@@ -14,7 +14,7 @@ const crewMost = 12
 // part of it. So one is set apart first, by a single request some time before the
 // others: what comes back when its time is over is for that one alone. It returns
 // nil where one limit it is, or nothing can be told; see same.
-func (p *Probe) inTurn(ctx context.Context, q *particle) (*spreadOut, error) {
+func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut, error) {
 	period := q.period()
 	full := int(q.n)
 	slow := p.net() + p.rtt()
@@ -47,7 +47,7 @@ func (p *Probe) inTurn(ctx context.Context, q *particle) (*spreadOut, error) {
 	if w.r == 0 || w.s > began+0.9*q.w {
 		return nil, nil
 	}
-	s := &spreadOut{sure: true, window: span{q.w * 0.97, q.w * 1.03}}
+	s := &spreadOut{sure: unit.hi < 1.15*unit.lo, window: unit}
 	if q.family == RefillBucket {
 		m := int(q.m)
 		var came [2]int
@@ -61,7 +61,7 @@ func (p *Probe) inTurn(ctx context.Context, q *particle) (*spreadOut, error) {
 			return nil, nil
 		}
 		s.replicas, s.each, s.bucket = m, int(math.Round(float64(total)/float64(m))), true
-		s.window = span{0.99 * q.w * float64(s.each), 1.01 * q.w * float64(s.each)}
+		s.window = span{unit.lo * float64(s.each), unit.hi * float64(s.each)}
 	} else {
 		r, err := p.pattern(ctx, until(ended+1.02*q.w+p.net()), apart+0.99*q.w)
 		if r < 2 || err != nil {
@@ -170,7 +170,9 @@ func (p *Probe) filled(ctx context.Context, total int, rate float64) (*spreadOut
 			return nil, nil
 		}
 	}
-	unit := p.sights[len(p.sights)-1].s - from
+	came := p.sights[len(p.sights)-1]
+	unit := came.s - from
+	no := max(p.sights[len(p.sights)-2].s-from, 0.9*unit)
 	n := 1
 	for ; n <= crewMost; n++ {
 		if w, err := p.wave(ctx, 0, 1, why); err != nil {
@@ -183,7 +185,7 @@ func (p *Probe) filled(ctx context.Context, total int, rate float64) (*spreadOut
 		return nil, nil
 	}
 	q := &particle{hypothesis: hypothesis{family: RefillBucket, n: float64(total), w: unit, m: float64(n)}}
-	return p.inTurn(ctx, q)
+	return p.inTurn(ctx, q, span{no - p.net(), came.d - from})
 }
 
 // same tells whether what was seen so far leaves open that a limit is several in
@@ -194,10 +196,10 @@ func (p *Probe) same(q *particle) bool {
 		return false
 	}
 	switch q.family {
-	case FixedFirst:
+	case FixedFirst, FixedClock:
 		for r := 2.0; r <= crewMost; r++ {
 			if math.Mod(q.n, r) == 0 {
-				return !p.together(q)
+				return q.family == FixedClock || !p.together(q)
 			}
 		}
 	case TokenBucket:
