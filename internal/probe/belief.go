@@ -14,6 +14,9 @@ func (p *Probe) refit() {
 			q.see(p.sights, math.Inf(1))
 		}
 		slices.SortStableFunc(h.best, byCost)
+		if h.dead == 0 && h.cost() > 0.01 {
+			p.mend(h)
+		}
 		best = min(best, h.cost())
 	}
 	for _, h := range p.herds {
@@ -149,7 +152,7 @@ func (p *Probe) paced() *experiment {
 		return nil
 	}
 	p.paces++
-	e := &experiment{why: "empty it again and again, to measure its rate"}
+	e := &experiment{why: "empty it again and again, to measure its rate", through: true}
 	for range times {
 		e.steps = append(e.steps, step{idle: part * q.w, n: int(part+p.rtt()/q.w) + 2})
 	}

@@ -256,3 +256,27 @@ func (r *reach) count(from *particle, dn, dm float64) {
 		}
 	}
 }
+
+// mend moves the best of a herd that explained everything until now to where they
+// do so again. Many answers at once leave only a little of what was possible, which
+// a search by chance misses, though it is near.
+func (f *fitter) mend(hd *herd) {
+	if len(hd.best) == 0 || hd.family == None || hd.family == Concurrency {
+		return
+	}
+	now := f.sights[len(f.sights)-1].d
+	var found []*particle
+	for _, q := range hd.best[:min(len(hd.best), 8)] {
+		if q.cost > 60 {
+			break
+		}
+		r := &reach{fitter: f, most: 0.005, now: now, tries: 120}
+		if g := r.descend(q.hypothesis, q.times()); g != nil && g.cost < q.cost {
+			if found = append(found, g); g.cost <= r.most {
+				break
+			}
+		}
+	}
+	hd.best = append(hd.best, found...)
+	slices.SortStableFunc(hd.best, byCost)
+}

@@ -20,6 +20,8 @@ type experiment struct {
 	why   string
 	then  []step // with until: once something was admitted
 	after bool   // when it opens again is looked for next
+
+	through bool // goes on where something is refused, however many steps there are
 }
 
 func (e *experiment) len() int { return len(e.steps) + len(e.then) }

@@ -210,14 +210,14 @@ func (p *Probe) investigate(ctx context.Context) error {
 // do makes an experiment.
 func (p *Probe) do(ctx context.Context, e *experiment) error {
 	p.made++
-	w, err := p.steps(ctx, e.steps, e.until, e.why)
+	w, err := p.steps(ctx, e.steps, e.until, e.through, e.why)
 	if err == nil && e.until && w.a > 0 && len(e.then) > 0 {
-		_, err = p.steps(ctx, e.then, false, e.why)
+		_, err = p.steps(ctx, e.then, false, true, e.why)
 	}
 	return err
 }
 
-func (p *Probe) steps(ctx context.Context, steps []step, until bool, why string) (w *sight, err error) {
+func (p *Probe) steps(ctx context.Context, steps []step, until, through bool, why string) (w *sight, err error) {
 	for i := 0; i < len(steps); {
 		j := i + 1
 		for j < len(steps) && steps[j].meanwhile {
@@ -226,7 +226,7 @@ func (p *Probe) steps(ctx context.Context, steps []step, until bool, why string)
 		if w, err = p.portions(ctx, steps[i:j], why); err != nil {
 			return nil, err
 		}
-		if until && w.a > 0 || !until && w.a == 0 && w.r > 3 {
+		if until && w.a > 0 || !until && (w.a == 0 && w.r > 3 || w.r > 0 && len(steps) > 4 && !through) {
 			break // it opened, or what comes next was planned for something else
 		}
 		i = j
