@@ -103,7 +103,7 @@ func (f *fitter) luck(h *hypothesis) float64 {
 	if h.used {
 		c := usedCost + f.coincides(h)
 		if now := f.sights[len(f.sights)-1].d; h.period() > now/3 {
-			c += 6 // what was there before would explain all that was seen
+			c += 12 // what was there before would explain all that was seen
 		}
 		return c
 	}
