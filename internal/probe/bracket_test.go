@@ -200,13 +200,13 @@ func TestTurn(t *testing.T) {
 
 // TestLackingCounts: what was spent at full speed is not spent again.
 func TestLackingCounts(t *testing.T) {
-	pol := limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 10, Window: 2 * time.Second}
+	pol := limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 30, Window: 2 * time.Second}
 	w := newWorld(pol, 6*time.Millisecond, 1)
 	p := New(w, w, Options{})
-	q := &particle{hypothesis: hypothesis{family: FixedFirst, n: 10, w: 2}}
+	q := &particle{hypothesis: hypothesis{family: FixedFirst, n: 30, w: 2}}
 	last := rounds + 1
 	for i := range rounds {
-		if _, err := p.wave(context.Background(), 2.02, 10, ""); err != nil {
+		if _, err := p.wave(context.Background(), 2.02, 30, ""); err != nil {
 			t.Fatal(err)
 		}
 		more, _, _ := p.lacking(q)
