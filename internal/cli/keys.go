@@ -34,12 +34,18 @@ func (x *execution) listen(engine *load.Engine) (restore func()) {
 			return
 		}
 		// The live display shows the users; anything else is told.
-		switch text := engine.Nudge(step); {
-		case text == "":
+		text := engine.Nudge(step)
+		if text == "" {
+			return
+		}
+		switch {
 		case x.locust != nil:
 			x.locust.nudged(step)
 		case !live && !x.out.Quiet:
 			fmt.Fprintf(x.session.stderr, "weir: %s\n", text)
+		}
+		if x.python != nil {
+			x.python.bridge.Nudged(step)
 		}
 	})
 	var once sync.Once

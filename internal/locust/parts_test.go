@@ -262,6 +262,55 @@ func TestRoster(t *testing.T) {
 	}
 }
 
+// TestRosterTells: each change of how many users are wanted is followed by a word that
+// they are there, also when they were there before it.
+func TestRosterTells(t *testing.T) {
+	var told []int
+	b := &Bridge{opts: Config{Book: book.New(time.Now()), Notify: func(e Event) {
+		if e.Kind == "spawned" {
+			told = append(told, e.N)
+		}
+	}}}
+	r := &b.crew
+	r.init()
+	r.classes = []Class{{Name: "A", Weight: 1}}
+	hire := func(n int) {
+		for range n {
+			r.hire([]int{0})
+			r.look(b)
+		}
+	}
+	want := func(what string, n ...int) {
+		t.Helper()
+		if !slices.Equal(told, n) {
+			t.Errorf("%s: told %v, want %v", what, told, n)
+		}
+		told = nil
+	}
+	r.aim(2, 1)
+	r.look(b)
+	hire(1)
+	want("one of two")
+	hire(1)
+	want("two", 2)
+	r.aim(2, 5)
+	r.look(b)
+	want("a stage with the same number", 2)
+	b.Nudged(1)
+	want("a key")
+	hire(1)
+	want("three", 3)
+	b.Nudged(-2)
+	r.left(b, 0, false)
+	want("two are left")
+	r.left(b, 0, false)
+	want("one is left", 1)
+	b.Nudged(-10)
+	if r.target != 0 {
+		t.Errorf("%d wanted", r.target)
+	}
+}
+
 // The order in which Locust 2.47.0 was seen to give out classes by their weights:
 // with 8, 1 and 1 a run of six users has all three.
 func TestRosterOrder(t *testing.T) {

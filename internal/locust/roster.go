@@ -193,3 +193,17 @@ func (r *roster) counts() counts {
 	defer r.mu.Unlock()
 	return counts{State: r.state, Users: r.total, Target: r.target, ByClass: by, Rate: r.rate}
 }
+
+// Nudged takes that somebody has changed by hand how many users are wanted, by so
+// many: the script hears of it, and again once they are there.
+func (b *Bridge) Nudged(step int) {
+	r := &b.crew
+	r.mu.Lock()
+	n := max(r.target+step, 0)
+	r.mu.Unlock()
+	r.aim(n, nudgeRate)
+	r.look(b)
+}
+
+// nudgeRate is what Locust says that its keys start users with, per second.
+const nudgeRate = 100
