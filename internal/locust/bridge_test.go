@@ -36,6 +36,10 @@ func service(t *testing.T) string {
 		_, _ = z.Write([]byte(strings.Repeat("z", 20_000)))
 		z.Close()
 	})
+	mux.HandleFunc("/br", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "br")
+		_, _ = w.Write([]byte("as it was sent"))
+	})
 	mux.HandleFunc("/status/", func(w http.ResponseWriter, r *http.Request) {
 		var n int
 		_, _ = fmt.Sscanf(r.URL.Path, "/status/%d", &n)
@@ -93,6 +97,9 @@ func TestRequests(t *testing.T) {
 				t.Errorf("%s: a body that was dropped is there", path)
 			}
 		}
+		if a = get("/br", 0); a.flags != 1|16 || a.body != "as it was sent" { // the script's side may know the coding
+			t.Errorf("br: %+v", a)
+		}
 		a = get("/big?c=s", flagStream)
 		var parts []int
 		for {
@@ -125,7 +132,7 @@ func TestRequests(t *testing.T) {
 	if o.err != nil || o.result.Unfinished > 0 {
 		t.Fatalf("%v, %+v", o.err, o.result)
 	}
-	if a, f, th := o.totals.Outcome(hit.Admitted).Count, o.totals.Outcome(hit.Failed).Count, o.totals.Outcome(hit.Throttled).Count; a != 8 || f != 2 || th != 1 {
+	if a, f, th := o.totals.Outcome(hit.Admitted).Count, o.totals.Outcome(hit.Failed).Count, o.totals.Outcome(hit.Throttled).Count; a != 9 || f != 2 || th != 1 {
 		t.Errorf("%d admitted, %d failed, %d throttled", a, f, th)
 	}
 	text := bookText(t, p.b)

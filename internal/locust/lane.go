@@ -1,6 +1,7 @@
 package locust
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -264,6 +265,9 @@ func (l *lane) reply(m *message, ans *hit.Answer, f failure, took time.Duration,
 		tail = l.tail(ans, f)
 		flags |= 2
 	}
+	if len(ans.Body) > 0 && coded(ans) {
+		flags |= 16
+	}
 	cookies := ans.Fields.Has("Set-Cookie")
 	for i := range l.hops {
 		cookies = cookies || l.hops[i].cookies
@@ -308,6 +312,12 @@ func (l *lane) reply(m *message, ans *hit.Answer, f failure, took time.Duration,
 	if !live {
 		l.c.free(m)
 	}
+}
+
+// coded tells whether a body is in a coding that the script's side may know.
+func coded(ans *hit.Answer) bool {
+	v, ok := ans.Fields.Find("Content-Encoding")
+	return ok && (bytes.EqualFold(v, []byte("br")) || bytes.EqualFold(v, []byte("zstd")))
 }
 
 // target is the URL that a request ended at.

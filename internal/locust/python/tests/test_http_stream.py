@@ -99,7 +99,7 @@ class Streams(Case):
     def test_codings_of_packages(self):
         """What Weir does not decode is decoded where the script has the package, and else left alone."""
         answer = [("content-encoding", "br")]
-        self.engine.exchange = lambda id, frame: self.engine.answer(id, 200, 0, "OK", answer, b"dlrow", {}, 1.0, 0.0, 0)
+        self.engine.exchange = lambda id, frame: self.engine.answer(id, 200, 0, "OK", answer, b"dlrow", {}, 1.0, 0.0, 16)
         fake = types.ModuleType("brotli")
         fake.Decompressor = lambda: types.SimpleNamespace(decompress=lambda b: b[::-1])
         kept = {name: sys.modules.get(name) for name in ("brotli", "brotlicffi")}
@@ -110,6 +110,7 @@ class Streams(Case):
         self.assertEqual(self.c.get("/a").text, "dlrow")
         sys.modules["brotli"] = sys.modules["brotlicffi"] = None
         self.assertEqual(self.c.get("/a").text, "dlrow")
+        self.assertIn("answers in br", " ".join(self.engine.told))
 
 
 if __name__ == "__main__":

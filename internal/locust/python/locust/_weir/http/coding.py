@@ -22,6 +22,10 @@ def unpacked(coding, body):
     make = _PACKAGES.get(coding.strip().lower())
     inflate = make() if make is not None else None
     if inflate is None:
+        if make is not None:
+            from .adapters import tell
+
+            tell("the service answers in %s, which this Python has no package for: install brotli or zstandard, or leave it out of Accept-Encoding" % coding)
         return body
     try:
         return inflate(body) + inflate(None)

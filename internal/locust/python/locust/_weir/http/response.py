@@ -16,7 +16,7 @@ from .text import decode_chunks, encoding_of, field, guess_encoding, parse_links
 
 # status, failure, flags, elapsed s, response time ms, sent (unix s), bytes of the body
 HEAD = Struct("<HBBdddI")
-WHOLE, TAIL, COOKIES, LIVE = 1, 2, 4, 8
+WHOLE, TAIL, COOKIES, LIVE, CODED = 1, 2, 4, 8, 16
 told = re.compile(rb"limit|retry-after|quota", re.IGNORECASE).search  # what tells a limit has one of these in it
 _u16, _u32 = Struct("<H").unpack_from, Struct("<I").unpack_from
 
@@ -177,10 +177,8 @@ class Response:
 
     def _decoded(self, content):
         """What Weir does not decompress: of the codings that it knows, only the script may have the packages for others."""
-        if b"ontent-" in self._answer:
-            coding = self.headers.get("content-encoding")
-            if coding and content:
-                return unpacked(coding, content)
+        if content and self._answer[3] & CODED:
+            return unpacked(self.headers.get("content-encoding") or "", content)
         return content
 
     def _inflated(self, content):
