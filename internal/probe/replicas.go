@@ -155,6 +155,20 @@ func (p *Probe) staggered(ctx context.Context, burst []sight) (*spreadOut, error
 	return s, nil
 }
 
+// oneBucket tells whether one token bucket explains all that was seen: what it gives
+// back while a busy machine asks slowly looks like others that still admit.
+func (p *Probe) oneBucket() bool {
+	h := &herd{family: TokenBucket}
+	p.fit(h, 700)
+	h.best = append(h.best, p.wide(h)...)
+	for _, q := range h.best {
+		if q.cost < 0.5 {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *Probe) timeLeft() float64 {
 	return (p.opt.MaxTime - p.clock.Now().Sub(p.from)).Seconds()
 }
@@ -246,7 +260,7 @@ func (p *Probe) crew(ctx context.Context, first int) (*spreadOut, error) {
 	if s, err := p.connected(ctx); s != nil || err != nil {
 		return s, err
 	}
-	if f.gain < 8 {
+	if f.gain < 8 || p.oneBucket() {
 		return nil, nil
 	}
 	p.spread = &spreadOut{crowdFit: f, window: span{0, p.timeLeft()}}
