@@ -130,7 +130,7 @@ func (p *Probe) opening(first int) (after span, n int) {
 // other and are reached in turn. The burst before has what they admit together.
 func (p *Probe) staggered(ctx context.Context, burst []sight) (*spreadOut, error) {
 	r, err := p.pattern(ctx, 0, math.Inf(1))
-	if r < 2 || err != nil {
+	if r < 2 || err != nil || p.oneBucket() {
 		return nil, err
 	}
 	// All was back after the rest before the burst, and nothing before it opened.
