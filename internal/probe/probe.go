@@ -9,7 +9,8 @@
 // experiment is the one that tells most hypotheses apart for its price in requests,
 // refusals and time. Before it is sure it looks on purpose for other figures that
 // explain the answers (challenge, bracket), for more than it was given at first
-// (rested), and for a second limit (sustain). It ends when one explanation is left,
+// (rested), for several replicas (inTurn, filled, replicated), and for a second limit
+// (sustain). It ends when one explanation is left,
 // when no experiment would help, or when a bound is reached; then it says what remains.
 //
 // The package opens no connection and reads no clock: Sender and Clock are given.

@@ -157,7 +157,7 @@ func (p *Probe) investigate(ctx context.Context) error {
 			if q := p.herd(p.shares()[0].Family).best[0]; p.same(q) {
 				p.askedTurns = true
 				ask := func(ctx context.Context, q *particle) (*spreadOut, error) {
-					if q.family == FixedClock { // then it is not as long as that clock's
+					if q.family != FixedFirst && q.family != RefillBucket { // then its window is another
 						return p.inTurn(ctx, q, span{0.7 * q.w, 1.02 * q.w})
 					}
 					return p.inTurn(ctx, q, span{0.98 * q.w, 1.02 * q.w})

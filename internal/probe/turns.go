@@ -196,10 +196,10 @@ func (p *Probe) same(q *particle) bool {
 		return false
 	}
 	switch q.family {
-	case FixedFirst, FixedClock:
+	case FixedFirst, FixedClock, SlidingLog, SlidingLogDenied:
 		for r := 2.0; r <= crewMost; r++ {
 			if math.Mod(q.n, r) == 0 {
-				return q.family == FixedClock || !p.together(q)
+				return q.family != FixedFirst || !p.together(q)
 			}
 		}
 	case TokenBucket:
