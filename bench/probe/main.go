@@ -249,7 +249,7 @@ func period(tr truth) float64 {
 func near(a, b, tol float64) bool { return math.Abs(a-b) <= tol*a }
 
 func table(families []probe.Family, scores []score) {
-	fmt.Println("| family | runs | named | sure | right when sure | and its figures | limit exact | window 1 % | requests median / p90 | refused median | windows median | CPU s |")
+	fmt.Println("| family | runs | named | sure | right when sure | and its figures | limit exact | window 1 % | requests median / p90 | refused median | windows median | seconds of this machine |")
 	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|---|")
 	line := func(name string, of []score) {
 		if len(of) == 0 {
