@@ -204,18 +204,22 @@ func TestConnectorBesideATest(t *testing.T) {
 	}
 	folder, _ := filepath.Abs("testdata/locust")
 	t.Setenv("AWS_STANDIN", plainServer(t, "aws"))
-	out := runProgram(t, folder, weirProgram(t), "locust", "-f", "locust_cw.py,test.py", "--live=True", "--headless", "-u", "5", "-r", "5", "-t", "3s",
-		"-H", plainServer(t, "plain"), "--python", python, "--only-summary")
-	if out.code != 0 {
-		t.Errorf("exit code %d", out.code)
-	}
-	m := regexp.MustCompile(`left Queue : (\d+)  sent (\d+) requests (\d+)`).FindStringSubmatch(out.stdout)
-	if m == nil || !strings.Contains(out.stdout, "live True") {
-		t.Fatalf("the connector said\n%s\n%s", out.stdout, out.stderr)
-	}
-	sent, _ := strconv.Atoi(m[2]) // the expression has digits only
-	requests, _ := strconv.Atoi(m[3])
-	if requests < 5 || sent != 3*requests {
-		t.Errorf("%d data for %d requests", sent, requests)
-	}
+	// Its counters are not made for threads, which users become where a call to the
+	// service takes so long that the others go on without it.
+	tries(t, func(found *differences) {
+		out := runProgram(t, folder, weirProgram(t), "locust", "-f", "locust_cw.py,test.py", "--live=True", "--headless", "-u", "5", "-r", "5", "-t", "3s",
+			"-H", plainServer(t, "plain"), "--python", python, "--only-summary")
+		if out.code != 0 {
+			found.Errorf("exit code %d", out.code)
+		}
+		m := regexp.MustCompile(`left Queue : (\d+)  sent (\d+) requests (\d+)`).FindStringSubmatch(out.stdout)
+		if m == nil || !strings.Contains(out.stdout, "live True") {
+			t.Fatalf("the connector said\n%s\n%s", out.stdout, out.stderr)
+		}
+		sent, _ := strconv.Atoi(m[2]) // the expression has digits only
+		requests, _ := strconv.Atoi(m[3])
+		if requests < 5 || sent != 3*requests {
+			found.Errorf("%d data for %d requests", sent, requests)
+		}
+	})
 }

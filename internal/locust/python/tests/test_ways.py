@@ -3,7 +3,8 @@
 import tempfile
 import unittest
 
-from peer import Peer, write
+from peer import HEAD as FRAME
+from peer import Peer, answer, write
 from ways import WAYS
 
 HEAD = """
@@ -14,10 +15,10 @@ HEAD = """
 """
 
 
-def run(case, text, users, steps, way="baton", **options):
+def run(case, text, users, steps, way="baton", peer=Peer, **options):
     with tempfile.TemporaryDirectory() as folder:
         path = write(folder, "locustfile.py", HEAD + text)
-        peer = Peer(cwd=folder, env={"WEIR_USERS_AS": way, **options.pop("env", {})}, **options)
+        peer = peer(cwd=folder, env={"WEIR_USERS_AS": way, **options.pop("env", {})}, **options)
         try:
             loaded = peer.load(path)
             case.assertNotIn("error", loaded)
@@ -26,6 +27,45 @@ def run(case, text, users, steps, way="baton", **options):
             steps(peer)
         finally:
             peer.close()
+
+
+class Ending(unittest.TestCase):
+    def test_an_answer_before_the_end_is_told(self):
+        text = """
+    class One(HttpUser):
+        host = "http://x"
+        @task
+        def t(self):
+            self.client.get("/")
+            print("after")
+            time.sleep(60)
+            print("too late")
+    @events.request.add_listener
+    def told(response, **kwargs): print("told", response.status_code)
+        """
+
+        class Both(Peer):
+            """Answers, and ends the user in the same write."""
+
+            def take(self, kind, number, payload):
+                if kind != b"R":
+                    return super().take(kind, number, payload)
+                reply, user = answer(), payload[:4]
+                self.socket.sendall(
+                    FRAME.pack(len(reply) + 5, b"A", number) + reply + FRAME.pack(len(user) + 5, b"X", 0) + user
+                )
+
+        for way in WAYS:
+            with self.subTest(way):
+                ended = []
+
+                def steps(peer):
+                    peer.until(lambda: peer.ended)
+                    ended.append(peer.printed())
+
+                run(self, text, [(1, 0)], steps, way, peer=Both)
+                self.assertIn("told 200", ended[0])
+                self.assertNotIn("too late", ended[0])
 
 
 class Blocking(unittest.TestCase):
