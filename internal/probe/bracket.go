@@ -107,15 +107,15 @@ func (r *reach) keep(q *particle) bool {
 	return true
 }
 
-func (r *reach) ask(h hypothesis, bound float64) *particle {
+func (r *reach) ask(h hypothesis, bound, most float64) *particle {
 	r.tries--
-	return r.try(h, bound)
+	return r.within(h, bound, most)
 }
 
 // descend moves the figures given by small steps until the hypothesis is
 // possible, or no step helps.
 func (r *reach) descend(h hypothesis, free []figure) *particle {
-	best := r.ask(h, 60)
+	best := r.ask(h, 60, math.Inf(1))
 	if best == nil {
 		return nil
 	}
@@ -129,7 +129,7 @@ func (r *reach) descend(h hypothesis, free []figure) *particle {
 					if g == headFig || g == secondHeadFig {
 						share *= 4
 					}
-					if q := r.ask(best.by(g, share, at), best.cost); q != nil && q.cost < best.cost-1e-9 {
+					if q := r.ask(best.by(g, share, at), best.cost, best.cost); q != nil && q.cost < best.cost-1e-9 {
 						best, better = q, true
 						break
 					}
@@ -165,7 +165,7 @@ func (r *reach) walk(from *particle, g figure, dir float64) {
 				} else {
 					h.w = near.w
 				}
-				q := r.ask(h, min(best, 60))
+				q := r.ask(h, min(best, 60), max(best, r.most))
 				if q != nil && q.cost < best {
 					best, start = q.cost, q.hypothesis
 				}

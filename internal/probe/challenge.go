@@ -63,7 +63,11 @@ func (f *fitter) near(hd *herd, dn, m float64) (found []*particle) {
 		if h.family == SlidingWindow || h.family == SlidingWindowDenied {
 			h.m = m
 		}
-		add(f.try(h, pool[n-1].cost+1))
+		most := math.Inf(1)
+		if n == 24 {
+			most = pool[n-1].cost // it would be cut off
+		}
+		add(f.within(h, pool[n-1].cost+1, most))
 	}
 	for _, q := range pool {
 		if q.cost <= best+1 {

@@ -56,8 +56,10 @@ type hypothesis struct {
 	used   bool // somebody had used some of it before the first request
 }
 
-func (h *hypothesis) model() model {
-	m := h.fresh()
+// model is what the hypothesis holds possible before the first request. It may take
+// the place of old, which is then used no more.
+func (h *hypothesis) model(old model) model {
+	m := h.fresh(old)
 	if h.used {
 		switch m := m.(type) {
 		case *grid:
@@ -75,32 +77,59 @@ func (h *hypothesis) model() model {
 }
 
 // fresh is the model of a limit that nobody has used.
-func (h *hypothesis) fresh() model {
+func (h *hypothesis) fresh(old model) model {
 	switch h.family {
 	case FixedClock:
-		return &grid{cap: h.n, width: h.w, head: h.ph, k: math.Inf(-1)}
+		m := again[grid](old)
+		*m = grid{cap: h.n, width: h.w, head: h.ph, k: math.Inf(-1)}
+		return m
 	case SlidingWindow, SlidingWindowDenied:
-		return &grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, sliding: true, denied: h.family == SlidingWindowDenied, off: roundings[int(h.m)]}
+		m := again[grid](old)
+		*m = grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, sliding: true, denied: h.family == SlidingWindowDenied, off: roundings[int(h.m)]}
+		return m
 	case RefillBucket:
-		return &grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, portion: h.m}
-	case FixedFirst:
-		return &floating{cap: h.n, width: h.w}
-	case Ban:
-		return &floating{cap: h.n, width: h.w, ban: h.v}
+		m := again[grid](old)
+		*m = grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, portion: h.m}
+		return m
+	case FixedFirst, Ban:
+		m := again[floating](old)
+		*m = floating{cap: h.n, width: h.w, ways: m.ways[:0], next: m.next[:0]}
+		if h.family == Ban {
+			m.ban = h.v
+		}
+		return m
 	case SlidingLog, SlidingLogDenied:
-		return &slidingLog{cap: h.n, width: h.w, denied: h.family == SlidingLogDenied}
+		m := again[slidingLog](old)
+		*m = slidingLog{cap: h.n, width: h.w, denied: h.family == SlidingLogDenied, groups: m.groups[:0]}
+		return m
 	case TokenBucket:
-		return &level{cap: h.n, unit: h.w, free: -1, lo: -1e9, hi: -1e9}
+		m := again[level](old)
+		*m = level{cap: h.n, unit: h.w, free: -1, lo: -1e9, hi: -1e9}
+		return m
 	case LeakyQueue:
-		return &level{cap: h.n, unit: h.w, free: h.m, lo: -1e9, hi: -1e9}
+		m := again[level](old)
+		*m = level{cap: h.n, unit: h.w, free: h.m, lo: -1e9, hi: -1e9}
+		return m
 	case Concurrency:
-		return &inUse{cap: h.n}
+		m := again[inUse](old)
+		*m = inUse{cap: h.n, held: m.held[:0]}
+		return m
 	case Stacked:
+		m := again[pair](old)
 		one := hypothesis{family: h.kind, n: h.n, w: h.w, ph: h.ph}
 		two := hypothesis{family: h.kind, n: h.m, w: h.v, ph: h.ph2}
-		return &pair{one.model(), two.model()}
+		*m = pair{one.model(m.one), two.model(m.two)}
+		return m
 	}
-	return &endless{}
+	return again[endless](old)
+}
+
+// again is old, where it is of the same kind, or new.
+func again[T any](old model) *T {
+	if m, ok := any(old).(*T); ok {
+		return m
+	}
+	return new(T)
 }
 
 // shortest is the shortest window that is looked for, in seconds; a bucket may be

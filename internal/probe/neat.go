@@ -16,8 +16,7 @@ var units = [...]float64{3600, 1800, 900, 600, 300, 60, 30, 15, 10, 5, 1, 0.5, 0
 // beyond, and at other limits than that of best: what a herd holds is a sample.
 func (p *Probe) neat(h *herd, best *particle, wid, second span, deep bool) hypothesis {
 	ok := func(g hypothesis) bool {
-		q := p.try(g, best.cost+1)
-		return q != nil && q.cost <= best.cost+0.01
+		return p.within(g, best.cost+1, best.cost+0.01) != nil
 	}
 	limits := []float64{best.n}
 	if deep {
@@ -66,7 +65,7 @@ func (p *Probe) rounder(h *herd) {
 	if g == best.hypothesis {
 		return
 	}
-	if q := p.try(g, best.cost+1); q != nil && q.cost <= best.cost+0.01 {
+	if q := p.within(g, best.cost+1, best.cost+0.01); q != nil {
 		h.best = append([]*particle{q}, h.best...)
 		slices.SortStableFunc(h.best, byCost)
 	}

@@ -1,5 +1,7 @@
 package probe
 
+import "math"
+
 // particle is a hypothesis, the states it allows, and what it leaves unexplained.
 type particle struct {
 	hypothesis
@@ -24,12 +26,19 @@ const (
 
 // see takes in the sights that the particle has not seen, unless that makes it
 // cost more than bound.
-func (p *particle) see(sights []sight, bound float64) {
+func (p *particle) see(sights []sight, bound float64) { p.look(sights, bound, math.Inf(1)) }
+
+// look is see for one that is thrown away where it costs more than most. It tells
+// whether it does, as soon as it does, and has then not seen all.
+func (p *particle) look(sights []sight, bound, most float64) (within bool) {
 	if p.state == nil {
-		p.state = p.model()
+		p.state = p.model(nil)
 		p.seen, p.cost = 0, 0
 	}
 	for ; p.seen < len(sights) && p.cost < bound; p.seen++ {
+		if p.cost > most {
+			return false
+		}
 		w := &sights[p.seen]
 		if over := p.state.admit(w); over > 1e-6 {
 			p.cost += min(overMost, overCost*(0.3+over))
@@ -56,6 +65,7 @@ func (p *particle) see(sights []sight, bound float64) {
 	if p.seen < len(sights) {
 		p.cost += float64(len(sights) - p.seen) // it gave up early: worse the earlier
 	}
+	return p.cost <= most
 }
 
 // foreignCost is the price of gap units that others took, where they take most as

@@ -22,7 +22,7 @@ func (f *fitter) scan(h hypothesis, lo, hi, ratio, bound float64) (found []*part
 		for _, ph := range phases {
 			g := h
 			g.w, g.ph = w, ph
-			if q := f.try(g, bound); q != nil && q.cost <= bound {
+			if q := f.within(g, bound, bound); q != nil {
 				found = append(found, q)
 			}
 		}
@@ -57,7 +57,7 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 		bound = hd.best[min(len(hd.best), herdSize/2)-1].cost
 	}
 	keep := func(h hypothesis) {
-		if q := f.try(h, bound+1); q != nil && q.cost <= bound {
+		if q := f.within(h, bound+1, bound); q != nil {
 			found = append(found, q)
 		}
 	}
@@ -140,7 +140,11 @@ func (f *fitter) comb(hd *herd) (found []*particle) {
 			h := hypothesis{family: hd.family, w: w, ph: f.sights[first].s - w*float64(i)/24}
 			for _, dn := range []float64{0, 1} {
 				h.n = total - dn
-				if q := f.try(h, bound); q != nil && (best == nil || q.cost < best.cost) {
+				most := bound
+				if best != nil {
+					most = min(most, best.cost)
+				}
+				if q := f.within(h, bound, most); q != nil && (best == nil || q.cost < best.cost) {
 					best = q
 				}
 			}

@@ -77,24 +77,52 @@ type fitter struct {
 	rng          *rand.Rand
 	sights       []sight
 	opened       []opening
-	full         []int   // waves of which something was refused, see refusals
-	most         float64 // what no limit that was met can exceed
-	share        float64 // how much of the limit others are taken to use
-	works        bool    // admitted requests are seen to be worked on
-	hold, jitter float64 // how long admitted requests are worked on, and how well times are known
+	full         []int                   // waves of which something was refused, see refusals
+	most         float64                 // what no limit that was met can exceed
+	share        float64                 // how much of the limit others are taken to use
+	works        bool                    // admitted requests are seen to be worked on
+	hold, jitter float64                 // how long admitted requests are worked on, and how well times are known
+	spare        [2 * families]*particle // of each family, and of each kind of two limits, one to use again
 }
 
+// try is a particle of h that has seen everything, unless that makes it cost more
+// than bound; nil where the figures make no sense.
 func (f *fitter) try(h hypothesis, bound float64) *particle {
+	return f.within(h, bound, math.Inf(1))
+}
+
+// within is try for those who throw away what costs more than most: it is nil then,
+// and found out with as little work as can be. Most hypotheses are thrown away.
+func (f *fitter) within(h hypothesis, bound, most float64) *particle {
 	if !h.valid() {
 		return nil
 	}
 	if h.n > f.most || h.m > f.most {
 		return nil
 	}
-	p := &particle{hypothesis: h}
-	p.see(f.sights, bound)
-	p.cost += f.luck(&h)
-	return p
+	luck := f.luck(&h)
+	if luck > most {
+		return nil
+	}
+	i := h.family
+	if h.family == Stacked {
+		i = families + h.kind
+	}
+	p := f.spare[i]
+	if p == nil {
+		p = &particle{hypothesis: h, state: h.model(nil)}
+	} else {
+		f.spare[i] = nil
+		*p = particle{hypothesis: h, state: h.model(p.state)}
+	}
+	// Subtle: what is within by a rounding is for the sum to say.
+	if p.look(f.sights, bound, most-luck+1e-6) {
+		if p.cost += luck; p.cost <= most {
+			return p
+		}
+	}
+	f.spare[i] = p
+	return nil
 }
 
 // luck is the price of what is seldom so: of a coincidence, and of others who were
@@ -161,6 +189,19 @@ func (f *fitter) fit(hd *herd, effort int) {
 		}
 		return pool[size-1].cost + 1
 	}
+	// What costs more than most has no part in what follows: it would be cut off, and
+	// none beyond size is looked at, except in a search of much effort.
+	most := func() float64 {
+		switch {
+		case len(pool) > 4*size: // not cut yet
+		case effort < 700 && len(pool) >= size:
+			return max(pool[size-1].cost, pool[0].cost+1e-9)
+		case len(pool) >= 4*size:
+			return pool[4*size-1].cost
+		}
+		return math.Inf(1)
+	}
+	try := func(h hypothesis) *particle { return f.within(h, bound(), most()) }
 	add := func(p *particle) {
 		if p == nil {
 			return
@@ -169,7 +210,7 @@ func (f *fitter) fit(hd *herd, effort int) {
 			// Of those that are much alike only the best is kept, so that a search
 			// does not end in the first hollow.
 			near := func(q *particle) bool {
-				return q.cost > 0 && math.Abs(q.w-p.w) < 0.01*p.w && q.n == p.n && math.Abs(q.v-p.v) <= 0.02*p.v && math.Abs(q.ph-p.ph) < 0.02*p.w
+				return q.n == p.n && q.cost > 0 && math.Abs(q.w-p.w) < 0.01*p.w && math.Abs(q.v-p.v) <= 0.02*p.v && math.Abs(q.ph-p.ph) < 0.02*p.w
 			}
 			if i := slices.IndexFunc(pool, near); i >= 0 {
 				if pool[i].cost <= p.cost {
@@ -195,7 +236,7 @@ func (f *fitter) fit(hd *herd, effort int) {
 		fresh = min(fresh, 12)
 	}
 	for range fresh {
-		add(f.try(f.guess(hd), bound()))
+		add(try(f.guess(hd)))
 	}
 	local := effort
 	if hd.family == None || hd.family == Concurrency {
@@ -214,11 +255,11 @@ func (f *fitter) fit(hd *herd, effort int) {
 			// a valley in which figures can only change together.
 			m := min(len(pool), size)
 			if h := pool[k].toward(pool[f.rng.IntN(m)], pool[f.rng.IntN(m)], f.rng); h.family == hd.family {
-				add(f.try(h, bound()))
+				add(try(h))
 				continue
 			}
 		}
-		add(f.try(pool[k].mutate(f.rng, now), bound()))
+		add(try(pool[k].mutate(f.rng, now)))
 	}
 	hd.best = spread(pool, size)
 }

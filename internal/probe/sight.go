@@ -136,7 +136,9 @@ func (m *slidingLog) forget(s float64) {
 	for k < len(m.groups) && m.groups[k].hi+m.width <= s {
 		k++
 	}
-	m.groups = m.groups[k:]
+	if k > 0 { // from the front, so that what is appended finds room
+		m.groups = append(m.groups[:0], m.groups[k:]...)
+	}
 }
 
 func (m *slidingLog) admit(w *sight) (over float64) {
