@@ -25,24 +25,21 @@ func (m *floating) admit(w *sight) float64 {
 		m.ways = append(m.ways, opened{})
 	}
 	m.next = m.next[:0]
-	for _, b := range m.ways {
-		m.step(b, w)
+	for i := range m.ways {
+		m.step(&m.ways[i], w)
 	}
-	if m.ban == 0 { // whether it was this limit that refused is not known yet
-		return m.keep(func(o *opened) float64 { return o.over })
-	}
-	return m.keep(func(o *opened) float64 { return o.over + o.gap })
+	return m.keep()
 }
 
 // step finds what one way becomes with the whole wave, refusals too; over and
 // gap are kept with it until refuse.
-func (m *floating) step(b opened, w *sight) {
+func (m *floating) step(b *opened, w *sight) {
 	n := float64(w.a)
 	lost := float64(w.lost)
 	b.over, b.gap, b.split = 0, 0, false
 	if b.banned {
 		if w.a == 0 { // all within the ban
-			c := b
+			c := *b
 			if w.r > 0 {
 				c.gap = boolTo(c.at.hi <= w.since, m.cap)
 				c.at.lo = min(c.at.hi, max(c.at.lo, w.since))
@@ -73,7 +70,7 @@ func (m *floating) step(b opened, w *sight) {
 		m.open(opened{}, w, from, n, w.r > 0)
 		return
 	}
-	old := b
+	old := *b
 	old.over = max(0, b.n.lo+n-m.cap)
 	old.n = span{min(m.cap, b.n.lo+n), min(m.cap, b.n.hi+n+lost)}
 	if w.a > 0 || m.ban > 0 { // else it may be over, and another limit refuse
@@ -136,25 +133,36 @@ func (m *floating) banned(c opened, w *sight) opened {
 }
 
 // keep drops the ways that explain less than the best one, and returns what the
-// best one leaves over.
-func (m *floating) keep(cost func(*opened) float64) float64 {
+// best one leaves over. Of a ban the refusals count as well: without one, whether it
+// was this limit that refused is not known yet.
+func (m *floating) keep() float64 {
 	if len(m.next) == 0 {
 		m.ways = append(m.ways[:0], opened{})
 		return 1
 	}
-	best := m.next[0]
-	for i := range m.next {
-		if cost(&m.next[i]) < cost(&best) {
-			best = m.next[i]
+	if len(m.next) == 1 { // as it mostly is
+		m.ways = append(m.ways[:0], m.next[0])
+		return m.next[0].over
+	}
+	cost := func(o *opened) float64 {
+		if m.ban == 0 {
+			return o.over
+		}
+		return o.over + o.gap
+	}
+	best, least := 0, cost(&m.next[0])
+	for i := 1; i < len(m.next); i++ {
+		if c := cost(&m.next[i]); c < least {
+			best, least = i, c
 		}
 	}
 	m.ways = m.ways[:0]
 	for i := range m.next {
-		if c := &m.next[i]; cost(c) <= cost(&best)+1e-9 && len(m.ways) < 6 {
+		if c := &m.next[i]; cost(c) <= least+1e-9 && len(m.ways) < 6 {
 			m.ways = append(m.ways, *c)
 		}
 	}
-	return best.over
+	return m.next[best].over
 }
 
 func (m *floating) gap(*sight) float64 {

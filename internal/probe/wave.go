@@ -22,7 +22,8 @@ func (p *Probe) wave(ctx context.Context, idle float64, n int, why string) (*sig
 // for long, or queue, or a round trip is long beside the window: the wait for the
 // answers would be another experiment.
 func (p *Probe) portions(ctx context.Context, steps []step, why string) (w *sight, err error) {
-	queues := p.shares()[0].Family == LeakyQueue
+	top := p.shares()[0].Family
+	queues := top == LeakyQueue || top == Concurrency // parts that wait would meet neither
 	held := p.works && p.herd(Concurrency).cost() < p.cheapest()+4
 	if len(steps) > 1 || steps[0].n < 16 || held || queues {
 		return p.waves(ctx, steps, why)
