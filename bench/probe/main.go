@@ -40,6 +40,7 @@ type score struct {
 	spent             map[string][2]int // requests and refusals, by what the wave was for
 	how               string            // of replicas
 	routing           routing
+	pauses            []time.Duration // see thinker
 }
 
 func main() {
@@ -136,6 +137,7 @@ func main() {
 	close(next)
 	wg.Wait()
 	table(families, scores[:done])
+	thinking(scores[:done])
 	if *costs {
 		spent(scores[:done])
 	}
@@ -154,7 +156,8 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 	w := newWorld(tr, seed)
 	began := time.Now()
 	var seen []probe.Record
-	p := probe.New(w, w, probe.Options{Seed: seed, IgnoreHints: ignore, Record: func(r probe.Record) { seen = append(seen, r) }})
+	t := &thinker{world: w}
+	p := probe.New(t, w, probe.Options{Seed: seed, IgnoreHints: ignore, Record: func(r probe.Record) { seen = append(seen, r) }})
 	if trace {
 		p.Trace(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 	}
@@ -177,7 +180,7 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 	if tr.family != probe.Replicas && tr.family != probe.None {
 		s.truth = p.Explain(probe.Found{Family: tr.family, Policies: tr.policies, Ban: tr.ban})
 	}
-	s.named = v.Family == tr.family
+	s.named, s.pauses = v.Family == tr.family, t.pauses
 	s.requests, s.refused = float64(v.Requests), float64(v.Refused)
 	if per := period(tr); per > 0 {
 		s.windows = v.Elapsed.Seconds() / per

@@ -130,6 +130,7 @@ func (r *reach) descend(h hypothesis, free []figure) *particle {
 						share *= 4
 					}
 					if q := r.ask(best.by(g, share, at), best.cost, best.cost); q != nil && q.cost < best.cost-1e-9 {
+						r.drop(best)
 						best, better = q, true
 						break
 					}

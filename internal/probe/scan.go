@@ -145,6 +145,9 @@ func (f *fitter) comb(hd *herd) (found []*particle) {
 					most = min(most, best.cost)
 				}
 				if q := f.within(h, bound, most); q != nil && (best == nil || q.cost < best.cost) {
+					if best != nil {
+						f.drop(best)
+					}
 					best = q
 				}
 			}

@@ -104,15 +104,11 @@ func (f *fitter) within(h hypothesis, bound, most float64) *particle {
 	if luck > most {
 		return nil
 	}
-	i := h.family
-	if h.family == Stacked {
-		i = families + h.kind
-	}
-	p := f.spare[i]
+	p := f.spare[h.place()]
 	if p == nil {
 		p = &particle{hypothesis: h, state: h.model(nil)}
 	} else {
-		f.spare[i] = nil
+		f.spare[h.place()] = nil
 		*p = particle{hypothesis: h, state: h.model(p.state)}
 	}
 	// Subtle: what is within by a rounding is for the sum to say.
@@ -121,8 +117,19 @@ func (f *fitter) within(h hypothesis, bound, most float64) *particle {
 			return p
 		}
 	}
-	f.spare[i] = p
+	f.drop(p)
 	return nil
+}
+
+// drop takes back a particle that nobody holds, for the next one to use.
+func (f *fitter) drop(p *particle) { f.spare[p.place()] = p }
+
+// place is where the spare particle of a family, or of a kind of two limits, is.
+func (h *hypothesis) place() Family {
+	if h.family == Stacked {
+		return families + h.kind
+	}
+	return h.family
 }
 
 // luck is the price of what is seldom so: of a coincidence, and of others who were
@@ -214,6 +221,7 @@ func (f *fitter) fit(hd *herd, effort int) {
 			}
 			if i := slices.IndexFunc(pool, near); i >= 0 {
 				if pool[i].cost <= p.cost {
+					f.drop(p)
 					return
 				}
 				pool = slices.Delete(pool, i, i+1)
