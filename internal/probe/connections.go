@@ -117,6 +117,27 @@ func (p *Probe) alone(ctx context.Context) (opened span, n int, err error) {
 	return opened, n, nil
 }
 
+// underWay tells whether the waves since a sight were limited by what is under way:
+// the server works long on what it admits, and admitted as many of each wave,
+// whatever its size. Where those came first it takes four waves to say so: they have
+// the first connections, and look as if these had a replica of their own.
+func (p *Probe) underWay(from int) bool {
+	if !p.works || len(p.sights)-from < 4 {
+		return false
+	}
+	inOrder := true
+	for i := from; i < len(p.sights); i++ {
+		w := p.sights[i]
+		if w.lost > 0 || w.a == 0 || w.r == 0 || w.a != p.sights[from].a {
+			return false
+		}
+		for j, h := range p.hands[i] {
+			inOrder = inOrder && h.no == (j >= int(w.a))
+		}
+	}
+	return inOrder || len(p.sights)-from >= 8
+}
+
 // loyal is by how much (as a logarithm) it is likelier that each connection has its
 // replica than that requests go anywhere, from the waves since a sight: of those
 // that were refused some time, how many were refused again while others were not.

@@ -224,6 +224,9 @@ func (p *Probe) drain(ctx context.Context, total, n int) (dry bool, err error) {
 		default:
 			none = 0
 		}
+		if p.underWay(len(p.sights) - i - 1) {
+			return false, nil // one limit too
+		}
 		if p.loyal(len(p.sights)-i-2) >= 6 {
 			return true, nil // see connected
 		}

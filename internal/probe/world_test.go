@@ -49,7 +49,7 @@ func (w *world) Send(ctx context.Context, at []time.Duration) ([]Answer, error) 
 	var arrivals []arrival
 	way := func() time.Duration { return w.network/2 + time.Duration(w.rng.Int64N(int64(w.network/2))) }
 	for i, d := range at {
-		out[i].Sent = w.now.Add(d)
+		out[i].Sent, out[i].Conn = w.now.Add(d), 1+i // as the sender does: the first of a wave has the first connection
 		arrivals = append(arrivals, arrival{out[i].Sent.Add(way()), i})
 	}
 	slices.SortFunc(arrivals, func(a, b arrival) int { return a.at.Compare(b.at) })
