@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/weir-dev/weir/internal/hit"
@@ -47,6 +48,10 @@ type Seen struct {
 	Status  int           `json:"status,omitempty"`
 	Fields  []hit.Field   `json:"fields,omitempty"`
 	Err     string        `json:"error,omitempty"`
+}
+
+func (w *Wave) has(o Outcome) bool {
+	return slices.ContainsFunc(w.Answers, func(a Seen) bool { return a.Outcome == o })
 }
 
 // Requests counts the answers, and how many of them were refusals.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -37,7 +38,7 @@ func (j *judge) policies() {
 	for i := range j.file.Policies {
 		p := &j.file.Policies[i]
 		res := PolicyResult{Policy: i, Name: called(p, i), Text: p.Policy.String(), Verdict: NotVerified, Tests: []Test{}}
-		refusals, admissions, violated := 0, 0, false
+		refusals, admissions, violated := 0, 0, false // seen, where the policy says so
 		for e := range j.rec.Experiments {
 			t, ok := j.test(i, e, &refusals, &admissions)
 			if !ok {
@@ -71,6 +72,9 @@ func (j *judge) policies() {
 					res.Why = t.Why
 				}
 			}
+			if said := j.unclear(i); refusals == 0 && said != "" {
+				res.Why = said
+			}
 		default:
 			res.Verdict = Passed
 			if queues(&j.file.Policies[i].Policy) {
@@ -79,6 +83,27 @@ func (j *judge) policies() {
 		}
 		j.rep.Policies = append(j.rep.Policies, res)
 	}
+}
+
+// unclear says which status the answers had where refusals should be: a server that
+// refuses with a status of its own looks like one that breaks. It is "" when none had.
+func (j *judge) unclear(policy int) string {
+	count, status := 0, 0
+	for i := range j.rec.Waves {
+		w, m := &j.rec.Waves[i], &j.marks[i]
+		if !m.judged || m.hi == len(w.Answers) || !slices.ContainsFunc(j.st.asks[w.Call], func(a ask) bool { return a.policy == policy }) {
+			continue
+		}
+		for _, a := range w.Answers {
+			if a.Outcome == Unknown && a.Err == "" && (count == 0 || a.Status == status) {
+				count, status = count+1, a.Status
+			}
+		}
+	}
+	if count == 0 {
+		return ""
+	}
+	return fmt.Sprintf("nothing was refused, and %d answers where refusals were expected had status %d: if that is how it refuses, say so with --throttled %d", count, status, status)
 }
 
 // test is one policy in one experiment.
@@ -101,10 +126,10 @@ func (j *judge) test(policy, experiment int, refusals, admissions *int) (t Test,
 		if m.judged && m.lo == m.hi {
 			t.Decisive += n
 		}
-		if m.judged && m.hi < n {
+		if m.judged && m.hi < n && w.has(Refused) {
 			*refusals++
 		}
-		if m.judged && m.lo > 0 {
+		if m.judged && m.lo > 0 && w.has(Admitted) {
 			*admissions++
 		}
 		if m.why != "" && m.why != unexplained {

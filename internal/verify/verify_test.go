@@ -497,3 +497,26 @@ func TestNothingAfterATroubledAnswer(t *testing.T) {
 		t.Errorf("%d rows before it are judged, want 3", judged)
 	}
 }
+
+// TestNothingWasRefused: answers of an unclear status where refusals should be are no
+// sign that the limit is kept, and the report says how to make them one.
+func TestNothingWasRefused(t *testing.T) {
+	f := parse(t, "policies: [{name: a, algorithm: fixed-window, align: first-request, limit: 3, window: 10s}]")
+	rec := &verify.Recording{Start: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), Calls: []verify.Call{{Name: "GET /", Method: "GET", Path: "/"}},
+		Experiments: []verify.Made{{Name: "limit", Policies: []int{0}, Rested: true, Whole: true}}}
+	for i := range 5 {
+		at := time.Duration(10*i) * time.Millisecond
+		a := verify.Seen{Sent: at, Done: at + time.Millisecond, Outcome: verify.Admitted, Status: 200}
+		if i > 2 {
+			a.Outcome, a.Status = verify.Unknown, 503
+		}
+		rec.Waves = append(rec.Waves, verify.Wave{Answers: []verify.Seen{a}})
+	}
+	rep, err := verify.Judge(f, rec, verify.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.Verdict != verify.Undecided || !strings.Contains(rep.Policies[0].Why, "2 answers where refusals were expected had status 503") || !strings.Contains(rep.Policies[0].Why, "--throttled 503") {
+		t.Errorf("%s, %q", rep.Verdict, rep.Policies[0].Why)
+	}
+}
