@@ -304,18 +304,26 @@ func writeFile(path string, to func(io.Writer) error) (err error) {
 // reserve makes an empty file for a run file whose name nobody chose: two runs
 // that begin in the same second get two.
 func reserve(now time.Time) (string, error) {
-	base := "weir-" + now.Format("20060102-150405")
+	path, err := unused("weir-"+now.Format("20060102-150405"), ".weir")
+	if err != nil {
+		return "", cannotRun("choose another place with --out, or none with --out none", "cannot make a run file here: %v", bare(err))
+	}
+	return path, nil
+}
+
+// unused makes an empty file of a name that no file had.
+func unused(base, ending string) (string, error) {
 	for i := 1; ; i++ {
-		path := base + ".weir"
+		path := base + ending
 		if i > 1 {
-			path = fmt.Sprintf("%s-%d.weir", base, i)
+			path = fmt.Sprintf("%s-%d%s", base, i, ending)
 		}
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 		switch {
 		case err == nil:
 			return path, file.Close()
 		case !errors.Is(err, fs.ErrExist):
-			return "", cannotRun("choose another place with --out, or none with --out none", "cannot make a run file here: %v", bare(err))
+			return "", err
 		}
 	}
 }

@@ -67,6 +67,11 @@ func TestReservedNamesDiffer(t *testing.T) {
 			t.Errorf("reserve: %q, %v, want %q", got, err, want)
 		}
 	}
+	for _, want := range []string{"weir-probe-1.journal", "weir-probe-1-2.journal"} {
+		if got, err := unused("weir-probe-1", ".journal"); err != nil || got != want {
+			t.Errorf("unused: %q, %v, want %q", got, err, want)
+		}
+	}
 }
 
 // The hints of the run that the demonstration makes name flags that it does not have.

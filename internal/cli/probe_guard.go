@@ -31,8 +31,15 @@ type probeGuard struct {
 	seen    int
 	lost    int // requests without an answer, since one came
 	allLost int
-	refusal int // the status of the first refusal
-	shapes  []answerShape
+	refusal int               // the status of the first refusal
+	first   *answerShape      // of the first answer that was let pass
+	looks   map[string]*looks // by path, where that is varied
+}
+
+// looks is what answers of one path looked like at first.
+type looks struct {
+	yes    int // answers that were let pass
+	shapes []answerShape
 }
 
 // answerShape is what an answer looks like.
@@ -72,8 +79,9 @@ func (g *probeGuard) halt(kind, format string, args ...any) {
 	}
 }
 
-// see sorts one answer, and stops the probe where it must.
-func (g *probeGuard) see(a *hit.Answer) blackbox.Outcome {
+// see sorts one answer to a request for a path ("" where that is not varied), and
+// stops the probe where it must.
+func (g *probeGuard) see(a *hit.Answer, path string) blackbox.Outcome {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.seen++
@@ -84,7 +92,7 @@ func (g *probeGuard) see(a *hit.Answer) blackbox.Outcome {
 	switch outcome {
 	case hit.Admitted:
 		g.yes++
-		if g.shape(a) {
+		if g.shape(a, path) {
 			return blackbox.Failed
 		}
 		return blackbox.Admitted
@@ -149,23 +157,39 @@ func times(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// shape compares how an admitted answer looks with the first ones, and tells whether
-// it is another thing.
-func (g *probeGuard) shape(a *hit.Answer) (changed bool) {
+// shape compares how an admitted answer looks with the first ones of its path, and
+// tells whether it is another thing.
+func (g *probeGuard) shape(a *hit.Answer, path string) (changed bool) {
 	if g.anyShape {
 		return false
 	}
+	if g.looks == nil {
+		g.looks = map[string]*looks{}
+	}
+	l := g.looks[path]
+	if l == nil {
+		l = &looks{}
+		g.looks[path] = l
+	}
+	l.yes++
 	s := shapeOf(a)
-	if slices.Contains(g.shapes, s) {
+	if slices.Contains(l.shapes, s) {
 		return false
 	}
-	if g.yes <= learning {
-		g.shapes = append(g.shapes, s)
+	if g.first == nil {
+		g.first = &s
+	}
+	// Another path may give other things, but not tell of an error at once.
+	if l.yes <= learning && (g.yes <= learning || s.status == g.first.status && !tellsError(s, *g.first)) {
+		l.shapes = append(l.shapes, s)
 		return false
 	}
-	first := g.shapes[0]
+	first := *g.first
+	if len(l.shapes) > 0 {
+		first = l.shapes[0]
+	}
 	if s.status == first.status && s.kind == first.kind && !isError(s, first) {
-		g.shapes = append(g.shapes, s) // fields come and go
+		l.shapes = append(l.shapes, s) // fields come and go
 		return false
 	}
 	what := "the answer changed"
@@ -180,8 +204,8 @@ func (g *probeGuard) shape(a *hit.Answer) (changed bool) {
 	return true
 }
 
-// isError tells whether a JSON object has become one that tells of an error.
-func isError(s, first answerShape) bool {
+// tellsError tells whether a JSON object has a field of an error that the first had not.
+func tellsError(s, first answerShape) bool {
 	for k := range strings.SplitSeq(s.keys, " ") {
 		switch strings.ToLower(k) {
 		case "error", "errors", "error_code", "errorcode", "error_description", "fault", "exception", "err":
@@ -189,6 +213,14 @@ func isError(s, first answerShape) bool {
 				return true
 			}
 		}
+	}
+	return false
+}
+
+// isError tells whether a JSON object has become one that tells of an error.
+func isError(s, first answerShape) bool {
+	if tellsError(s, first) {
+		return true
 	}
 	if s.keys == "" || first.keys == "" {
 		return s.keys != first.keys // an object, and now none; or the other way round

@@ -58,7 +58,7 @@ func TestGuard(t *testing.T) {
 		g := &probeGuard{rules: rules, maxNo: 5, anyShape: len(c.ok) > 0}
 		at := -1
 		for i, a := range c.answers {
-			g.see(a)
+			g.see(a, "")
 			if g.stopped() != nil && at < 0 {
 				at = i
 			}
@@ -81,7 +81,37 @@ func TestGuard(t *testing.T) {
 	if g.may() || stopKind(g.stopped()) != "time" {
 		t.Error("it goes on when the time is over")
 	}
-	if o := (&probeGuard{rules: hit.DefaultRules(), maxNo: 5}).see(no); o != blackbox.Refused {
+	if o := (&probeGuard{rules: hit.DefaultRules(), maxNo: 5}).see(no, ""); o != blackbox.Refused {
 		t.Errorf("a 429 is %v", o)
+	}
+}
+
+// TestGuardOfPaths: another path may answer with other things. What tells of an error,
+// or changes on the same path, stops the probe all the same.
+func TestGuardOfPaths(t *testing.T) {
+	orders, users := heard(200, "application/json", `{"orders":[]}`), heard(200, "application/json", `[{"id":1}]`)
+	for _, c := range []struct {
+		name  string
+		other []*hit.Answer
+		kind  string
+	}{
+		{"a list", []*hit.Answer{users, users, users, users, users}, ""},
+		{"a page", []*hit.Answer{heard(200, "text/html", "<p>")}, ""},
+		{"an error at once", []*hit.Answer{heard(200, "application/json", `{"error":"too many"}`)}, "answer-changed"},
+		{"an error later", []*hit.Answer{users, users, users, users, heard(200, "application/json", `{"error":"too many"}`)}, "answer-changed"},
+		{"another status", []*hit.Answer{heard(302, "", "")}, "answer-changed"},
+		{"a page later", []*hit.Answer{users, users, users, heard(200, "text/html", "<p>")}, "answer-changed"},
+	} {
+		g := &probeGuard{rules: hit.DefaultRules(), maxNo: 5}
+		for range 5 {
+			g.see(orders, "/orders")
+		}
+		for _, a := range c.other {
+			g.see(a, "/users")
+		}
+		g.see(orders, "/orders")
+		if got := stopKind(g.stopped()); got != c.kind {
+			t.Errorf("%s: stopped by %q (%v), want %q", c.name, got, g.stopped(), c.kind)
+		}
 	}
 }

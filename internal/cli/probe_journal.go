@@ -165,7 +165,10 @@ func (j *probeJournal) finish(c *probeCmd, s *session, ended bool) error {
 	}
 	if name == "" {
 		if name = c.Resume; name == "" {
-			name = "weir-probe-" + j.head.Started.Format("20060102-150405") + ".journal"
+			var err error
+			if name, err = unused("weir-probe-"+j.head.Started.Format("20060102-150405"), ".journal"); err != nil {
+				return cannotRun("say where with --journal", "cannot make a journal here: %v", bare(err))
+			}
 		}
 		if err := writeFile(name, j.write); err != nil {
 			return err

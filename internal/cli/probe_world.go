@@ -123,7 +123,7 @@ func (w *probeWorld) SendAs(ctx context.Context, calls []blackbox.Call) ([]black
 				if a.Sent.IsZero() && a.Failure == hit.Interrupted {
 					return
 				}
-				answers[i], sent[i] = w.read(&a), true
+				answers[i], sent[i] = w.read(&a, w.path(calls[i].Who)), true
 				answers[i].Conn = 1 + u + w.source(calls[i].Who)*probeConnections
 			}
 		})
@@ -141,9 +141,23 @@ func (w *probeWorld) SendAs(ctx context.Context, calls []blackbox.Call) ([]black
 	return kept, w.guard.stopped()
 }
 
+// path is the path that a client asks for, "" where that is not varied.
+func (w *probeWorld) path(who blackbox.Who) string {
+	for i, v := range w.things {
+		switch {
+		case v.kind != "path":
+		case i < len(who):
+			return v.values[who[i]]
+		default:
+			return v.values[0]
+		}
+	}
+	return ""
+}
+
 // read says what an answer means.
-func (w *probeWorld) read(a *hit.Answer) blackbox.Answer {
-	out := blackbox.Answer{Sent: a.Sent, Done: a.Done, Outcome: w.guard.see(a)}
+func (w *probeWorld) read(a *hit.Answer, path string) blackbox.Answer {
+	out := blackbox.Answer{Sent: a.Sent, Done: a.Done, Outcome: w.guard.see(a, path)}
 	if a.Sent.IsZero() { // no connection: it never left
 		out.Sent, out.Done = time.Now(), time.Now()
 	}
