@@ -30,3 +30,20 @@ func TestIsRound(t *testing.T) {
 		t.Errorf("%d cases ran", ran)
 	}
 }
+
+func TestPacedByTheProbeIsNoQueue(t *testing.T) {
+	for _, c := range []struct {
+		sent, answered, want float64 // how long sending and the answers took; answers a second
+	}{
+		{0.001, 2, 9.5}, // sent at once, answered one after the other
+		{0.05, 2, 9.5},
+		{0.05, 0.05, 0}, // answered as they were sent
+		{2, 2.4, 0},
+	} {
+		p := New(nil, nil, Options{})
+		p.sights = []sight{{a: 20, queue: 2, s: 1, last: 1 + c.sent, quick: 1.1, ended: 1.1 + c.answered}}
+		if got := p.pacedAnswers(); got != c.want {
+			t.Errorf("sent in %v s, answered in %v s: %v a second, want %v", c.sent, c.answered, got, c.want)
+		}
+	}
+}

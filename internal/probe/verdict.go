@@ -75,10 +75,11 @@ func (p *Probe) conclude() {
 }
 
 // pacedAnswers is how many answers a second came of the latest wave that was made to
-// wait, 0 where none was.
+// wait, 0 where none was. Answers that come as fast as the requests were sent are
+// paced by the probe's own bound on its rate.
 func (p *Probe) pacedAnswers() float64 {
 	for i := len(p.sights) - 1; i >= 0; i-- {
-		if w := p.sights[i]; w.queue > 1 && w.a > 4 && w.ended > w.quick {
+		if w := p.sights[i]; w.queue > 1 && w.a > 4 && w.ended > w.quick && w.ended-w.quick > 1.5*(w.last-w.s) {
 			return float64(w.a-1) / (w.ended - w.quick)
 		}
 	}
