@@ -318,7 +318,7 @@ func (r *openReader) requestBody(s *step, body *node) {
 		schema := r.deref(media.get("schema"))
 		for i, v := range value.values() {
 			p := part{name: value.keys[i], value: flatten(v)}
-			if f := r.deref(schema.get("properties").get(p.name)).get("format").str(); f == "binary" || f == "byte" {
+			if holdsFile(r.deref(schema.get("properties").get(p.name))) {
 				p.isFile, p.filename, p.kind = true, p.name, "application/octet-stream"
 				r.note(media, "the content of the file %s of %s %s", short(p.name, 40), s.method, s.url)
 			}
@@ -339,4 +339,15 @@ func (r *openReader) requestBody(s *step, body *node) {
 		s.headers = append(s.headers, pair{"Content-Type", kind})
 		s.body.raw = &value.text
 	}
+}
+
+// holdsFile tells whether a field of a multipart form is a file: by its format,
+// as in OpenAPI 3.0, or by its media type, as in 3.1, unless that is of text.
+func holdsFile(schema *node) bool {
+	switch schema.get("format").str() {
+	case "binary", "byte":
+		return true
+	}
+	kind := schema.get("contentMediaType").str()
+	return kind != "" && !strings.HasPrefix(kind, "text/") && !strings.HasSuffix(kind, "json")
 }

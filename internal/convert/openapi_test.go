@@ -120,3 +120,28 @@ func TestOpenAPI(t *testing.T) {
 		},
 	}, 2)
 }
+
+func TestFieldsThatAreFiles(t *testing.T) {
+	cases := []struct {
+		schema string
+		want   bool
+	}{
+		{`{"type": "string", "format": "binary"}`, true},
+		{`{"type": "string", "format": "byte"}`, true},
+		{`{"type": "string", "contentMediaType": "application/octet-stream"}`, true}, // as FastAPI writes it
+		{`{"type": "string", "contentMediaType": "image/png"}`, true},
+		{`{"type": "string", "contentMediaType": "application/json"}`, false},
+		{`{"type": "string", "contentMediaType": "text/plain"}`, false},
+		{`{"type": "string", "format": "uuid"}`, false},
+		{`{"type": "string"}`, false},
+	}
+	for _, c := range cases {
+		n, err := parseJSON("schema", []byte(c.schema))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := holdsFile(n); got != c.want {
+			t.Errorf("%s: file %v, want %v", c.schema, got, c.want)
+		}
+	}
+}
