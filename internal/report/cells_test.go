@@ -168,3 +168,30 @@ func TestClean(t *testing.T) {
 		}
 	}
 }
+
+// A sentence in the last column goes on below itself: no word of it is lost.
+func TestGridWrapsTheLastColumn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := &grid{left: 2, wraps: true}
+		words := rapid.SliceOfN(rapid.StringMatching(`[a-z]{1,12}`), 1, 40).Draw(t, "words")
+		g.row(cell("6.1 s"), cell(strings.Join(words, " ")))
+		g.row(cell("7 s"), cell(""))
+		width := rapid.IntRange(40, 90).Draw(t, "width")
+		var got []string
+		for i, l := range g.lines(width) {
+			if l.cells() > width {
+				t.Fatalf("width %d: a line has %d cells", width, l.cells())
+			}
+			var b strings.Builder
+			l.appendTo(&b, false)
+			s := b.String()
+			if i == 0 {
+				s = strings.TrimPrefix(s, "6.1 s  ")
+			}
+			got = append(got, strings.Fields(s)...)
+		}
+		if want := append(words, "7", "s"); strings.Join(got, " ") != strings.Join(want, " ") {
+			t.Fatalf("width %d: %q, want %q", width, got, want)
+		}
+	})
+}

@@ -10,15 +10,19 @@ type grid struct {
 	// spare are the columns that matter least, by their headings, in the order in
 	// which they give way when the grid is too wide.
 	spare []string
+	// wraps: the last column is a sentence, which goes on below itself rather
+	// than being left out. It is aligned left.
+	wraps bool
 }
 
 func (g *grid) row(c ...span) { g.rows = append(g.rows, c) }
 
 func cell(s string) span { return span{text: s} }
 
-// lines lays the grid out in at most width cells. When it is too wide the
-// first column shrinks, down to twelve cells; after that columns are left out,
-// the spare ones first and then from the right.
+// lines lays the grid out in at most width cells. When it is too wide a last
+// column that wraps is made narrower, down to 24 cells; then the first column
+// shrinks, down to twelve; after that columns are left out, the spare ones first
+// and then from the right.
 func (g *grid) lines(width int) []line {
 	if len(g.rows) == 0 {
 		return nil
@@ -36,13 +40,17 @@ func (g *grid) lines(width int) []line {
 			w[i] = max(w[i], cells(c.text))
 		}
 	}
-	const gap, narrow = 2, 12
+	const gap, narrow, sentence = 2, 12, 24
 	total := func() int {
 		t := gap * (len(w) - 1)
 		for _, n := range w {
 			t += n
 		}
 		return t
+	}
+	if over := total() - width; over > 0 && g.wraps {
+		last := cols - 1
+		w[last] = max(min(w[last], sentence), w[last]-over)
 	}
 	if over := total() - width; over > 0 {
 		w[0] = max(min(w[0], narrow), w[0]-over)
@@ -80,7 +88,30 @@ func (g *grid) lines(width int) []line {
 		out = append(out, g.line(h, whole, gone))
 	}
 	for _, r := range g.rows {
+		if last := cols - 1; g.wraps && len(r) == cols && !gone[last] {
+			out = append(out, g.wrapped(r, whole, gone)...)
+			continue
+		}
 		out = append(out, g.line(r, whole, gone))
+	}
+	return out
+}
+
+// wrapped is a row whose last cell takes as many lines as it needs.
+func (g *grid) wrapped(r []span, w []int, gone []bool) []line {
+	var out []line
+	last := len(r) - 1
+	r = slices.Clone(r)
+	rest := wrap(r[last].text, w[last])
+	for i, text := range rest {
+		if i > 0 {
+			clear(r[:last])
+		}
+		r[last].text = text
+		out = append(out, g.line(r, w, gone))
+	}
+	if len(rest) == 0 {
+		out = append(out, g.line(r, w, gone))
 	}
 	return out
 }

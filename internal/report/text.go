@@ -292,7 +292,7 @@ func (t *textPage) watched(s *Summary) {
 }
 
 func (t *textPage) checks(s *Summary) {
-	g := &grid{left: 3}
+	g := &grid{left: 3, wraps: true}
 	for _, c := range s.Verdict.Checks {
 		st := bad
 		if c.Result == "pass" {
@@ -304,7 +304,7 @@ func (t *textPage) checks(s *Summary) {
 }
 
 func (t *textPage) events(s *Summary) {
-	g := &grid{left: 2}
+	g := &grid{left: 2, wraps: true}
 	for _, e := range s.Events {
 		if e.Kind != "warning" {
 			continue
