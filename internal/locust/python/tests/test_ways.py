@@ -68,6 +68,34 @@ class Ending(unittest.TestCase):
                 self.assertNotIn("too late", ended[0])
 
 
+    def test_a_request_held_to_the_end_ends_the_user(self):
+        text = """
+    class One(HttpUser):
+        host = "http://x"
+        def on_stop(self): print("stopped")
+        @task
+        def t(self):
+            try:
+                self.client.get("/").json()
+            except Exception as error:
+                print("raised", error)
+            print("after")
+        """
+        held = b'{"error": "the run has ended", "kind": "interrupted"}'
+        for way in WAYS:
+            with self.subTest(way):
+                printed = []
+
+                def steps(peer):
+                    peer.until(lambda: peer.ended)
+                    printed.append(peer.printed())
+
+                run(self, text, [(1, 0)], steps, way, respond=lambda request: answer(0, b"", "", "", 13, held))
+                self.assertIn("stopped", printed[0])
+                self.assertNotIn("raised", printed[0])
+                self.assertNotIn("after", printed[0])
+
+
 class Blocking(unittest.TestCase):
     def test_others_go_on_while_one_blocks(self):
         text = """

@@ -137,6 +137,10 @@ class Session(Encoder):
                 call.body,
             ))
         )  # fmt: skip
+        if answer[1][2] == errors.INTERRUPTED and engine.current_user() != _engine.NOBODY:
+            from gevent import GreenletExit
+
+            raise GreenletExit()  # the user was to end while the request was held back: there is no answer to look at
         if answer[1][3] & COOKIES:
             self._jar_stale = self._jar_used = True
         return answer
