@@ -1,0 +1,173 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/weir-dev/weir/internal/probe"
+	"github.com/weir-dev/weir/limit"
+)
+
+// kindWords puts a kind after the verb that goes with it.
+func kindWords(f probe.Family, one, many string) string {
+	if f == probe.Stacked {
+		return many + " " + f.String()
+	}
+	return one + " a " + f.String()
+}
+
+// FoundWords is the figures of what was found, in plain words.
+func FoundWords(f *probe.Found) string {
+	var all []string
+	for i, p := range f.Policies {
+		off := f.WindowOff
+		if i > 0 {
+			off = 0
+		}
+		all = append(all, limitSentence(p, i == 0 && f.Family != probe.Stacked, off))
+	}
+	s := strings.Join(all, ", and ")
+	if s == "" {
+		s = "no figures"
+	}
+	if f.Ban > 0 {
+		s += fmt.Sprintf(", refusing everything for %s once it is exceeded", spanWords(f.Ban))
+	}
+	if f.Replicas > 0 {
+		s += fmt.Sprintf(" on each of about %d replicas", f.Replicas)
+	}
+	if f.LimitHigh > f.LimitLow {
+		s += fmt.Sprintf(" (the limit is between %d and %d)", f.LimitLow, f.LimitHigh)
+	}
+	return s
+}
+
+// limitSentence says one limit. off is how far its time may be off, as a share.
+func limitSentence(p limit.Policy, whole bool, off float64) string {
+	switch p.Algorithm {
+	case limit.Concurrency:
+		return fmt.Sprintf("%d requests under way at once", p.Limit)
+	case limit.TokenBucket:
+		return fmt.Sprintf("%d at once, then %s", p.Capacity(), rateWords(p.Limit, p.Window, off))
+	case limit.RefillBucket:
+		return fmt.Sprintf("%d at once, and %d more each %s, all together%s", p.Capacity(), p.Limit, lengthWords(p.Window, off), phaseWords(p, "they come"))
+	case limit.LeakyBucket:
+		s := fmt.Sprintf("%s pass, %d more wait in a queue, and the rest is refused", rateWords(p.Limit, p.Window, off), p.Burst)
+		if p.Undelayed > 0 {
+			s += fmt.Sprintf("; %d of those that wait pass at once", p.Undelayed)
+		}
+		return s
+	}
+	s := fmt.Sprintf("%d %s in %s", p.Limit, oneOrMore(p.Limit, "request", "requests"), lengthWords(p.Window, off))
+	if !whole {
+		return s
+	}
+	switch {
+	case p.Algorithm == limit.SlidingLog, p.Algorithm == limit.SlidingWindow:
+		s += " before any instant"
+		if p.CountDenied {
+			s += ", refused ones included"
+		}
+	case p.Align == limit.AlignFirst:
+		s += " from the first one on"
+	default:
+		s += phaseWords(p, "windows begin")
+	}
+	return s
+}
+
+func oneOrMore(n int64, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
+}
+
+// openShare is how far a time may be off without that being said.
+const openShare = 0.005
+
+// lengthWords is a window, with its bounds where these are wide.
+func lengthWords(d time.Duration, off float64) string {
+	if off <= openShare {
+		return spanWords(d)
+	}
+	round := func(x float64) string {
+		v := digits(time.Duration(x*float64(d)).Seconds(), 3)
+		return spanWords(time.Duration(math.Round(v*1e9)) * time.Nanosecond)
+	}
+	return fmt.Sprintf("about %s (%s to %s)", round(1), round(1-off), round(1+off))
+}
+
+// rateWords is a rate as people say it: 10 a second, one every 2 s, about 4.9 a second
+// (4.8 to 5.0).
+func rateWords(n int64, per time.Duration, off float64) string {
+	each := map[time.Duration]string{time.Second: "a second", time.Minute: "a minute", time.Hour: "an hour", 24 * time.Hour: "a day"}
+	short := n
+	for short >= 10 && short%10 == 0 {
+		short /= 10
+	}
+	unit := each[per]
+	switch {
+	case off > openShare || short >= 100 && unit != "":
+	case unit != "":
+		return fmt.Sprintf("%d %s", n, unit)
+	case n == 1:
+		return "one every " + spanWords(per)
+	default:
+		return fmt.Sprintf("%d every %s", n, spanWords(per))
+	}
+	rate, unit := float64(n)/per.Seconds(), "a second"
+	switch {
+	case rate < 1.0/90:
+		rate, unit = rate*3600, "an hour"
+	case rate < 0.9:
+		rate, unit = rate*60, "a minute"
+	}
+	if off <= openShare {
+		return fmt.Sprintf("about %.4g %s", rate, unit)
+	}
+	return fmt.Sprintf("about %.3g %s (%.3g to %.3g)", rate, unit, rate/(1+off), rate/max(0.01, 1-off))
+}
+
+// digits rounds to so many digits.
+func digits(x float64, n int) float64 {
+	if x <= 0 {
+		return x
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(x))-float64(n-1))
+	return math.Round(x/unit) * unit
+}
+
+// phaseWords says where windows of the clock begin.
+func phaseWords(p limit.Policy, what string) string {
+	if p.Window <= 0 {
+		return ""
+	}
+	off := p.Phase.Round(10 * time.Millisecond)
+	if off >= p.Window {
+		off = 0
+	}
+	if off == 0 {
+		return "; " + what + " on the clock's even " + spanWords(p.Window)
+	}
+	return fmt.Sprintf("; %s %s after the clock's even %s", what, spanWords(off), spanWords(p.Window))
+}
+
+// spanWords writes a time as people say it: 1 s, 1.5 s, 2 min, 1 h.
+func spanWords(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "no time"
+	case d >= time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	case d >= time.Minute && d%time.Minute == 0:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d >= 10*time.Second:
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
+	case d >= time.Second:
+		return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.3f", d.Seconds()), "0"), ".") + " s"
+	}
+	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.3f", float64(d)/1e6), "0"), ".") + " ms"
+}
