@@ -269,7 +269,7 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 	r.Stop(kind)
 	r.Resumed = j.had
 	r.Requests += spent
-	if err := c.deliver(s, r, v, scope, behind, world.things); err != nil {
+	if err := c.deliver(s, r, v, scope, behind, world); err != nil {
 		return err
 	}
 	ended := v.Stopped != "" || scope != nil && scope.Stopped != "" || behind != nil && behind.Stopped != ""
@@ -297,7 +297,7 @@ func (c *probeCmd) scope(ctx context.Context, world *probeWorld, v *blackbox.Ver
 }
 
 // deliver writes the report in all forms.
-func (c *probeCmd) deliver(s *session, r *report.Probe, v *blackbox.Verdict, scope, behind *blackbox.Scope, things []*varied) error {
+func (c *probeCmd) deliver(s *session, r *report.Probe, v *blackbox.Verdict, scope, behind *blackbox.Scope, world *probeWorld) error {
 	color, _ := isTerminal(s.stdout)
 	if err := r.WriteText(s.stdout, color && s.getenv("NO_COLOR") == ""); err != nil {
 		return cannotRun("", "%v", err)
@@ -323,5 +323,5 @@ func (c *probeCmd) deliver(s *session, r *report.Probe, v *blackbox.Verdict, sco
 		fmt.Fprintf(s.stderr, "weir probe: no limit was found, so %s is not written%s\n", c.Out, old)
 		return nil
 	}
-	return c.writePolicy(r, v, scope, behind, things)
+	return c.writePolicy(r, v, scope, behind, world)
 }

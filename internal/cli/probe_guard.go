@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -173,6 +174,13 @@ func (g *probeGuard) shape(a *hit.Answer, path string) (changed bool) {
 	}
 	l.yes++
 	s := shapeOf(a)
+	if g.yes <= learning && g.no == 0 {
+		// Who begins while all is refused would learn that as what is normal.
+		if what := complains(a); what != "" {
+			g.halt("errors", "%s was answered with status %d and %s. If that is a refusal, say so: --throttled '%d:TEXT' with a text of that answer; if it is fine, add --ok %d", ordinal(g.yes), a.Status, what, a.Status, a.Status)
+			return true
+		}
+	}
 	if slices.Contains(l.shapes, s) {
 		return false
 	}
@@ -207,15 +215,55 @@ func (g *probeGuard) shape(a *hit.Answer, path string) (changed bool) {
 // tellsError tells whether a JSON object has a field of an error that the first had not.
 func tellsError(s, first answerShape) bool {
 	for k := range strings.SplitSeq(s.keys, " ") {
-		switch strings.ToLower(k) {
-		case "error", "errors", "error_code", "errorcode", "error_description", "fault", "exception", "err":
-			if !slices.Contains(strings.Fields(first.keys), k) {
-				return true
-			}
+		if errorFields[strings.ToLower(k)] && !slices.Contains(strings.Fields(first.keys), k) {
+			return true
 		}
 	}
 	return false
 }
+
+// ordinal names one of the first requests.
+func ordinal(n int) string {
+	if n == 1 {
+		return "the very first request"
+	}
+	return fmt.Sprintf("request %d", n)
+}
+
+// complains says how an answer with a status of success tells that something is wrong,
+// "" where it does not: a field of an error that has a value, or a short text that
+// speaks of a limit.
+func complains(a *hit.Answer) string {
+	body := bytes.TrimSpace(a.Body)
+	if len(body) == 0 || len(body) > 2000 {
+		return ""
+	}
+	if body[0] == '{' {
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(body, &fields) == nil {
+			for _, k := range slices.Sorted(maps.Keys(fields)) {
+				if !errorFields[strings.ToLower(k)] {
+					continue
+				}
+				switch string(fields[k]) {
+				case "null", "false", "0", `""`, "[]", "{}":
+				default:
+					return fmt.Sprintf("a field %q", k)
+				}
+			}
+		}
+	}
+	low := bytes.ToLower(body)
+	for _, text := range []string{"too many requests", "rate limit exceeded", "ratelimit exceeded", "rate limited", "quota exceeded", "limit reached", "try again later", "slow down"} {
+		if bytes.Contains(low, []byte(text)) {
+			return fmt.Sprintf("a text that says %q", text)
+		}
+	}
+	return ""
+}
+
+// errorFields are names of fields of a JSON object that tell of an error.
+var errorFields = map[string]bool{"error": true, "errors": true, "error_code": true, "errorcode": true, "error_description": true, "fault": true, "exception": true, "err": true}
 
 // isError tells whether a JSON object has become one that tells of an error.
 func isError(s, first answerShape) bool {

@@ -48,6 +48,10 @@ func TestGuard(t *testing.T) {
 		{"another media type", nil, []*hit.Answer{ok, ok, ok, ok, heard(200, "text/html", "wait")}, "answer-changed", "text/html"},
 		{"a redirect", nil, []*hit.Answer{ok, ok, ok, ok, heard(302, "", "")}, "answer-changed", "--throttled 302"},
 		{"a redirect that is fine", []string{"302"}, []*hit.Answer{ok, ok, ok, ok, heard(302, "", "")}, "", ""},
+		{"a refusal with status 200 at once", nil, []*hit.Answer{heard(200, "application/json", `{"error":"too many"}`)}, "errors", "the very first request was answered with status 200 and a field \"error\""},
+		{"a refusal in words at once", nil, []*hit.Answer{heard(200, "text/plain", "Rate limit exceeded, wait 3 s")}, "errors", "--throttled '200:TEXT'"},
+		{"a field of errors that has none", nil, []*hit.Answer{heard(200, "application/json", `{"error":null,"errors":[],"data":1}`)}, "", ""},
+		{"words that are fine", []string{"200"}, []*hit.Answer{heard(200, "text/plain", "how a rate limit exceeded its purpose: slow down")}, "", ""},
 		{"too many refusals", nil, []*hit.Answer{ok, no, no, no, no, no}, "refusals", "--max-throttled 5"},
 	} {
 		ran++
@@ -74,7 +78,7 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s: may it go on? %v", c.name, g.may())
 		}
 	}
-	if ran != 17 {
+	if ran != 21 {
 		t.Fatalf("%d cases ran", ran)
 	}
 	g := &probeGuard{rules: hit.DefaultRules(), maxNo: 5, end: time.Now().Add(-time.Second)}

@@ -172,7 +172,9 @@ func keyOf(s *blackbox.Scope, things []*varied) (k foundKey) {
 }
 
 // writePolicy writes the limit as a policy file.
-func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behind *blackbox.Scope, things []*varied) error {
+func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behind *blackbox.Scope, world *probeWorld) error {
+	things := world.things
+	answer, tell, lost := world.answers.answer()
 	f := &policy.File{}
 	var match []policy.Match
 	for _, path := range probedPaths(r, scope, things) {
@@ -186,12 +188,21 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 			return fmt.Errorf("the key %s: %w", key, err)
 		}
 		p.Name = name
-		f.Policies = append(f.Policies, policy.Policy{Policy: p, Match: match, Key: k})
+		one := policy.Policy{Policy: p, Match: match, Key: k, Answer: answer}
+		if len(f.Policies) == 0 {
+			one.Tell = tell // of several, one tells
+		}
+		f.Policies = append(f.Policies, one)
 		return nil
 	}
 	head := fmt.Sprintf("# weir probe of %s: %s (%d requests, confidence %.0f %%)\n", r.Target, v.Family, r.Requests, 100*v.Confidence)
 	key := foundKey{}
-	if scope != nil {
+	switch {
+	case scope == nil:
+		head += "# What it is counted by was not asked (--vary): here all requests are counted together.\n"
+	case len(scope.Rounds) == 0:
+		head += "# What it is counted by could not be tried: here all requests are counted together.\n"
+	default:
 		key = keyOf(scope, things)
 		head += "# " + r.Scope.Sentence + fmt.Sprintf(" (confidence %.0f %%)\n", 100*scope.Confidence)
 		switch {
@@ -240,8 +251,14 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 	if v.Ban > 0 {
 		head += fmt.Sprintf("# Not kept: once it is exceeded, everything is refused for %v.\n", v.Ban)
 	}
+	if v.Anew {
+		head += "# Not kept: its windows begin with a request, after a rest anew; those of the file are of the clock.\n"
+	}
 	if v.Replicas > 0 {
 		head += fmt.Sprintf("# Each of about %d replicas keeps this limit; the total is that many times as large.\n", v.Replicas)
+	}
+	if lost != "" {
+		head += "# Not kept: " + lost + ".\n"
 	}
 	if key.lost != "" {
 		head += "# Not kept: it is counted by " + key.lost + ".\n"

@@ -24,6 +24,9 @@ type probeWorld struct {
 	senders [][]*target.Client
 	made    map[string]*hit.Request // by client
 	next    time.Time               // before which nothing is sent
+
+	mu      sync.Mutex
+	answers probeAnswers
 }
 
 // probeConnections is how many requests are under way at once at most. More
@@ -164,6 +167,11 @@ func (w *probeWorld) read(a *hit.Answer, path string) blackbox.Answer {
 	if r := header.Parse(a.Fields, out.Done); !r.Empty() {
 		r.Problems = nil
 		out.Told = &r
+	}
+	if out.Outcome == blackbox.Admitted || out.Outcome == blackbox.Refused {
+		w.mu.Lock()
+		w.answers.see(a, out.Told, out.Outcome == blackbox.Refused)
+		w.mu.Unlock()
 	}
 	return out
 }

@@ -79,7 +79,9 @@ func (p *Probe) siblings(deep bool) {
 		h := p.herd(other)
 		for _, q := range top.best[:min(len(top.best), 16)] {
 			g := q.hypothesis
-			g.family = other
+			if g.family = other; g.anew != h.anew || g.used != h.used {
+				continue // the herd holds others
+			}
 			if c := p.try(g, math.Inf(1)); c != nil {
 				h.best = append(h.best, c)
 			}

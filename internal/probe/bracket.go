@@ -21,6 +21,9 @@ func (h *hypothesis) times() []figure {
 	case None, Concurrency:
 		return nil
 	case FixedClock, SlidingWindow, SlidingWindowDenied, RefillBucket:
+		if h.anew {
+			return []figure{windowFig}
+		}
 		return []figure{windowFig, headFig}
 	case Ban:
 		return []figure{windowFig, secondFig}

@@ -1,5 +1,10 @@
 package probe
 
+import (
+	"math"
+	"slices"
+)
+
 // confirms is how many waves at random times a limit without a round figure has to
 // explain before it is said for certain.
 const confirms = 4
@@ -9,14 +14,10 @@ const confirms = 4
 // may be a coincidence, and then it explains the next ones badly. It is asked when
 // all else is settled.
 func (p *Probe) confirm() *experiment {
-	if p.confirmed >= confirms || !p.settled(p.shares()) {
+	if !p.settled(p.shares()) || !p.unconfirmed() {
 		return nil
 	}
-	h := p.herd(p.shares()[0].Family)
-	q := h.best[0]
-	if q.family == None || q.family == Concurrency || q.family == LeakyQueue || p.isRound(h) {
-		return nil
-	}
+	q := p.herd(p.shares()[0].Family).best[0]
 	p.confirmed++
 	n := 1 + p.rng.IntN(int(q.n)+1)
 	if n > 60 {
@@ -28,13 +29,31 @@ func (p *Probe) confirm() *experiment {
 		idle = (2.05 + 0.6*p.rng.Float64()) * q.period()
 	}
 	e := &experiment{why: "whether it holds at another time, too", steps: []step{{idle: idle, n: int(q.n) + 1 - n/2}, {idle: 0.6 * p.rng.Float64() * q.w, n: n}}}
-	if p.v.Requests+int(q.n)+1+n > p.opt.MaxRequests || q.n > 150 {
+	if p.v.Requests+int(q.n)+1+n > p.opt.MaxRequests {
 		return nil
 	}
 	return e
 }
 
-// isRound tells whether what a herd leaves open has a figure of two digits in it.
+// unconfirmed tells whether waves at random times are missing. A limit of more than
+// that is too dear for it, and so large a one has been seen well.
+func (p *Probe) unconfirmed() bool {
+	h := p.herd(p.shares()[0].Family)
+	q := h.best[0]
+	most := confirms
+	switch {
+	case q.family == None || q.family == Concurrency || q.family == LeakyQueue || q.n > 150:
+		return false
+	case p.isRound(h):
+		if q.family != RefillBucket {
+			return false
+		}
+		most = 2 // with some the time of the next portion begins with a request
+	}
+	return p.confirmed < most
+}
+
+// isRound tells whether what a herd leaves open has a figure in it that people choose.
 func (p *Probe) isRound(h *herd) bool {
 	w := span{h.best[0].w, h.best[0].w}
 	for _, q := range h.best {
@@ -49,14 +68,11 @@ func (p *Probe) isRound(h *herd) bool {
 		return len(r) > 0 && oddness(r[0].limit) <= 2
 	}
 	for _, v := range roundIn(w) {
-		ms := v * 1000
-		for ms >= 100 {
-			if ms != float64(int(ms/10))*10 {
-				break
-			}
+		ms := math.Round(v * 1000)
+		for ms >= 10 && math.Mod(ms, 10) == 0 {
 			ms /= 10
 		}
-		if ms < 100 && ms == float64(int(ms)) {
+		if ms < 10 || v < 100 && v == math.Floor(v) || slices.Contains(usual[:], v) || v == 1.5 || v == 2.5 {
 			return true
 		}
 	}

@@ -38,6 +38,7 @@ func (p *Probe) given(f Found) hypothesis {
 	if len(f.Policies) == 0 {
 		return h
 	}
+	h.anew = f.Anew
 	one := f.Policies[0]
 	h.n, h.w, h.ph = float64(one.Capacity()), one.Window.Seconds(), p.head(one)
 	switch f.Family {

@@ -54,6 +54,7 @@ type hypothesis struct {
 	v      float64 // ban; window of the second
 	ph2    float64
 	used   bool // somebody had used some of it before the first request
+	anew   bool // of a sliding window: a request begins the windows, after each rest anew
 }
 
 // model is what the hypothesis holds possible before the first request. It may take
@@ -67,6 +68,8 @@ func (h *hypothesis) model(old model) model {
 			m.prev, m.cur = span{0, m.cap}, span{0, m.cap}
 		case *floating:
 			m.ways = append(m.ways, opened{}, opened{is: true, at: span{-m.width, 0}, n: span{0, m.cap}})
+		case *rolling:
+			m.ways = append(m.ways, roll{}, roll{is: true, head: span{-m.width, 0}, prev: span{0, m.cap}, cur: span{0, m.cap}})
 		case *slidingLog:
 			m.groups = append(m.groups, group{lo: -m.width, hi: 0, maybe: m.cap})
 		case *level:
@@ -84,6 +87,11 @@ func (h *hypothesis) fresh(old model) model {
 		*m = grid{cap: h.n, width: h.w, head: h.ph, k: math.Inf(-1)}
 		return m
 	case SlidingWindow, SlidingWindowDenied:
+		if h.anew {
+			m := again[rolling](old)
+			*m = rolling{cap: h.n, width: h.w, denied: h.family == SlidingWindowDenied, off: roundings[int(h.m)], ways: m.ways[:0], next: m.next[:0]}
+			return m
+		}
 		m := again[grid](old)
 		*m = grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, sliding: true, denied: h.family == SlidingWindowDenied, off: roundings[int(h.m)]}
 		return m
@@ -151,6 +159,10 @@ func (h *hypothesis) tidy() {
 	}
 	if h.family != Stacked && h.family != Ban {
 		h.v = 0
+	}
+	sliding := h.family == SlidingWindow || h.family == SlidingWindowDenied
+	if h.anew = h.anew && sliding; h.anew {
+		h.ph = 0
 	}
 	switch h.family {
 	case None, Concurrency:
@@ -223,7 +235,7 @@ func (h hypothesis) mutate(r *rand.Rand, now float64) hypothesis {
 		}
 		return math.Round(f(x))
 	}
-	grids := h.family == FixedClock || h.family == SlidingWindow || h.family == SlidingWindowDenied || h.family == RefillBucket
+	grids := h.family == FixedClock || (h.family == SlidingWindow || h.family == SlidingWindowDenied) && !h.anew || h.family == RefillBucket
 	for moves := 1 + r.IntN(2); moves > 0; moves-- {
 		switch r.IntN(6) {
 		case 0:

@@ -38,6 +38,9 @@ func (p *Probe) neat(h *herd, best *particle, wid, second span, deep bool) hypot
 		}
 		return g
 	case FixedClock, SlidingWindow, SlidingWindowDenied, RefillBucket:
+		if g.anew {
+			break
+		}
 		return p.neatGrid(h, best, wid, limits, ok)
 	}
 	g = firstOf(g, roundIn(wid), limits, ok)
@@ -147,7 +150,7 @@ type roundRate struct{ limit, window, odd float64 }
 func roundRates(s span) (out []roundRate) {
 	s.lo, s.hi = s.lo*(1-grain), s.hi*(1+grain)
 	mid := (s.lo + s.hi) / 2
-	for _, u := range []struct{ window, odd float64 }{{1, 0}, {60, 0.5}, {3600, 1}, {86400, 1.6}, {2, 1.2}, {5, 1.2}, {10, 1.2}, {30, 1.3}, {15, 1.4}, {300, 1.4}, {600, 1.3}, {900, 1.4}, {0.1, 1.2}} {
+	for _, u := range []struct{ window, odd float64 }{{1, 0}, {60, 0.7}, {3600, 1}, {86400, 1.6}, {2, 1.2}, {5, 1.2}, {10, 1.2}, {30, 1.3}, {15, 1.4}, {300, 1.4}, {600, 1.3}, {900, 1.4}, {0.1, 1.2}} {
 		for _, step := range []float64{1000, 500, 100, 50, 10, 5, 1} {
 			near := math.Round(u.window / mid / step)
 			for k := near - 2; k <= near+2; k++ {

@@ -54,6 +54,9 @@ func (h *herd) coincidence(now float64) float64 {
 	c := length(w)
 	switch h.family {
 	case FixedClock, SlidingWindow, SlidingWindowDenied:
+		if b.anew {
+			break
+		}
 		c += place(ph, b.w)
 	case RefillBucket:
 		c += place(ph, b.w) + math.Log(max(1, b.n/(m.hi-m.lo+1)))

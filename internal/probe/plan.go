@@ -191,6 +191,8 @@ func (f *fitter) differ(a, b *particle) float64 {
 		units = min(2*f.jitter/a.w, 0.011*a.n) // beyond a hundredth it must be said
 	}
 	switch {
+	case a.anew != b.anew:
+		return 0.35
 	case sliding && a.m != b.m && math.Abs(a.n-b.n) < 2:
 		return 0.03 // nearly the same, rounded in another way
 	case a.family == Concurrency:

@@ -18,6 +18,7 @@ type Probe struct {
 	start         time.Time
 	from          time.Time // when this session began; MaxTime counts from it
 	askedUsed     bool      // see usedBefore
+	askedAnew     bool      // see anew
 	confirmed     int       // waves of confirm
 	tries         int       // searches for what was overlooked
 	sustained     int       // rounds at full speed
@@ -119,6 +120,9 @@ func (p *Probe) investigate(ctx context.Context) error {
 			p.learnt(why)
 		}
 		if p.cheapest() > 0.5 && round >= 1 {
+			p.anew(900)
+		}
+		if p.cheapest() > 0.5 && round >= 1 {
 			p.usedBefore(1400)
 		}
 		if !p.askedReplicas && (p.cheapest() > 3 && round >= 1 || round >= 3 && p.bends()) {
@@ -177,6 +181,11 @@ func (p *Probe) investigate(ctx context.Context) error {
 		}
 		if e == nil {
 			e = p.sustain()
+		}
+		if e == nil && !p.askedAnew && p.slides() {
+			p.anew(500)
+			why = ""
+			continue
 		}
 		if e == nil {
 			e = p.confirm()

@@ -13,7 +13,9 @@ func (f *fitter) scan(h hypothesis, lo, hi, ratio, bound float64) (found []*part
 	phases := []float64{h.ph}
 	switch h.family {
 	case FixedClock, SlidingWindow, SlidingWindowDenied, RefillBucket:
-		phases = f.heads()
+		if phases = f.heads(); h.anew {
+			phases = phases[:min(1, len(phases))]
+		}
 	case FixedFirst, SlidingLog, SlidingLogDenied, TokenBucket, LeakyQueue, Ban:
 	default:
 		return nil
@@ -137,7 +139,10 @@ func (f *fitter) comb(hd *herd) (found []*particle) {
 	for w := shortest; w < 2*now; w *= 1.025 {
 		var best *particle
 		for i := range 24 {
-			h := hypothesis{family: hd.family, w: w, ph: f.sights[first].s - w*float64(i)/24}
+			if hd.anew && i > 0 {
+				break
+			}
+			h := hypothesis{family: hd.family, anew: hd.anew, w: w, ph: f.sights[first].s - w*float64(i)/24}
 			for _, dn := range []float64{0, 1} {
 				h.n = total - dn
 				most := bound

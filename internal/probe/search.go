@@ -11,6 +11,7 @@ import (
 type herd struct {
 	family Family
 	kind   Family // of both limits, when stacked
+	anew   bool   // of sliding windows that a request begins
 	used   bool   // of hypotheses in which somebody had used some of it before
 	best   []*particle
 	dead   int // rounds in which others explained more

@@ -69,8 +69,12 @@ func (p *Probe) conclude() {
 		}
 	}
 	v.Sure = p.settled(shares) && left < most
-	if !v.Sure {
+	switch {
+	case !v.Sure:
 		v.Settle = p.settle(p.herd(v.Family))
+	case p.unconfirmed():
+		v.Sure = false
+		v.Settle = "ask a few more times, at random: this is no figure that people choose, so it may be a coincidence"
 	}
 }
 
@@ -121,6 +125,7 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		v = span{min(v.lo, q.v), max(v.hi, q.v)}
 	}
 	f.LimitLow, f.LimitHigh = int64(nLo), int64(nHi)
+	f.Anew = best.anew
 	width, second := round(w), round(v)
 	if g := p.neat(h, best, w, v, deep); g != best.hypothesis {
 		best = &particle{hypothesis: g}
@@ -142,7 +147,9 @@ func (p *Probe) found(fam Family, deep bool) Found {
 			if kind != FixedClock {
 				pol.Algorithm, pol.CountDenied = limit.SlidingWindow, kind == SlidingWindowDenied
 			}
-			pol.Phase = p.phase(ph, pol.Window)
+			if !f.Anew {
+				pol.Phase = p.phase(ph, pol.Window)
+			}
 		case FixedFirst:
 			pol.Algorithm, pol.Align = limit.FixedWindow, limit.AlignFirst
 		case SlidingLog, SlidingLogDenied:

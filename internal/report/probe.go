@@ -244,7 +244,7 @@ func foundFigures(f *probe.Found) ProbeFound {
 	for _, pol := range f.Policies {
 		out.Policies = append(out.Policies, pol.String())
 		one := ProbeLimit{Algorithm: pol.Algorithm.String(), Limit: pol.Limit, WindowSeconds: pol.Window.Seconds(), Capacity: pol.Capacity(), Undelayed: pol.Undelayed,
-			PhaseSeconds: pol.Phase.Seconds(), FromFirst: pol.Algorithm == limit.FixedWindow && pol.Align == limit.AlignFirst, CountDenied: pol.CountDenied}
+			PhaseSeconds: pol.Phase.Seconds(), FromFirst: f.Anew || pol.Algorithm == limit.FixedWindow && pol.Align == limit.AlignFirst, CountDenied: pol.CountDenied}
 		if pol.Window > 0 {
 			one.RatePerSecond = float64(pol.Limit) / pol.Window.Seconds()
 		}

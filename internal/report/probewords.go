@@ -32,6 +32,9 @@ func FoundWords(f *probe.Found) string {
 	if s == "" {
 		s = "no figures"
 	}
+	if f.Anew {
+		s += "; its windows begin with a request, after a rest anew"
+	}
 	if f.Ban > 0 {
 		s += fmt.Sprintf(", refusing everything for %s once it is exceeded", spanWords(f.Ban))
 	}
@@ -88,6 +91,9 @@ func oneOrMore(n int64, one, more string) string {
 // openShare is how far a time may be off without that being said.
 const openShare = 0.005
 
+// wideShare is how far a time may be off for its middle to say something.
+const wideShare = 0.25
+
 // lengthWords is a window, with its bounds where these are wide.
 func lengthWords(d time.Duration, off float64) string {
 	if off <= openShare {
@@ -96,6 +102,9 @@ func lengthWords(d time.Duration, off float64) string {
 	round := func(x float64) string {
 		v := digits(time.Duration(x*float64(d)).Seconds(), 3)
 		return spanWords(time.Duration(math.Round(v*1e9)) * time.Nanosecond)
+	}
+	if off > wideShare {
+		return fmt.Sprintf("something from %s to %s", round(1-off), round(1+off))
 	}
 	return fmt.Sprintf("about %s (%s to %s)", round(1), round(1-off), round(1+off))
 }
@@ -127,6 +136,9 @@ func rateWords(n int64, per time.Duration, off float64) string {
 	}
 	if off <= openShare {
 		return fmt.Sprintf("about %.4g %s", rate, unit)
+	}
+	if off > wideShare {
+		return fmt.Sprintf("something from %.2g to %.2g %s", rate/(1+off), rate/max(0.01, 1-off), unit)
 	}
 	return fmt.Sprintf("about %.3g %s (%.3g to %.3g)", rate, unit, rate/(1+off), rate/max(0.01, 1-off))
 }
@@ -164,6 +176,8 @@ func spanWords(d time.Duration) string {
 		return fmt.Sprintf("%d h", d/time.Hour)
 	case d >= time.Minute && d%time.Minute == 0:
 		return fmt.Sprintf("%d min", d/time.Minute)
+	case d >= 5*time.Minute && d%time.Second != 0 || d >= 10*time.Minute:
+		return fmt.Sprintf("%.3g min", d.Minutes())
 	case d >= 10*time.Second:
 		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
 	case d >= time.Second:

@@ -27,6 +27,11 @@ const (
 	python      need = "python"
 	java        need = "java"
 	rust        need = "rust"
+	envoy       need = "envoy"
+	traefik     need = "traefik"
+	varnish     need = "varnish"
+	ruby        need = "ruby"
+	php         need = "php"
 )
 
 // install puts what the trials need into the cache. What fails is noted with its reason.
@@ -54,7 +59,14 @@ func (h *house) get(ctx context.Context, n need) error {
 	}
 	src := h.servers()
 	switch n {
-	case nginx, redisServer:
+	case envoy:
+		if h.envoyBin() == "" {
+			return fmt.Errorf("envoy is neither on the path nor in %s", filepath.Dir(h.cache))
+		}
+		return nil
+	case varnish, ruby, php:
+		return h.unpacked(ctx, string(n))
+	case nginx, redisServer, traefik:
 		_, err := exec.LookPath(string(n))
 		return err
 	case node:
@@ -81,10 +93,15 @@ func (h *house) get(ctx context.Context, n need) error {
 		if _, err := exec.LookPath("haproxy"); err == nil {
 			return nil
 		}
-		dir := filepath.Join(h.cache, "haproxy")
-		return h.once(ctx, "haproxy.packages", dir, []string{"sh", "-c", `cd "$0" && apt-get download -qq $(cat "$1") && for p in *.deb; do dpkg -x "$p" . || exit 1; done`, dir, filepath.Join(src, "haproxy.packages")})
+		return h.unpacked(ctx, "haproxy")
 	}
 	return fmt.Errorf("nobody knows how to install %s", n)
+}
+
+// unpacked is packages of Debian, unpacked into a folder of the cache.
+func (h *house) unpacked(ctx context.Context, name string) error {
+	dir := filepath.Join(h.cache, name)
+	return h.once(ctx, name+".packages", dir, []string{"sh", "-c", `cd "$0" && apt-get download -qq $(cat "$1") && for p in *.deb; do dpkg -x "$p" . || exit 1; done`, dir, filepath.Join(h.servers(), name+".packages")})
 }
 
 // unpack writes the servers' sources into the cache.

@@ -1,3 +1,7 @@
+import com.alibaba.csp.sentinel.SphO;
+import com.alibaba.csp.sentinel.slots.block.RuleConstant;
+import com.alibaba.csp.sentinel.slots.block.flow.FlowRule;
+import com.alibaba.csp.sentinel.slots.block.flow.FlowRuleManager;
 import com.google.common.util.concurrent.RateLimiter;
 import com.sun.net.httpserver.HttpServer;
 import io.github.bucket4j.Bucket;
@@ -6,6 +10,7 @@ import io.github.resilience4j.bulkhead.BulkheadConfig;
 import io.github.resilience4j.ratelimiter.RateLimiterConfig;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.Executors;
 import java.util.function.BooleanSupplier;
 
@@ -14,7 +19,7 @@ public class Server {
     static Bulkhead bulkhead;
 
     public static void main(String[] args) throws Exception {
-        long[] n = new long[args.length];
+        long[] n = new long[args.length + 2];
         for (int i = 2; i < args.length; i++) {
             n[i - 2] = Long.parseLong(args[i]);
         }
@@ -62,8 +67,36 @@ public class Server {
                 RateLimiter limiter = RateLimiter.create(n[0]);
                 return limiter::tryAcquire;
             }
+            case "sentinel": // a second, [milliseconds that a request may wait in its queue]
+                return sentinel(n);
+            case "failsafe-smooth": { // limit, window
+                var limiter = dev.failsafe.RateLimiter.smoothBuilder(n[0], Duration.ofMillis(n[1])).build();
+                return limiter::tryAcquirePermit;
+            }
+            case "failsafe-bursty": { // limit, window
+                var limiter = dev.failsafe.RateLimiter.burstyBuilder(n[0], Duration.ofMillis(n[1])).build();
+                return limiter::tryAcquirePermit;
+            }
         }
         throw new IllegalArgumentException("no kind " + kind);
+    }
+
+    static BooleanSupplier sentinel(long[] n) {
+        var rule = new FlowRule("all");
+        rule.setGrade(RuleConstant.FLOW_GRADE_QPS);
+        rule.setCount(n[0]);
+        if (n[1] > 0) {
+            rule.setControlBehavior(RuleConstant.CONTROL_BEHAVIOR_RATE_LIMITER);
+            rule.setMaxQueueingTimeMs((int) n[1]);
+        }
+        FlowRuleManager.loadRules(List.of(rule));
+        return () -> {
+            boolean ok = SphO.entry("all");
+            if (ok) {
+                SphO.exit();
+            }
+            return ok;
+        };
     }
 
     static void sleep(long ms) {

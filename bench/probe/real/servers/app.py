@@ -151,6 +151,38 @@ def pyrate_limiter(*rates):
     return plain(allow)
 
 
+def django_smart_ratelimit(algorithm, rate):
+    """algorithm, 12/s or 12/3s"""
+
+    def view():
+        from django.http import HttpResponse
+        from django_smart_ratelimit import rate_limit
+
+        @rate_limit(key="all", rate=rate, algorithm=algorithm, backend="memory")
+        def index(request):
+            return HttpResponse("ok")
+
+        return index
+
+    return django_app(view, RATELIMIT_BACKEND="memory", SILENCED_SYSTEM_CHECKS=["django_smart_ratelimit.W001"])
+
+
+def asgi_ratelimit(redis_port, second, block="0"):
+    """port of a Redis, requests a second, [seconds of ban]"""
+    from ratelimit import RateLimitMiddleware, Rule
+    from ratelimit.backends.redis import RedisBackend
+    from redis.asyncio import StrictRedis
+
+    async def allow():
+        return True
+
+    async def everybody(scope):
+        return "all", "default"
+
+    rule = Rule(second=int(second), block_time=int(block) or None)
+    return RateLimitMiddleware(plain(allow), everybody, RedisBackend(StrictRedis(port=int(redis_port))), {r"^/": [rule]})
+
+
 def throttled(using, limit, window, burst="0"):
     """algorithm, limit, window, burst"""
     from throttled import Throttled, rate_limiter
@@ -208,6 +240,7 @@ def fastapi_limiter(limit, window):
 
 
 kinds = {
+    "django-smart-ratelimit": django_smart_ratelimit, "asgi-ratelimit": asgi_ratelimit,
     "quart-rate-limiter": quart_limiter, "litestar": litestar, "fastapi-limiter": fastapi_limiter,
     "flask-limiter": flask_limiter, "slowapi": slowapi, "django-ratelimit": django_ratelimit, "drf": drf,
     "aiolimiter": aiolimiter, "pyrate-limiter": pyrate_limiter, "throttled-py": throttled,

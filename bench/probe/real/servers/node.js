@@ -85,5 +85,38 @@ const kinds = {
   },
 };
 
+Object.assign(kinds, {
+  // limit, window, [ban]
+  'nest-throttler': async () => {
+    require('reflect-metadata');
+    const { Module, Controller, Get } = require('@nestjs/common');
+    const { NestFactory, APP_GUARD } = require('@nestjs/core');
+    const { ThrottlerModule, ThrottlerGuard } = require('@nestjs/throttler');
+    class Home { index() { return 'ok'; } }
+    Get()(Home.prototype, 'index', Object.getOwnPropertyDescriptor(Home.prototype, 'index'));
+    Controller()(Home);
+    class Root {}
+    const each = { ttl: b, limit: a, ...(c ? { blockDuration: c } : {}) };
+    Module({ imports: [ThrottlerModule.forRoot([each])], controllers: [Home], providers: [{ provide: APP_GUARD, useClass: ThrottlerGuard }] })(Root);
+    const app = await NestFactory.create(Root, { logger: false });
+    await app.listen(Number(port), '127.0.0.1');
+  },
+  // limit, window
+  'rolling-rate-limiter': () => {
+    const { InMemoryRateLimiter } = require('rolling-rate-limiter');
+    const limiter = new InMemoryRateLimiter({ interval: b, maxInInterval: a });
+    hear(http.createServer(async (req, res) => {
+      res.statusCode = await limiter.limit('all') ? 429 : 200;
+      res.end();
+    }));
+  },
+  // port of a Redis, limit, window in seconds, [ban in seconds]
+  'rate-limiter-flexible-redis': () => {
+    const { RateLimiterRedis } = require('rate-limiter-flexible');
+    const Redis = require('ioredis');
+    flexible(new RateLimiterRedis({ storeClient: new Redis(a), points: b, duration: c, blockDuration: d || 0 }));
+  },
+});
+
 if (!kinds[kind]) throw new Error('no kind ' + kind);
 kinds[kind]();

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/RussellLuo/slidingwindow"
+	"github.com/didip/tollbooth/v7"
+	"github.com/gofiber/fiber/v2"
+	fiberlimiter "github.com/gofiber/fiber/v2/middleware/limiter"
+	"github.com/juju/ratelimit"
+)
+
+func juju(fill time.Duration, capacity, quantum int64) func(context.Context) (http.Handler, error) {
+	return func(context.Context) (http.Handler, error) {
+		b := ratelimit.NewBucketWithQuantum(fill, capacity, quantum)
+		return asked(func(context.Context) bool { return b.TakeAvailable(1) == 1 }), nil
+	}
+}
+
+func russellLuo(n int64, w time.Duration) func(context.Context) (http.Handler, error) {
+	return func(context.Context) (http.Handler, error) {
+		l, _ := slidingwindow.NewLimiter(w, n, func() (slidingwindow.Window, slidingwindow.StopFunc) { return slidingwindow.NewLocalWindow() })
+		return asked(func(context.Context) bool { return l.Allow() }), nil
+	}
+}
+
+func tollboothOf(perSecond float64, burst int) func(context.Context) (http.Handler, error) {
+	return func(context.Context) (http.Handler, error) {
+		l := tollbooth.NewLimiter(perSecond, nil)
+		l.SetBurst(burst)
+		return tollbooth.LimitHandler(l, okay), nil
+	}
+}
+
+// inFiber serves by fasthttp.
+func inFiber(n int, w time.Duration, how fiberlimiter.LimiterHandler) starter {
+	return func(ctx context.Context, _ *house, _ string) (string, error) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return "", err
+		}
+		app := fiber.New(fiber.Config{DisableStartupMessage: true})
+		app.Use(fiberlimiter.New(fiberlimiter.Config{Max: n, Expiration: w, LimiterMiddleware: how}))
+		app.Get("/", func(c *fiber.Ctx) error { return c.SendString("ok") })
+		go app.Listener(l)
+		context.AfterFunc(ctx, func() { app.Shutdown() })
+		return "http://" + l.Addr().String() + "/", nil
+	}
+}
+
+// ofEdges are limiters of proxies.
+func ofEdges() []trial {
+	of := func(limiter, set string, n need, t truth, start starter) trial {
+		return trial{limiter: limiter, set: set, truth: t, needs: n, start: start}
+	}
+	return []trial{
+		of("Envoy local_ratelimit", "20, 5 per 1s", envoy, tokens(20, 5), inEnvoy(20, 5, "1s")),
+		of("Envoy local_ratelimit", "10, 10 per 4s", envoy, tokens(10, 2.5), inEnvoy(10, 10, "4s")),
+		of("Envoy local_ratelimit", "60, 30 per 1s", envoy, tokens(60, 30), inEnvoy(60, 30, "1s")),
+		// It lets a request wait for up to half of what one takes to come back.
+		of("Traefik rateLimit", "5 per 1s, burst 10", traefik, holds(10, 5), inTraefik(5, "1s", 10)),
+		of("Traefik rateLimit", "30 per 1m, burst 4", traefik, holds(4, 0.5), inTraefik(30, "1m", 4)),
+		of("Traefik rateLimit", "20 per 1s, burst 40", traefik, holds(40, 20), inTraefik(20, "1s", 40)),
+		of("Traefik inFlightReq", "4", traefik, truth{families: []string{concurrency}, policies: []figures{{n: 4}}}, atOnceInTraefik(4)),
+		of("Varnish vsthrottle", "15 per 5s", varnish, rounded(15, 5), inVarnish(15, "5s", "")),
+		of("Varnish vsthrottle", "5 per 1s", varnish, rounded(5, 1), inVarnish(5, "1s", "")),
+		of("Varnish vsthrottle", "40 per 10s", varnish, rounded(40, 10), inVarnish(40, "10s", "")),
+		of("Varnish vsthrottle", "6 per 2s, blocked for 5s", varnish, other("bucket of 6, 3/s; once it is empty all is refused for 5s"), inVarnish(6, "2s", "5s")),
+	}
+}
+
+// holds is a bucket that makes who comes a little early wait.
+func holds(n, rate float64) truth {
+	t := tokens(n, rate).or(queue)
+	return t
+}
+
+func ofMoreGo() []trial {
+	of := func(limiter, set string, t truth, start starter) trial {
+		return trial{limiter: limiter, set: set, truth: t, start: start}
+	}
+	return []trial{
+		of("juju/ratelimit", "1 per 200ms, 12", tokens(12, 5).or(refill), inGo(juju(200*time.Millisecond, 12, 1))),
+		of("juju/ratelimit", "6 per 3s, 18", portions(18, 6, 3), inGo(juju(3*time.Second, 18, 6))),
+		of("juju/ratelimit", "10 per 1s, 40", portions(40, 10, 1), inGo(juju(time.Second, 40, 10))),
+		of("RussellLuo/slidingwindow", "12 per 3s", window(weighted, 12, 3), inGo(russellLuo(12, 3*time.Second))),
+		of("RussellLuo/slidingwindow", "5 per 1s", window(weighted, 5, 1), inGo(russellLuo(5, time.Second))),
+		of("RussellLuo/slidingwindow", "40 per 8s", window(weighted, 40, 8), inGo(russellLuo(40, 8*time.Second))),
+		of("didip/tollbooth", "3/s, 9", tokens(9, 3), inGo(tollboothOf(3, 9))),
+		of("didip/tollbooth", "1/s, 4", tokens(4, 1), inGo(tollboothOf(1, 4))),
+		of("didip/tollbooth", "15/s, 30", tokens(30, 15), inGo(tollboothOf(15, 30))),
+		// Its clock has whole seconds, at which a window of the first request begins.
+		of("fiber limiter, fixed", "10 per 4s", other("10 in 4s from the whole second of the first request"), inFiber(10, 4*time.Second, fiberlimiter.FixedWindow{})),
+		of("fiber limiter, fixed", "5 per 2s", other("5 in 2s from the whole second of the first request"), inFiber(5, 2*time.Second, fiberlimiter.FixedWindow{})),
+		of("fiber limiter, sliding", "10 per 4s", other("10 in 4s, weighted, in steps of whole seconds"), inFiber(10, 4*time.Second, fiberlimiter.SlidingWindow{})),
+		of("fiber limiter, sliding", "30 per 6s", other("30 in 6s, weighted, in steps of whole seconds"), inFiber(30, 6*time.Second, fiberlimiter.SlidingWindow{})),
+	}
+}
+
+func ofMorePrograms() []trial {
+	of := func(limiter, set string, n need, t truth, start starter) trial {
+		return trial{limiter: limiter, set: set, truth: t, needs: n, start: start}
+	}
+	byRedis := func(args ...string) starter {
+		return withRedis(func(port string) starter {
+			return inNode(append([]string{"rate-limiter-flexible-redis", port}, args...)...)
+		})
+	}
+	asgi := func(args ...string) starter {
+		return withRedis(func(port string) starter { return inPython(append([]string{"asgi-ratelimit", port}, args...)...) })
+	}
+	return []trial{
+		of("@nestjs/throttler", "8 per 3s", node, other("8 in 3s before any instant; once exceeded all is refused for 3s"), inNode("nest-throttler", "8", "3000")),
+		of("@nestjs/throttler", "20 per 5s", node, other("20 in 5s before any instant; once exceeded all is refused for 5s"), inNode("nest-throttler", "20", "5000")),
+		of("@nestjs/throttler", "5 per 1s, blockDuration 4s", node, other("5 in 1s before any instant; once exceeded all is refused for 4s"), inNode("nest-throttler", "5", "1000", "4000")),
+		of("rolling-rate-limiter", "10 per 3s", node, window(slidingDen, 10, 3), inNode("rolling-rate-limiter", "10", "3000")),
+		of("rolling-rate-limiter", "4 per 1s", node, window(slidingDen, 4, 1), inNode("rolling-rate-limiter", "4", "1000")),
+		of("rolling-rate-limiter", "30 per 6s", node, window(slidingDen, 30, 6), inNode("rolling-rate-limiter", "30", "6000")),
+		of("RateLimiterRedis", "9 per 4s", node, window(fromFirst, 9, 4), byRedis("9", "4")),
+		of("RateLimiterRedis", "25 per 6s", node, window(fromFirst, 25, 6), byRedis("25", "6")),
+		of("RateLimiterRedis", "6 per 2s, blockDuration 6s", node, banned(6, 2, 6), byRedis("6", "2", "6")),
+		of("asgi-ratelimit", "7 per 1s", python, window(fromFirst, 7, 1), asgi("7")),
+		of("asgi-ratelimit", "20 per 1s", python, window(fromFirst, 20, 1), asgi("20")),
+		// It asks for how many seconds the ban lasts, and half a second is none.
+		of("asgi-ratelimit", "5 per 1s, block_time 4s", python, banned(5, 1, 3.5), asgi("5", "4")),
+		// In memory it counts as its backend does, whatever the view says: a log, of all that was asked.
+		of("django-smart-ratelimit sliding_window", "10/3s", python, window(slidingDen, 10, 3), inPython("django-smart-ratelimit", "sliding_window", "10/3s")),
+		of("django-smart-ratelimit fixed_window", "12/4s", python, window(slidingDen, 12, 4), inPython("django-smart-ratelimit", "fixed_window", "12/4s")),
+		of("django-smart-ratelimit token_bucket", "10/5s", python, tokens(10, 2), inPython("django-smart-ratelimit", "token_bucket", "10/5s")),
+		// Its clock has whole seconds.
+		of("throttled-py", "token_bucket 5/s, 12", python, portions(12, 5, 1), inPython("throttled-py", "token_bucket", "5", "1", "12")),
+		of("throttled-py", "leaking_bucket 5/s, 10", python, portions(10, 5, 1), inPython("throttled-py", "leaking_bucket", "5", "1", "10")),
+		of("throttled-py", "token_bucket 30/min, 6", python, other("bucket of 6, one in 2s, by whole seconds of the clock, parts lost with each admission"), inPython("throttled-py", "token_bucket", "30", "60", "6")),
+		of("Sentinel QPS", "5/s", java, other("5 in the two half seconds of the clock that are last"), inJava("sentinel", "5")),
+		of("Sentinel QPS", "20/s", java, other("20 in the two half seconds of the clock that are last"), inJava("sentinel", "20")),
+		of("Sentinel queue", "10/s, waiting up to 500ms", java, queued(5, 0, 10), inJava("sentinel", "10", "500")),
+		of("Sentinel queue", "4/s, waiting up to 2s", java, queued(8, 0, 4), inJava("sentinel", "4", "2000")),
+		of("Failsafe smooth", "5 per 1s", java, window(byClock, 1, 0.2).or(bucket).or(fromFirst).or(slidingLog), inJava("failsafe-smooth", "5", "1000")),
+		of("Failsafe bursty", "10 per 2s", java, window(byClock, 10, 2), inJava("failsafe-bursty", "10", "2000")),
+		of("Failsafe bursty", "30 per 5s", java, window(byClock, 30, 5), inJava("failsafe-bursty", "30", "5000")),
+		of("Spring RedisRateLimiter", "5/s, 20", java, portions(20, 5, 1), inSpring(5, 20)),
+		of("Spring RedisRateLimiter", "2/s, 8", java, portions(8, 2, 1), inSpring(2, 8)),
+		of("Spring RedisRateLimiter", "10/s, 10", java, window(byClock, 10, 1), inSpring(10, 10)),
+		of("Rack::Attack throttle", "10 per 4s", ruby, window(byClock, 10, 4), inRuby("10", "4")),
+		of("Rack::Attack throttle", "5 per 1s", ruby, window(byClock, 5, 1), inRuby("5", "1")),
+		of("Rack::Attack throttle", "30 per 10s", ruby, window(byClock, 30, 10), inRuby("30", "10")),
+		{limiter: "Rack::Attack Allow2Ban", set: "6 per 3s, ban 8s", needs: ruby, flags: []string{"--throttled", "403"}, truth: other("6 in 3s by the clock, and all is refused for 8s from the sixth on"), start: inRuby("6", "3", "ban", "8")},
+		of("Symfony fixed_window", "10 per 4s", php, window(fromFirst, 10, 4), inSymfony("fixed_window", 10, "4 seconds", 0)),
+		of("Symfony sliding_window", "10 per 4s", php, window(weighted, 10, 4), inSymfony("sliding_window", 10, "4 seconds", 0)),
+		of("Symfony sliding_window", "25 per 5s", php, window(weighted, 25, 5), inSymfony("sliding_window", 25, "5 seconds", 0)),
+		of("Symfony token_bucket", "12, 4 per 2s", php, other("bucket of 12; 4 more after 2s in which nothing came back"), inSymfony("token_bucket", 12, "2 seconds", 4)),
+	}
+}
+
+// rounded is a bucket that gives back whole units only: what came back beside them
+// since the last request that was let pass is lost.
+func rounded(n, seconds int) truth {
+	return other(fmt.Sprintf("bucket of %d, %d in %ds, parts of a unit lost with each admission", n, n, seconds))
+}
