@@ -134,6 +134,10 @@ func (m *rolling) across(b roll, w *sight) {
 // keep drops the ways that explain less than the best one, and returns what the
 // best one leaves over.
 func (m *rolling) keep() float64 {
+	if len(m.next) == 0 { // none can be; begin again
+		m.ways = append(m.ways[:0], roll{})
+		return 1
+	}
 	best := 0
 	cost := func(o *roll) float64 { return 3*o.over + o.gap }
 	for i := range m.next {
