@@ -12,6 +12,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -43,6 +44,8 @@ type score struct {
 	pauses            []time.Duration // see thinker
 }
 
+var most int
+
 func main() {
 	n := flag.Int("n", 260, "how many policies")
 	seed := flag.Uint64("seed", 1, "of everything")
@@ -51,6 +54,8 @@ func main() {
 	routed := flag.Int("routing", -1, "of replicas: 0 at random, 1 in turn, 2 least connections, 3 by connection; -1: any")
 	lossy := flag.Float64("lossy", 0, "share of answers that are lost")
 	verbose := flag.Bool("v", false, "a line for each policy that was not named right")
+	flag.IntVar(&most, "max-requests", 0, "bound on the requests to each limiter; zero: as weir probe has it")
+	lines := flag.Bool("lines", false, "a line for each policy")
 	one := flag.Int("one", -1, "only this policy, with every line")
 	simple := flag.Bool("naive", false, "measure a binary search on the rate, and reading headers, instead")
 	headers := flag.String("headers", "", "limit headers in answers: honest, lie, or none")
@@ -119,7 +124,7 @@ func main() {
 		wg.Go(func() {
 			for i := range next {
 				scores[i] = run(i)
-				if s := scores[i]; *verbose && (!s.named || !s.sure || !s.limitOK || !s.windowOK || s.truth > 0 && *foreign == 0 || s.accused && *headers == "honest") {
+				if s := scores[i]; *lines || *verbose && (!s.named || !s.sure || !s.limitOK || !s.windowOK || s.truth > 0 && *foreign == 0 || s.accused && *headers == "honest") {
 					fmt.Println(i, s.line)
 				}
 			}
@@ -157,7 +162,7 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 	began := time.Now()
 	var seen []probe.Record
 	t := &thinker{world: w}
-	p := probe.New(t, w, probe.Options{Seed: seed, IgnoreHints: ignore, Record: func(r probe.Record) { seen = append(seen, r) }})
+	p := probe.New(t, w, probe.Options{MaxRequests: most, Seed: seed, IgnoreHints: ignore, Record: func(r probe.Record) { seen = append(seen, r) }})
 	if trace {
 		p.Trace(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 	}
@@ -223,7 +228,10 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 	if v.Replicas > 0 {
 		s.line += fmt.Sprintf(" replicas %d", v.Replicas)
 	}
-	s.line += fmt.Sprintf(" limit %d-%d", v.LimitLow, v.LimitHigh)
+	s.line += fmt.Sprintf(" limit %d-%d spent", v.LimitLow, v.LimitHigh)
+	for _, why := range slices.Sorted(maps.Keys(went)) {
+		s.line += fmt.Sprintf(" [%s: %d, %d]", why, went[why][0], went[why][1])
+	}
 	return s
 }
 

@@ -110,7 +110,7 @@ func TestProbeStops(t *testing.T) {
 
 func TestProbeSendsNothingUnasked(t *testing.T) {
 	s, out, _, code := probeOf(t, tooMany, "--dry-run")
-	if code != 0 || s.asked != 0 || !strings.Contains(out, "At worst: 2500 requests") {
+	if code != 0 || s.asked != 0 || !strings.Contains(out, "At worst: 5000 requests") {
 		t.Errorf("dry run: exit %d, %d requests, %q", code, s.asked, out)
 	}
 	var o, e bytes.Buffer

@@ -52,19 +52,30 @@ func (p *Probe) banned() *experiment {
 	if hi > 0.02 {
 		return nil
 	}
-	fresh := step{idle: 1.02*w.hi + 0.01, n: int(n.lo)}
+	rest := 1.02*w.hi + 0.01
 	if !wide(w) {
-		return &experiment{why: "exceed it, to see how long the ban is", steps: []step{fresh, {n: 1 + int(n.hi-n.lo)}}}
+		return &experiment{why: "exceed it, to see how long the ban is", steps: []step{{idle: rest, n: int(n.lo)}, {n: 1 + int(n.hi-n.lo)}}}
 	}
-	// Subtle: over more than one and a half windows the same count comes about twice.
-	from, to := w.lo, min(w.hi, 1.5*w.lo)
-	k := min(int(n.lo)-1, 36, int(math.Ceil(math.Log(to/from)/max(0.004, 0.7*p.jitter/to))))
+	if half := int(n.hi)/2 + 1; w.hi > 2*w.lo && half > 1 && int(n.lo) >= half {
+		// A half is refused when it comes within the window of the one before: the
+		// distance at which that happens first tells the window within a factor of two,
+		// for one ban.
+		e := &experiment{why: "spend halves at shrinking distances", steps: []step{{idle: rest, n: half}}, halt: true}
+		for x := w.hi / 1.9; len(e.steps) < 12; x /= 1.9 {
+			e.steps = append(e.steps, step{idle: x, n: half})
+			if x < 1.1*w.lo {
+				break
+			}
+		}
+		return e
+	}
+	// Subtle: over two windows and more the same count comes twice.
+	from, to := w.lo, min(w.hi, 1.9*w.lo)
+	k := min(int(n.lo)-1, max(36, int(n.lo)/3), int(math.Ceil(math.Log(to/from)/max(0.004, 0.7*p.jitter/to))))
 	if k < 1 {
 		return nil
 	}
-	e := &experiment{why: "see what counts in the next window"}
-	fresh.n -= k
-	e.steps = append(e.steps, fresh)
+	e := &experiment{why: "see what counts in the next window", steps: []step{{idle: rest, n: 1}}}
 	at := rtt
 	for i := 1; i <= k; i++ {
 		x := from * math.Pow(to/from, float64(i)/float64(k+1))

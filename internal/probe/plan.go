@@ -21,6 +21,7 @@ type experiment struct {
 	then  []step // with until: once something was admitted
 	after bool   // when it opens again is looked for next
 
+	halt    bool // ends at the first refusal
 	through bool // goes on where something is refused, however many steps there are
 }
 

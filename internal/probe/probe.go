@@ -57,7 +57,7 @@ type Clock interface {
 
 // Options bound a probe. The zero value has the bounds that the fields name.
 type Options struct {
-	MaxRequests int           // in all; zero: 2500
+	MaxRequests int           // in all; zero: 5000
 	MaxRefused  int           // refused requests; zero: 300
 	MaxTime     time.Duration // zero: 30 minutes
 	Seed        uint64        // of the search; the same answers and seed give the same verdict

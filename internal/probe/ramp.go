@@ -45,7 +45,7 @@ func (p *Probe) rampSize() int {
 		if sent > 300 {
 			part = 0.25
 		}
-	case rtt < 0.02 && sent > 60: // more waves cost no time
+	case sent > 60: // more waves cost little time
 		part = 0.08
 	}
 	if w := p.sights[len(p.sights)-1]; w.slow > 0.05+3*p.rtt() {
@@ -54,18 +54,32 @@ func (p *Probe) rampSize() int {
 	return 1 + min(int(part*float64(sent)), most)
 }
 
+// looks are times after the first request at which a limit is looked at again: just
+// after the windows that people choose, in seconds.
+var looks = [...]float64{0.25, 1.02, 2.03, 3.04, 5.05, 10.08, 15.1, 20.1, 30.1, 45.1, 60.2, 90.2, 120.3, 180.3, 300.5, 450.5, 600.6, 900.8, 1200.9, 1801, 2701, 3602}
+
+// look is how long to wait for another look, when it has been closed so long and
+// the first request was sent so long ago.
+func look(closed, since float64) float64 {
+	least, most := max(0.04, 0.3*closed), max(0.04, 1.2*closed)
+	if closed < 0.3 {
+		most = max(0.04, 4*closed)
+	}
+	for _, x := range looks {
+		if x-since >= least {
+			return min(x-since, most)
+		}
+	}
+	return max(0.04, 0.5*closed)
+}
+
 // reopen looks for the first admission after a refusal, at growing distances.
 func (p *Probe) reopen(ctx context.Context) error {
 	shut := p.sights[len(p.sights)-1].last
-	wait := 0.8 // finer where it costs much to close it again
-	if n := p.v.Requests; n > 300 {
-		wait = 0.2
-	} else if n > 100 {
-		wait = 0.45
-	}
 	for try := 0; ; try++ {
 		now := p.clock.Now()
-		idle := max(0.03, wait*(now.Sub(p.start).Seconds()-shut))
+		since := now.Sub(p.start).Seconds()
+		idle := look(since-shut, since)
 		if at, ok := p.hints.Opens(now); ok && !p.opt.IgnoreHints && try < 5 {
 			// Just before and just after the instant that is told.
 			// A wait that is too long to be tried is not.

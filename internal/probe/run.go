@@ -48,7 +48,7 @@ type Probe struct {
 // New returns a probe that sends by s.
 func New(s Sender, c Clock, o Options) *Probe {
 	if o.MaxRequests == 0 {
-		o.MaxRequests = 2500
+		o.MaxRequests = 5000
 	}
 	if o.MaxRefused == 0 {
 		o.MaxRefused = 300
@@ -219,24 +219,28 @@ func (p *Probe) investigate(ctx context.Context) error {
 // do makes an experiment.
 func (p *Probe) do(ctx context.Context, e *experiment) error {
 	p.made++
-	w, err := p.steps(ctx, e.steps, e.until, e.through, e.why)
+	w, err := p.steps(ctx, e.steps, e)
 	if err == nil && e.until && w.a > 0 && len(e.then) > 0 {
-		_, err = p.steps(ctx, e.then, false, true, e.why)
+		_, err = p.steps(ctx, e.then, &experiment{why: e.why, through: true})
 	}
 	return err
 }
 
-func (p *Probe) steps(ctx context.Context, steps []step, until, through bool, why string) (w *sight, err error) {
+func (p *Probe) steps(ctx context.Context, steps []step, e *experiment) (w *sight, err error) {
 	for i := 0; i < len(steps); {
 		j := i + 1
 		for j < len(steps) && steps[j].meanwhile {
 			j++
 		}
-		if w, err = p.portions(ctx, steps[i:j], why); err != nil {
+		if w, err = p.portions(ctx, steps[i:j], e.why); err != nil {
 			return nil, err
 		}
-		if until && w.a > 0 || !until && (w.a == 0 && w.r > 3 || w.r > 0 && len(steps) > 4 && !through) {
-			break // it opened, or what comes next was planned for something else
+		switch {
+		case e.until && w.a > 0: // it opened
+			return w, nil
+		case e.until || w.r == 0:
+		case e.halt, w.a == 0 && w.r > 3, len(steps) > 4 && !e.through:
+			return w, nil // what comes next was planned for something else
 		}
 		i = j
 	}

@@ -37,7 +37,7 @@ type ScopeOptions struct {
 	// each round. Empty: one burst of all that it allows.
 	Spend []Burst
 
-	MaxRequests int           // zero: 2500
+	MaxRequests int           // zero: 5000
 	MaxRefused  int           // zero: 300
 	MaxTime     time.Duration // zero: 30 minutes
 
@@ -126,7 +126,7 @@ type Asked struct {
 // error is the sender's or the context's; the scope says what was known by then.
 func FindScope(ctx context.Context, o ScopeOptions, s VariedSender, c Clock) (*Scope, error) {
 	if o.MaxRequests == 0 {
-		o.MaxRequests = 2500
+		o.MaxRequests = 5000
 	}
 	if o.MaxRefused == 0 {
 		o.MaxRefused = 300

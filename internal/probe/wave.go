@@ -30,18 +30,20 @@ func (p *Probe) portions(ctx context.Context, steps []step, why string) (w *sigh
 	}
 	idle, left := steps[0].idle, steps[0].n
 	sure, period := p.surely(idle)
-	part := sure
+	part, unknown := sure, sure < left/20
 	switch {
 	case sure >= left:
 		part = left
 	case p.rtt() > period/4:
 		return p.waves(ctx, steps, why)
-	case sure < left/20:
+	case unknown:
 		part = 1 + left/20
 	}
 	for sent := 0; left > 0; left -= part {
 		if sent > 0 {
-			part = 1 + max(sent/5, left/8)
+			if part = 1 + left/8; unknown {
+				part = max(part, 1+sent/5)
+			}
 		}
 		part = max(1, min(part, left))
 		sent += part
