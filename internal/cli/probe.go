@@ -32,7 +32,7 @@ type probeCmd struct {
 
 	Vary []string `sep:"none" placeholder:"KIND=A,B" help:"Find out whether the limit is counted by this: header:X-Key=a,b, query:k=a,b, cookie:sid=a,b, body:field=a,b, path=/a,/b, basic-user=a,b or source-ip. Repeat for several; the first value is that of the request." group:"Key"`
 
-	MaxRequests  int           `default:"5000" placeholder:"N" help:"Most requests. Default 2500." group:"Budget"`
+	MaxRequests  int           `default:"5000" placeholder:"N" help:"Most requests. Default 5000." group:"Budget"`
 	MaxThrottled int           `default:"300" placeholder:"N" help:"Most refused requests; those under way are waited for. Default 300." group:"Budget"`
 	MaxRate      float64       `default:"400" placeholder:"N" help:"Most requests per second. Default 400." group:"Budget"`
 	MaxTime      time.Duration `default:"10m" placeholder:"DURATION" help:"Longest time. Default 10m." group:"Budget"`
