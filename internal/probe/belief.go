@@ -375,6 +375,8 @@ func (p *Probe) settled(shares []Share) bool {
 		return false
 	}
 	h := p.herd(shares[0].Family)
+	b := h.best[0]
+	n := span{b.n, b.n}
 	for _, o := range p.herds { // of two limits there are several
 		if o.family != h.family {
 			continue
@@ -383,12 +385,14 @@ func (p *Probe) settled(shares []Share) bool {
 			if q.cost > h.cost()+0.25 {
 				break
 			}
-			if q.kind != h.kind || p.differ(q, h.best[0]) > 0 {
+			n = n.with(q.n)
+			as := *q
+			if as.n = b.n; q.kind != h.kind || p.differ(&as, b) > 0 {
 				return false
 			}
 		}
 	}
-	return true
+	return n.hi-n.lo <= 2*p.units(&b.hypothesis)
 }
 
 // Trace makes the probe say after each experiment what every family comes to.

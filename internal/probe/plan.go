@@ -187,10 +187,7 @@ func (f *fitter) differ(a, b *particle) float64 {
 		blur = 2.2 * f.jitter
 	}
 	sliding := a.family == SlidingWindow || a.family == SlidingWindowDenied
-	units := 0.0 // of a bucket: what comes back in the time that the network blurs
-	if a.family == TokenBucket || a.family == LeakyQueue {
-		units = min(2*f.jitter/a.w, 0.011*a.n) // beyond a hundredth it must be said
-	}
+	units := f.units(&a.hypothesis)
 	switch {
 	case a.anew != b.anew:
 		return 0.35
@@ -204,6 +201,15 @@ func (f *fitter) differ(a, b *particle) float64 {
 		return 0.3
 	}
 	return 0
+}
+
+// units is by how many the limit of a bucket may be off: what comes back in the time
+// that the network blurs, but one or two in a hundred at most. It is said then.
+func (f *fitter) units(h *hypothesis) float64 {
+	if h.family != TokenBucket && h.family != LeakyQueue {
+		return 0
+	}
+	return min(2*f.jitter/h.w, max(1, 0.015*h.n))
 }
 
 // choose returns the experiment of the largest expected gain per price.

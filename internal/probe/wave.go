@@ -29,7 +29,7 @@ func (p *Probe) portions(ctx context.Context, steps []step, why string) (w *sigh
 		return p.waves(ctx, steps, why)
 	}
 	idle, left := steps[0].idle, steps[0].n
-	sure, period := p.surely(idle)
+	sure, period, gives := p.surely(idle)
 	part, unknown := sure, sure < left/20
 	switch {
 	case sure >= left:
@@ -41,8 +41,8 @@ func (p *Probe) portions(ctx context.Context, steps []step, why string) (w *sigh
 	}
 	for sent := 0; left > 0; left -= part {
 		if sent > 0 {
-			if part = 1 + left/8; unknown {
-				part = max(part, 1+sent/5)
+			if part = 1 + left/8; unknown || gives*p.rtt() > 0.5 {
+				part = max(part, 1+sent/5) // to outrun what comes back
 			}
 		}
 		part = max(1, min(part, left))
@@ -57,8 +57,8 @@ func (p *Probe) portions(ctx context.Context, steps []step, why string) (w *sigh
 }
 
 // surely is how many are admitted after an idle time by all that is still
-// believed, and the longest period of these.
-func (p *Probe) surely(idle float64) (n int, period float64) {
+// believed, the longest period of these, and the most that any gives back a second.
+func (p *Probe) surely(idle float64) (n int, period, gives float64) {
 	at := p.clock.Now().Sub(p.start).Seconds() + idle
 	least := math.Inf(1)
 	best := p.cheapest()
@@ -70,10 +70,10 @@ func (p *Probe) surely(idle float64) (n int, period float64) {
 			}
 			q.see(p.sights, math.Inf(1))
 			l, _ := q.state.room(at, at+p.net()-p.base())
-			least, period = min(least, l), max(period, q.period())
+			least, period, gives = min(least, l), max(period, q.period()), max(gives, q.n/q.period())
 		}
 	}
-	return int(min(least, 1e6)), period
+	return int(min(least, 1e6)), period, gives
 }
 
 // waves sends the first step after its idle time and the others meanwhile.
