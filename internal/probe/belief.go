@@ -15,7 +15,9 @@ func (p *Probe) refit() {
 		}
 		slices.SortStableFunc(h.best, byCost)
 		if h.dead == 0 && h.cost() > 0.01 {
-			p.mend(h)
+			if p.mend(h); h.cost() > 0.01 {
+				p.fit(h, 500)
+			}
 		}
 		best = min(best, h.cost())
 	}
@@ -195,14 +197,17 @@ func (p *Probe) rested() *experiment {
 		return nil
 	}
 	q := p.herd(p.shares()[0].Family).best[0]
+	rest := 2.2 * q.period()
 	switch q.family {
-	case TokenBucket, LeakyQueue, RefillBucket, SlidingWindow, SlidingWindowDenied:
+	case TokenBucket, LeakyQueue, RefillBucket:
+	case SlidingWindow, SlidingWindowDenied: // it remembers two windows, and nothing else
+		rest = 1.05 * q.period()
 	default: // all comes back at once, which a bucket that was used before does not do
 		return nil
 	}
 	shut := false
 	for i, w := range p.sights {
-		if i > 0 && shut && w.s-p.sights[i-1].done > 1.9*q.period() {
+		if i > 0 && shut && w.s-p.sights[i-1].done > 0.86*rest {
 			n, refused := 0.0, 0
 			for j := i; j < len(p.sights) && refused == 0 && p.sights[j].s < w.s+q.period(); j++ {
 				n, refused = n+float64(p.sights[j].a), p.sights[j].r
@@ -218,7 +223,7 @@ func (p *Probe) rested() *experiment {
 		return nil
 	}
 	p.rests++
-	return &experiment{why: "whether it gives more after a long rest", steps: []step{{idle: 2.2*q.period() + 0.05, n: n}}}
+	return &experiment{why: "whether it gives more after a long rest", steps: []step{{idle: rest + 0.05, n: n}}}
 }
 
 // prior is how much a family must explain better than a simpler one.

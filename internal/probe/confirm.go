@@ -7,7 +7,7 @@ import (
 
 // confirms is how many waves at random times a limit without a round figure has to
 // explain before it is said for certain.
-const confirms = 4
+const confirms = 3
 
 // confirm returns one more wave at a time that nobody chose, when the winner's
 // figure is not one that people choose: what explains all that was sent to find it
@@ -19,17 +19,15 @@ func (p *Probe) confirm() *experiment {
 	}
 	q := p.herd(p.shares()[0].Family).best[0]
 	p.confirmed++
-	n := 1 + p.rng.IntN(int(q.n)+1)
-	if n > 60 {
-		n = 60
-	}
+	all := int(q.n) + 1
+	first := 1 + p.rng.IntN(max(1, all*2/3))
 	// Half of the pauses are longer than two windows: some limits begin anew then.
 	idle := (0.15 + 1.2*p.rng.Float64()) * q.period()
-	if p.confirmed%2 == 0 {
+	if p.confirmed%2 == 1 {
 		idle = (2.05 + 0.6*p.rng.Float64()) * q.period()
 	}
-	e := &experiment{why: "whether it holds at another time, too", steps: []step{{idle: idle, n: int(q.n) + 1 - n/2}, {idle: 0.6 * p.rng.Float64() * q.w, n: n}}}
-	if p.v.Requests+int(q.n)+1+n > p.opt.MaxRequests {
+	e := &experiment{why: "whether it holds at another time, too", steps: []step{{idle: idle, n: first}, {idle: 0.6 * p.rng.Float64() * q.w, n: all - first}}}
+	if p.v.Requests+all > p.opt.MaxRequests {
 		return nil
 	}
 	return e

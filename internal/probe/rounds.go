@@ -66,11 +66,27 @@ func (p *Probe) sustain() *experiment {
 		return nil
 	}
 	e := &experiment{why: "spend at full speed, in case a second limit is slower"}
-	for range (more*n + part - 1) / part {
-		e.steps = append(e.steps, step{idle: pause, n: part})
+	for i := range (more*n + part - 1) / part {
+		idle := pause
+		if i == 0 {
+			idle = max(pause, min(p.ready(q, part), 2*q.period()))
+		}
+		e.steps = append(e.steps, step{idle: idle, n: part})
 	}
 	e.steps = append(e.steps, step{idle: pause, n: 1})
 	return e
+}
+
+// ready is how long from now until a hypothesis must admit n at once.
+func (p *Probe) ready(q *particle, n int) (in float64) {
+	q.see(p.sights, math.Inf(1))
+	now := max(p.sights[len(p.sights)-1].done, p.clock.Now().Sub(p.start).Seconds())
+	for most := 2 * q.period(); in < most; in += most / 100 {
+		if least, _ := q.state.room(now+in, now+in+p.blur()); least >= float64(n) {
+			break
+		}
+	}
+	return in
 }
 
 // turn returns one round at full speed that measures as well: single requests about

@@ -157,6 +157,12 @@ func (p *Probe) investigate(ctx context.Context) error {
 			p.usedBefore(500)
 			e = p.next()
 		}
+		if e == nil {
+			e = p.rested()
+		}
+		if e == nil {
+			e = p.sustain()
+		}
 		if e == nil && !p.askedTurns && p.settled(p.shares()) {
 			if q := p.herd(p.shares()[0].Family).best[0]; p.same(q) {
 				p.askedTurns = true
@@ -175,12 +181,6 @@ func (p *Probe) investigate(ctx context.Context) error {
 				why = ""
 				continue
 			}
-		}
-		if e == nil {
-			e = p.rested()
-		}
-		if e == nil {
-			e = p.sustain()
 		}
 		if e == nil && !p.askedAnew && p.slides() {
 			p.anew(500)

@@ -34,7 +34,7 @@ func (p *Probe) portions(ctx context.Context, steps []step, why string) (w *sigh
 	switch {
 	case sure >= left:
 		part = left
-	case p.rtt() > period/4:
+	case p.rtt() > period/4, gives*p.rtt() > float64(left)/10: // as much comes back meanwhile
 		return p.waves(ctx, steps, why)
 	case unknown:
 		part = 1 + left/20
