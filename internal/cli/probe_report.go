@@ -195,7 +195,7 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 		f.Policies = append(f.Policies, one)
 		return nil
 	}
-	head := fmt.Sprintf("# weir probe of %s: %s (%d requests, confidence %.0f %%)\n", r.Target, v.Family, r.Requests, 100*v.Confidence)
+	head := fmt.Sprintf("# weir probe of %s: %s (%d requests, confidence %.0f %%)\n", r.Target, v.Kind(), r.Requests, 100*v.Confidence)
 	key := foundKey{}
 	switch {
 	case scope == nil:

@@ -26,6 +26,9 @@ func (h *hypothesis) times() []figure {
 		}
 		return []figure{windowFig, headFig}
 	case Ban:
+		if h.kind == FixedClock {
+			return []figure{windowFig, secondFig, headFig}
+		}
 		return []figure{windowFig, secondFig}
 	case Stacked:
 		if h.kind == FixedClock {

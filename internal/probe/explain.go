@@ -47,6 +47,10 @@ func (p *Probe) given(f Found) hypothesis {
 		h.m = float64(one.Undelayed + 1)
 	case RefillBucket:
 		h.m = float64(one.Limit)
+	case Ban:
+		if h.kind = familyOf(one); h.kind == FixedFirst {
+			h.kind = None
+		}
 	case Stacked:
 		h.kind = familyOf(one)
 		two := f.Policies[1]

@@ -247,6 +247,7 @@ func (f *fitter) guess(hd *herd) hypothesis {
 	case Concurrency:
 		h.n = float64(max(1, f.sights[i].a))
 	case Ban:
+		h.kind = hd.kind
 		h.v = h.w
 		h.w = h.v * (0.05 + 0.95*r.Float64())
 		h.n = max(1, f.admittedIn(i, h.w))

@@ -46,7 +46,7 @@ func (f Family) String() string {
 // what they mean depends on the family.
 type hypothesis struct {
 	family Family
-	kind   Family  // of both limits, when stacked
+	kind   Family  // of both limits, when stacked; of a ban, what must not be exceeded, None for a window from the first request
 	n      float64 // limit or capacity
 	w      float64 // window; of buckets, seconds per unit or per portion
 	ph     float64 // a head of the windows
@@ -100,6 +100,9 @@ func (h *hypothesis) fresh(old model) model {
 		*m = grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, portion: h.m}
 		return m
 	case FixedFirst, Ban:
+		if h.family == Ban && h.kind != None {
+			return &lockout{of: hypothesis{family: h.kind, n: h.n, w: h.w, ph: h.ph}, ban: h.v}
+		}
 		m := again[floating](old)
 		*m = floating{cap: h.n, width: h.w, ways: m.ways[:0], next: m.next[:0]}
 		if h.family == Ban {
@@ -155,7 +158,9 @@ var roundings = [3]float64{0, 0.5, 1 - 1e-6}
 func (h *hypothesis) tidy() {
 	h.n, h.m = math.Round(h.n), math.Round(h.m)
 	if h.family != Stacked {
-		h.kind, h.ph2 = None, 0
+		if h.ph2 = 0; h.family != Ban || h.kind != SlidingLog && h.kind != FixedClock {
+			h.kind = None
+		}
 	}
 	if h.family != Stacked && h.family != Ban {
 		h.v = 0
@@ -168,7 +173,9 @@ func (h *hypothesis) tidy() {
 	case None, Concurrency:
 		h.w, h.m, h.ph = 0, 0, 0
 	case FixedFirst, SlidingLog, SlidingLogDenied, TokenBucket, Ban:
-		h.m, h.ph = 0, 0
+		if h.m = 0; h.family != Ban || h.kind != FixedClock {
+			h.ph = 0
+		}
 	case LeakyQueue:
 		h.ph = 0
 	case FixedClock:
@@ -242,7 +249,7 @@ func (h hypothesis) mutate(r *rand.Rand, now float64) hypothesis {
 			h.n = whole(h.n)
 		case 1, 2:
 			w := f(h.w)
-			if grids || h.family == Stacked && h.kind == FixedClock {
+			if grids || (h.family == Stacked || h.family == Ban) && h.kind == FixedClock {
 				// Keep a head, somewhere in what has been seen.
 				at := now * r.Float64()
 				head := h.ph + math.Round((at-h.ph)/h.w)*h.w

@@ -61,7 +61,9 @@ func (h *herd) coincidence(now float64) float64 {
 	case RefillBucket:
 		c += place(ph, b.w) + math.Log(max(1, b.n/(m.hi-m.lo+1)))
 	case Ban:
-		c += length(v)
+		if c += length(v); h.kind == FixedClock {
+			c += place(ph, b.w)
+		}
 	case Stacked:
 		c += length(v) + math.Log(max(1, b.m/(m.hi-m.lo+1)))
 		if h.kind == FixedClock {

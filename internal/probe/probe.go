@@ -112,6 +112,19 @@ type Found struct {
 	LimitLow, LimitHigh int64
 }
 
+// Kind is the family in words; of a ban, with what must not be exceeded.
+func (f *Found) Kind() string {
+	if f.Family == Ban && len(f.Policies) > 0 {
+		switch p := f.Policies[0]; {
+		case p.Algorithm == limit.SlidingLog:
+			return "sliding log with a ban"
+		case p.Align == limit.AlignClock:
+			return "fixed window by the clock with a ban"
+		}
+	}
+	return f.Family.String()
+}
+
 // Verdict is what a probe found out.
 type Verdict struct {
 	Found

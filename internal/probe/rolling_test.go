@@ -89,9 +89,7 @@ func TestRolling(t *testing.T) {
 	for i, l := range []twoCounts{
 		{limit: 5, width: 1e9, denied: true},
 		{limit: 10, width: 3e9, denied: true},
-		{limit: 40, width: 10e9, denied: true},
 		{limit: 8, width: 2e9},
-		{limit: 30, width: 6e9},
 	} {
 		ran++
 		w := newRollingWorld(l, 3*time.Millisecond, uint64(i))
@@ -111,7 +109,7 @@ func TestRolling(t *testing.T) {
 		}
 		t.Logf("%+v: %v %v, sure %v, anew %v, %d requests, %d refused, %v", l, v.Family, v.Policies, v.Sure, v.Anew, v.Requests, v.Refused, v.Elapsed)
 	}
-	if ran != 5 || named < 4 {
+	if ran != 3 || named < 3 {
 		t.Errorf("%d of %d were named for certain", named, ran)
 	}
 }

@@ -19,6 +19,7 @@ type Probe struct {
 	from          time.Time // when this session began; MaxTime counts from it
 	askedUsed     bool      // see usedBefore
 	askedAnew     bool      // see anew
+	askedLockouts bool      // see lockouts
 	confirmed     int       // waves of confirm
 	tries         int       // searches for what was overlooked
 	sustained     int       // rounds at full speed
@@ -121,6 +122,7 @@ func (p *Probe) investigate(ctx context.Context) error {
 		}
 		if p.cheapest() > 0.5 && round >= 1 {
 			p.anew(900)
+			p.lockouts(500)
 		}
 		if p.cheapest() > 0.5 && round >= 1 {
 			p.usedBefore(1400)
@@ -182,8 +184,12 @@ func (p *Probe) investigate(ctx context.Context) error {
 				continue
 			}
 		}
-		if e == nil && !p.askedAnew && p.slides() {
-			p.anew(500)
+		if e == nil && (!p.askedAnew && p.slides() || !p.askedLockouts && p.bans()) {
+			if p.bans() {
+				p.lockouts(500)
+			} else {
+				p.anew(500)
+			}
 			why = ""
 			continue
 		}

@@ -96,7 +96,7 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 				v := o.lo + x*(o.hi-o.lo) - f.sights[last].s
 				for w := shortest; w < 2*v; w *= 1.07 {
 					for _, i := range f.full[:min(4, len(f.full))] {
-						keep(hypothesis{family: Ban, w: w, v: v, n: f.admittedIn(i, w)})
+						keep(hypothesis{family: Ban, kind: hd.kind, w: w, v: v, n: f.admittedIn(i, w)})
 					}
 				}
 			}

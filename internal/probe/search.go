@@ -10,7 +10,7 @@ import (
 // herd is the particles of one family, the best first.
 type herd struct {
 	family Family
-	kind   Family // of both limits, when stacked
+	kind   Family // of both limits, when stacked; of a ban, what must not be exceeded
 	anew   bool   // of sliding windows that a request begins
 	used   bool   // of hypotheses in which somebody had used some of it before
 	best   []*particle

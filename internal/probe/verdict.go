@@ -171,7 +171,11 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		win := seconds(width)
 		f.Policies = []limit.Policy{{Algorithm: limit.RefillBucket, Limit: int64(best.m), Window: win, Burst: int64(best.n), Phase: p.phase(best.ph, win)}}
 	case Ban:
-		f.Policies = []limit.Policy{policy(FixedFirst, best.n, width, 0)}
+		below := FixedFirst
+		if best.kind != None {
+			below = best.kind
+		}
+		f.Policies = []limit.Policy{policy(below, best.n, width, best.ph)}
 		f.Ban = seconds(second)
 	case Concurrency:
 		f.Policies = []limit.Policy{{Algorithm: limit.Concurrency, Limit: int64(best.n)}}

@@ -174,7 +174,7 @@ func NewProbe(v *probe.Verdict) *Probe {
 		p.Notes = append(p.Notes, "Some of it had been used before the probe began.")
 	}
 	for _, a := range v.Alternatives {
-		p.Alternatives = append(p.Alternatives, ProbeShare{foundFigures(&a.Found), a.Share, a.Family.String() + ", " + FoundWords(&a.Found), a.Separate})
+		p.Alternatives = append(p.Alternatives, ProbeShare{foundFigures(&a.Found), a.Share, a.Found.Kind() + ", " + FoundWords(&a.Found), a.Separate})
 	}
 	for _, w := range v.Waves {
 		p.AddWave(ProbeWave{Sent: w.Sent, Done: w.Done, Admitted: w.Admitted, Refused: w.Refused, Lost: w.Lost, Why: w.Why})
@@ -185,14 +185,14 @@ func NewProbe(v *probe.Verdict) *Probe {
 	case v.Family == probe.None:
 		p.Sentence = fmt.Sprintf("No limit was met within %s in %s.", plural(int64(v.Requests), "request", "requests"), spanWords(v.Elapsed.Round(time.Millisecond)))
 	case v.Sure:
-		p.Sentence = fmt.Sprintf("%s: %s.", kindWords(v.Family, "This is", "These are"), FoundWords(&v.Found))
+		p.Sentence = fmt.Sprintf("%s: %s.", kindWords(&v.Found, "This is", "These are"), FoundWords(&v.Found))
 	case v.Family == probe.Replicas:
 		p.Sentence = fmt.Sprintf("These are several replicas (%.0f %%), with one limit on each: %s.", 100*v.Confidence, FoundWords(&v.Found))
 	case len(v.Alternatives) == 0:
-		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(v.Family, "Nearest comes", "Nearest come"), FoundWords(&v.Found))
+		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(&v.Found, "Nearest comes", "Nearest come"), FoundWords(&v.Found))
 	default:
 		likeliest := fmt.Sprintf("Likeliest (%.0f %%) ", 100*v.Confidence)
-		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(v.Family, likeliest+"is", likeliest+"are"), FoundWords(&v.Found))
+		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(&v.Found, likeliest+"is", likeliest+"are"), FoundWords(&v.Found))
 	}
 	return p
 }
@@ -240,7 +240,7 @@ func (p *Probe) AddWave(w ProbeWave) {
 }
 
 func foundFigures(f *probe.Found) ProbeFound {
-	out := ProbeFound{Family: f.Family.String(), Policies: []string{}, Limits: []ProbeLimit{}, BanSeconds: f.Ban.Seconds(), Replicas: f.Replicas, LimitLow: f.LimitLow, LimitHigh: f.LimitHigh, WindowOff: f.WindowOff}
+	out := ProbeFound{Family: f.Kind(), Policies: []string{}, Limits: []ProbeLimit{}, BanSeconds: f.Ban.Seconds(), Replicas: f.Replicas, LimitLow: f.LimitLow, LimitHigh: f.LimitHigh, WindowOff: f.WindowOff}
 	for _, pol := range f.Policies {
 		out.Policies = append(out.Policies, pol.String())
 		one := ProbeLimit{Algorithm: pol.Algorithm.String(), Limit: pol.Limit, WindowSeconds: pol.Window.Seconds(), Capacity: pol.Capacity(), Undelayed: pol.Undelayed,

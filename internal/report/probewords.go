@@ -11,11 +11,11 @@ import (
 )
 
 // kindWords puts a kind after the verb that goes with it.
-func kindWords(f probe.Family, one, many string) string {
-	if f == probe.Stacked {
-		return many + " " + f.String()
+func kindWords(f *probe.Found, one, many string) string {
+	if f.Family == probe.Stacked {
+		return many + " " + f.Kind()
 	}
-	return one + " a " + f.String()
+	return one + " a " + f.Kind()
 }
 
 // FoundWords is the figures of what was found, in plain words.

@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // envoyBin is where Weir's own tests keep their Envoy, beside the cache.
@@ -217,28 +215,6 @@ func redisIn(ctx context.Context, dir string) (int, error) {
 		return 0, err
 	}
 	return port, serve(ctx, port, exec.Command("redis-server", "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir))
-}
-
-// inSpring asks the script of Spring Cloud Gateway's RedisRateLimiter, in a Redis, with
-// the time in whole seconds as that does.
-func inSpring(perSecond, burst int) starter {
-	return func(ctx context.Context, h *house, dir string) (string, error) {
-		script, err := fromJar(filepath.Join(h.cache, "jars"), "spring-cloud-gateway-server-", "META-INF/scripts/request_rate_limiter.lua")
-		if err != nil {
-			return "", err
-		}
-		port, err := redisIn(ctx, dir)
-		if err != nil {
-			return "", err
-		}
-		client := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", port)})
-		context.AfterFunc(ctx, func() { client.Close() })
-		run := redis.NewScript(script)
-		return listen(ctx, asked(func(ctx context.Context) bool {
-			got, err := run.Run(ctx, client, []string{"tokens", "time"}, perSecond, burst, "", 1).Slice()
-			return err == nil && len(got) > 0 && fmt.Sprint(got[0]) == "1"
-		}))
-	}
 }
 
 // fromJar reads a file of the jar whose name begins so.

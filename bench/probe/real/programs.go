@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -10,6 +11,39 @@ import (
 	"strings"
 	"time"
 )
+
+var okay = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+
+// inGo serves a handler in this process.
+func inGo(of func(ctx context.Context) (http.Handler, error)) starter {
+	return func(ctx context.Context, _ *house, _ string) (string, error) {
+		handler, err := of(ctx)
+		if err != nil {
+			return "", err
+		}
+		return listen(ctx, handler)
+	}
+}
+
+func listen(ctx context.Context, handler http.Handler) (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	s := &http.Server{Handler: handler}
+	go s.Serve(l)
+	context.AfterFunc(ctx, func() { s.Close() })
+	return "http://" + l.Addr().String() + "/", nil
+}
+
+// asked is a server that does what allow says.
+func asked(allow func(ctx context.Context) bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !allow(r.Context()) {
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	})
+}
 
 // program starts a server that is given its port and its figures.
 func program(of func(h *house, port string) *exec.Cmd) starter {

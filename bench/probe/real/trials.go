@@ -2,9 +2,6 @@ package main
 
 import (
 	"time"
-
-	"github.com/go-redis/redis_rate/v10"
-	"github.com/throttled/throttled/v2"
 )
 
 // trials are all limiters with all sets of parameters. Each list has those of
@@ -50,37 +47,6 @@ func ofNginx() []trial {
 		req("5r/s burst=10 delay=4", "5r/s", "burst=10 delay=4", queued(10, 4, 5)),
 		req("10r/s burst=15 delay=5", "10r/s", "burst=15 delay=5", queued(15, 5, 10)),
 		conn("6", 6), conn("3", 3), conn("20", 20),
-	}
-}
-
-func ofGo() []trial {
-	of := func(limiter, set string, t truth, start starter) trial {
-		return trial{limiter: limiter, set: set, truth: t, start: start}
-	}
-	hash := func(set string, t truth, l redis_rate.Limit) trial {
-		return trial{limiter: "go-redis/redis_rate", set: set, truth: t, needs: redisServer, start: redisRate(l)}
-	}
-	return []trial{
-		of("golang.org/x/time/rate", "12/s, 35", tokens(35, 12), inGo(xTimeRate(12, 35))),
-		of("golang.org/x/time/rate", "2/s, 5", tokens(5, 2), inGo(xTimeRate(2, 5))),
-		of("golang.org/x/time/rate", "40/s, 100", tokens(100, 40), inGo(xTimeRate(40, 100))),
-		of("throttled (GCRA)", "2/s and 9 more", tokens(10, 2), inGo(gcra(throttled.PerSec(2), 9))),
-		of("throttled (GCRA)", "30/min and 4 more", tokens(5, 0.5), inGo(gcra(throttled.PerMin(30), 4))),
-		of("throttled (GCRA)", "25/s and 49 more", tokens(50, 25), inGo(gcra(throttled.PerSec(25), 49))),
-		of("sethvargo/go-limiter", "30 per 6s", window(byClock, 30, 6), inGo(goLimiter(30, 6*time.Second))),
-		of("sethvargo/go-limiter", "5 per 1s", window(byClock, 5, 1), inGo(goLimiter(5, time.Second))),
-		of("sethvargo/go-limiter", "12 per 10s", window(byClock, 12, 10), inGo(goLimiter(12, 10*time.Second))),
-		of("ulule/limiter", "40 per 10s", window(fromFirst, 40, 10), inGo(ulule(40, 10*time.Second))),
-		of("ulule/limiter", "10 per 2s", window(fromFirst, 10, 2), inGo(ulule(10, 2*time.Second))),
-		of("ulule/limiter", "15 per 30s", window(fromFirst, 15, 30), inGo(ulule(15, 30*time.Second))),
-		// Its share of the window before is rounded to the nearest.
-		of("go-chi/httprate", "10 per 3s", window(weighted, 10, 3), inGo(chi(10, 3*time.Second))),
-		of("go-chi/httprate", "50 per 5s", window(weighted, 50, 5), inGo(chi(50, 5*time.Second))),
-		of("go-chi/httprate", "100 per 10s", window(weighted, 100, 10), inGo(chi(100, 10*time.Second))),
-		hash("10/s", tokens(10, 10), redis_rate.PerSecond(10)),
-		hash("5/s, 20", tokens(20, 5), redis_rate.Limit{Rate: 5, Period: time.Second, Burst: 20}),
-		hash("30/min, 6", tokens(6, 0.5), redis_rate.Limit{Rate: 30, Period: time.Minute, Burst: 6}),
-		of("uber-go/ratelimit", "20/s, never refuses", truth{words: "makes everybody wait, 20/s", paced: 20}, inGo(uberOf(20))),
 	}
 }
 

@@ -110,7 +110,7 @@ func (t truth) String() string {
 		return fmt.Sprintf("%s, %g, then %g each %gs", refill, f.n, f.m, f.unit)
 	case concurrency:
 		return fmt.Sprintf("%g at once", f.n)
-	case ban:
+	case ban, "sliding log with a ban":
 		return fmt.Sprintf("%g in %gs, ban %gs", f.n, f.unit, t.ban)
 	}
 	return fmt.Sprintf("%s, %g in %gs", t.families[0], f.n, f.unit)
