@@ -15,6 +15,8 @@ func sentences(a *Answer, fits bool) (out []string) {
 	switch {
 	case t.Arrived == 0:
 		add("Nothing arrives, so nothing is refused.")
+	case t.Refused == 0 && len(a.Limits) == 0:
+		add("No limit that was given is for these calls: of %s flows in %s none meets one.", Count(t.Arrived), Span(a.Seconds))
 	case t.Refused == 0:
 		add("It fits: of %s flows in %s none meets a refusal.", Count(t.Arrived), Span(a.Seconds))
 	default:
@@ -83,7 +85,7 @@ func fitSentences(a *Answer) (out []string) {
 	f := &a.Fits
 	switch {
 	case len(a.Limits) == 0:
-		return []string{"No limit is met by these flows."}
+		return nil
 	case f.Sustained == nil:
 		return []string{"What fits for ever: any rate, for what is taken of the limits does not grow with it."}
 	}

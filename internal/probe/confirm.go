@@ -14,10 +14,14 @@ const confirms = 3
 // may be a coincidence, and then it explains the next ones badly. It is asked when
 // all else is settled.
 func (p *Probe) confirm() *experiment {
-	if !p.settled(p.shares()) || !p.unconfirmed() {
+	if !p.settled(p.shares()) {
 		return nil
 	}
 	q := p.herd(p.shares()[0].Family).best[0]
+	// With some buckets the time of the next portion begins with a request.
+	if portions := q.family == RefillBucket && q.n <= 60 && p.confirmed < 2; !portions && !p.unconfirmed() {
+		return nil
+	}
 	p.confirmed++
 	all := int(q.n) + 1
 	first := 1 + p.rng.IntN(max(1, all*2/3))
@@ -38,17 +42,10 @@ func (p *Probe) confirm() *experiment {
 func (p *Probe) unconfirmed() bool {
 	h := p.herd(p.shares()[0].Family)
 	q := h.best[0]
-	most := confirms
-	switch {
-	case q.family == None || q.family == Concurrency || q.family == LeakyQueue || q.n > 150:
+	if q.family == None || q.family == Concurrency || q.family == LeakyQueue || q.n > 150 {
 		return false
-	case p.isRound(h):
-		if q.family != RefillBucket {
-			return false
-		}
-		most = 2 // with some the time of the next portion begins with a request
 	}
-	return p.confirmed < most
+	return p.confirmed < confirms && !p.isRound(h)
 }
 
 // isRound tells whether what a herd leaves open has a figure in it that people choose.

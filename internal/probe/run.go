@@ -122,7 +122,9 @@ func (p *Probe) investigate(ctx context.Context) error {
 		}
 		if p.cheapest() > 0.5 && round >= 1 {
 			p.anew(900)
-			p.lockouts(500)
+			if p.shares()[0].Family == Ban {
+				p.lockouts(500)
+			}
 		}
 		if p.cheapest() > 0.5 && round >= 1 {
 			p.usedBefore(1400)
