@@ -61,10 +61,9 @@ func TestLockoutExplains(t *testing.T) {
 			}
 		}
 		refused += p.v.Refused
-		h := p.given(Found{Family: Ban, Ban: j.ban, Policies: []limit.Policy{j.policy}})
-		q := &particle{hypothesis: h}
-		if q.see(p.sights, 1e9); q.cost > 0 || h.kind != kind {
-			t.Fatalf("%+v leaves %v unexplained", h, q.cost)
+		found := Found{Family: Ban, Ban: j.ban, Policies: []limit.Policy{j.policy}}
+		if left := p.Explain(found); left > 0 || p.given(found).kind != kind {
+			t.Fatalf("%+v leaves %v unexplained", p.given(found), left)
 		}
 	})
 	if refused == 0 {

@@ -20,10 +20,14 @@ func (f *fitter) scan(h hypothesis, lo, hi, ratio, bound float64) (found []*part
 	default:
 		return nil
 	}
+	parts := 1.0
+	if h.family == Ban && h.kind == FixedClock { // when its windows begin is not seen
+		parts, ratio = 12, max(ratio, 1.01)
+	}
 	for w := h.w * lo; w < h.w*hi; w *= ratio {
-		for _, ph := range phases {
+		for i := range len(phases) * int(parts) {
 			g := h
-			g.w, g.ph = w, ph
+			g.w, g.ph = w, phases[i/int(parts)]+math.Mod(float64(i), parts)/parts*w
 			if q := f.within(g, bound, bound); q != nil {
 				found = append(found, q)
 			}

@@ -72,7 +72,8 @@ func (p *Probe) conclude() {
 	switch {
 	case !v.Sure:
 		v.Settle = p.settle(p.herd(v.Family))
-	case p.unconfirmed():
+	case p.unconfirmed(), v.Family == Ban && p.herd(Ban).best[0].kind == FixedClock && !p.isRound(p.herd(Ban)):
+		// Subtle: bans hide where windows of the clock begin, so that several lengths explain them.
 		v.Sure = false
 		v.Settle = "ask a few more times, at random: this is no figure that people choose, so it may be a coincidence"
 	}
