@@ -41,6 +41,9 @@ type score struct {
 	spent             map[string][2]int // requests and refusals, by what the wave was for
 	how               string            // of replicas
 	routing           routing
+	pairing           pairing
+	paired            bool            // pairing is set
+	kindsOK           bool            // of two limits
 	pauses            []time.Duration // see thinker
 }
 
@@ -52,6 +55,7 @@ func main() {
 	only := flag.Int("family", -1, "one family, by number; -1: the twelve and none")
 	foreign := flag.Float64("foreign", 0, "share of what the limit allows that others use")
 	routed := flag.Int("routing", -1, "of replicas: 0 at random, 1 in turn, 2 least connections, 3 by connection; -1: any")
+	pairs := flag.String("pairs", "", "wide: two limits of other kinds and sizes than the scored default has, and three")
 	lossy := flag.Float64("lossy", 0, "share of answers that are lost")
 	verbose := flag.Bool("v", false, "a line for each policy that was not named right")
 	flag.IntVar(&most, "max-requests", 0, "bound on the requests to each limiter; zero: as weir probe has it")
@@ -99,6 +103,9 @@ func main() {
 		tr := generate(f, r)
 		tr.lossy, tr.headers = *lossy, *headers
 		tr.route(*routed)
+		if *pairs == "wide" {
+			tr.pair(r)
+		}
 		if *foreign > 0 {
 			tr.others(*foreign)
 		}
@@ -181,8 +188,8 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 		went[wv.Why] = [2]int{c[0] + wv.Admitted + wv.Refused + wv.Lost, c[1] + wv.Refused}
 	}
 	findings := probe.CheckHeaders(v, seen)
-	s := score{family: tr.family, routing: tr.routing, accused: len(findings) > 0, got: v.Family, sure: v.Sure, confidence: v.Confidence, took: time.Since(began), spent: went}
-	if tr.family != probe.Replicas && tr.family != probe.None {
+	s := score{family: tr.family, routing: tr.routing, pairing: tr.pairing, paired: tr.paired, accused: len(findings) > 0, got: v.Family, sure: v.Sure, confidence: v.Confidence, took: time.Since(began), spent: went}
+	if tr.family != probe.Replicas && tr.family != probe.None && len(tr.policies) < 3 {
 		s.truth = p.Explain(probe.Found{Family: tr.family, Policies: tr.policies, Ban: tr.ban})
 	}
 	s.named, s.pauses = v.Family == tr.family, t.pauses
@@ -196,7 +203,9 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 		s.limitOK = near(each, float64(v.LimitLow+v.LimitHigh)/2, 0.1)
 		s.windowOK = near(all, float64(v.LimitLow+v.LimitHigh)/2*float64(v.Replicas), 0.1) // the total, for replicas
 	}
-	if s.named && tr.family != probe.None && tr.family != probe.Replicas {
+	if s.named && tr.family == probe.Stacked {
+		s.limitOK, s.windowOK, s.kindsOK = tr.alike(v.Policies)
+	} else if s.named && tr.family != probe.None && tr.family != probe.Replicas {
 		for i, p := range tr.policies {
 			q := v.Policies[i]
 			if p.Capacity() != q.Capacity() {
@@ -324,7 +333,34 @@ func table(families []probe.Family, scores []score) {
 			line(routingNames[how], slices.DeleteFunc(slices.Clone(scores), func(s score) bool { return s.routing != how }))
 		}
 	}
+	if len(families) == 1 && families[0] == probe.Stacked {
+		for how := range pairingNames {
+			line(pairingNames[how], slices.DeleteFunc(slices.Clone(scores), func(s score) bool { return !s.paired || s.pairing != pairing(how) }))
+		}
+	}
 	line("all", scores)
+	kinds(scores)
+}
+
+// kinds says of two limits how often each was said to be of its kind.
+func kinds(scores []score) {
+	named, right, sure, wrong := 0, 0, 0, 0
+	for _, s := range scores {
+		if s.family != probe.Stacked || !s.named {
+			continue
+		}
+		if named++; s.kindsOK {
+			right++
+		}
+		if s.sure {
+			if sure++; !s.kindsOK {
+				wrong++
+			}
+		}
+	}
+	if named > 0 {
+		fmt.Printf("two limits: the kinds of both right in %d of %d that were named; wrong in %d of %d that were sure\n", right, named, wrong, sure)
+	}
 }
 
 // spent prints what the requests and the refusals of all went to, the dearest first.

@@ -18,6 +18,8 @@ type truth struct {
 	ban      time.Duration // after a refusal, of a Ban
 	replicas int
 	routing  routing
+	pairing  pairing
+	paired   bool            // pairing is set
 	phases   []time.Duration // of the windows of each replica; none: as the policy has
 	hold     time.Duration   // how long an admitted request is worked on
 	network  time.Duration   // the longest round trip; half of it at least is jitter

@@ -253,7 +253,7 @@ func (p *Probe) shares() []Share {
 	}
 	least := math.Inf(1)
 	for _, h := range p.herds {
-		if h.cost() < 0.5 {
+		if h.cost() < 0.5 && h == p.herd(h.family) {
 			least = min(least, h.coincidence(now))
 		}
 	}
@@ -380,6 +380,9 @@ func (p *Probe) settled(shares []Share) bool {
 		return false
 	}
 	h := p.herd(shares[0].Family)
+	if h.family == Stacked && !p.metAgain() {
+		return false
+	}
 	b := h.best[0]
 	n := span{b.n, b.n}
 	for _, o := range p.herds { // of two limits there are several
@@ -392,7 +395,7 @@ func (p *Probe) settled(shares []Share) bool {
 			}
 			n = n.with(q.n)
 			as := *q
-			if as.n = b.n; q.kind != h.kind || p.differ(&as, b) > 0 {
+			if as.n = b.n; q.kind != h.kind || q.kind2 != h.kind2 || p.differ(&as, b) > 0 {
 				return false
 			}
 		}

@@ -20,6 +20,15 @@ func (h *hypothesis) times() []figure {
 	switch h.family {
 	case None, Concurrency:
 		return nil
+	case Stacked:
+		out := []figure{windowFig, secondFig}
+		if h.kind.gridded() {
+			out = append(out, headFig)
+		}
+		if h.kind2.gridded() {
+			out = append(out, secondHeadFig)
+		}
+		return out
 	case FixedClock, SlidingWindow, SlidingWindowDenied, RefillBucket:
 		if h.anew {
 			return []figure{windowFig}
@@ -28,11 +37,6 @@ func (h *hypothesis) times() []figure {
 	case Ban:
 		if h.kind == FixedClock {
 			return []figure{windowFig, secondFig, headFig}
-		}
-		return []figure{windowFig, secondFig}
-	case Stacked:
-		if h.kind == FixedClock {
-			return []figure{windowFig, headFig, secondFig, secondHeadFig}
 		}
 		return []figure{windowFig, secondFig}
 	}

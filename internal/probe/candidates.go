@@ -200,7 +200,7 @@ func (d *drafter) stacked(p *particle) {
 	for range 2 + d.r.IntN(5) {
 		steps = append(steps, step{idle: p.w * 1.03, n: int(p.n)})
 	}
-	d.add("spend as fast as the short limit lets", steps...).after = true
+	d.add(whyFast, steps...).after = true
 	k := int(math.Ceil(p.m / p.n))
 	if k > 8 {
 		return
@@ -209,10 +209,10 @@ func (d *drafter) stacked(p *particle) {
 	for left := int(p.m) + 1; left > 0; left -= int(p.n) {
 		steps = append(steps, step{idle: p.w * 1.03, n: min(int(p.n), left)})
 	}
-	d.add("use up the long limit", steps...).after = true
+	d.add(whyLong, steps...).after = true
 	after := slices.Clone(steps)
 	after[0].idle = p.v * 1.03
-	d.add("rest, and use up the long limit", after...).after = true
+	d.add(whyRest, after...).after = true
 }
 
 // ban tests how long the window is that must not be exceeded.

@@ -42,6 +42,9 @@ func (p *Probe) confirm() *experiment {
 func (p *Probe) unconfirmed() bool {
 	h := p.herd(p.shares()[0].Family)
 	q := h.best[0]
+	if q.family == Stacked { // the longer one was used up again, see metAgain
+		return false
+	}
 	if q.family == None || q.family == Concurrency || q.family == LeakyQueue || q.n > 150 {
 		return false
 	}

@@ -34,14 +34,22 @@ func (p *Probe) shifts() []float64 {
 
 // given is the hypothesis that says the same as f.
 func (p *Probe) given(f Found) hypothesis {
-	h := hypothesis{family: f.Family, v: f.Ban.Seconds()}
+	h := hypothesis{family: f.Family}
 	if len(f.Policies) == 0 {
 		return h
 	}
-	h.anew = f.Anew
-	one := f.Policies[0]
-	h.n, h.w, h.ph = float64(one.Capacity()), one.Window.Seconds(), p.head(one)
-	switch f.Family {
+	if f.Family == Stacked && len(f.Policies) > 1 {
+		return stack(p.part(familyOf(f.Policies[0]), f.Policies[0]), p.part(familyOf(f.Policies[1]), f.Policies[1]))
+	}
+	h = p.part(f.Family, f.Policies[0])
+	h.v, h.anew = f.Ban.Seconds(), f.Anew
+	return h
+}
+
+// part is the hypothesis of one limit.
+func (p *Probe) part(fam Family, one limit.Policy) hypothesis {
+	h := hypothesis{family: fam, n: float64(one.Capacity()), w: one.Window.Seconds(), ph: p.head(one)}
+	switch fam {
 	case TokenBucket, LeakyQueue:
 		h.w /= float64(one.Limit)
 		h.m = float64(one.Undelayed + 1)
@@ -51,10 +59,6 @@ func (p *Probe) given(f Found) hypothesis {
 		if h.kind = familyOf(one); h.kind == FixedFirst {
 			h.kind = None
 		}
-	case Stacked:
-		h.kind = familyOf(one)
-		two := f.Policies[1]
-		h.m, h.v, h.ph2 = float64(two.Capacity()), two.Window.Seconds(), p.head(two)
 	}
 	return h
 }
@@ -74,6 +78,8 @@ func familyOf(p limit.Policy) Family {
 		return FixedFirst
 	case p.Algorithm == limit.SlidingLog:
 		return SlidingLog
+	case p.Algorithm == limit.SlidingWindow:
+		return SlidingWindow
 	case p.Algorithm == limit.TokenBucket:
 		return TokenBucket
 	}

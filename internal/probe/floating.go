@@ -224,28 +224,3 @@ func (m *floating) clone() model {
 	c.next = nil
 	return &c
 }
-
-// pair is two limits that must both admit.
-type pair struct{ one, two model }
-
-func (m *pair) admit(w *sight) float64 { return m.one.admit(w) + m.two.admit(w) }
-
-func (m *pair) gap(w *sight) float64 { return min(m.one.gap(w), m.two.gap(w)) }
-
-func (m *pair) refuse(w *sight, gap float64) {
-	a, b := m.one.gap(w), m.two.gap(w)
-	switch {
-	case a < b:
-		m.one.refuse(w, a)
-	case b < a:
-		m.two.refuse(w, b)
-	}
-}
-
-func (m *pair) room(s, d float64) (least, most float64) {
-	a, b := m.one.room(s, d)
-	c, e := m.two.room(s, d)
-	return min(a, c), min(b, e)
-}
-
-func (m *pair) clone() model { return &pair{m.one.clone(), m.two.clone()} }

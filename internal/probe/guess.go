@@ -71,8 +71,6 @@ func (f *fitter) open(h *hypothesis) {
 				h.w = w
 			}
 		}
-	case Stacked:
-		f.openStacked(h, o, at)
 	case FixedFirst:
 		w := f.sights[o.from]
 		h.w = max(shortest, at-in(span{w.s, w.d}))
@@ -83,26 +81,6 @@ func (f *fitter) open(h *hypothesis) {
 			if h.family == SlidingWindow || h.family == SlidingWindowDenied {
 				h.w *= 0.4 + 0.8*r.Float64()
 			}
-		}
-	}
-}
-
-// openStacked sets the first window of two limits, as open does.
-func (f *fitter) openStacked(h *hypothesis, o opening, at float64) {
-	w := f.sights[o.from]
-	switch h.kind {
-	case FixedFirst:
-		h.w = max(shortest, at-(w.s+(w.d-w.s)*f.rng.Float64()))
-	case SlidingLog:
-		w = f.sights[f.rng.IntN(len(f.sights))]
-		if d := at - w.d; d > shortest {
-			h.w = d
-		}
-	case FixedClock:
-		h.ph = at
-		o2 := f.opened[f.rng.IntN(len(f.opened))]
-		if d := math.Abs((o2.lo+o2.hi)/2-at) / float64(1+f.rng.IntN(4)); d > shortest {
-			h.w = d
 		}
 	}
 }
@@ -251,27 +229,6 @@ func (f *fitter) guess(hd *herd) hypothesis {
 		h.v = h.w
 		h.w = h.v * (0.05 + 0.95*r.Float64())
 		h.n = max(1, f.admittedIn(i, h.w))
-	case Stacked:
-		h.kind = hd.kind
-		j := full[r.IntN(len(full))]
-		if h.kind == TokenBucket {
-			h.w /= 1 + math.Floor(r.Float64()*h.n)
-			h.n = max(1, f.admittedIn(full[0], 1e9)-math.Floor(end/h.w))
-			h.v = h.w * (1.5 + 6*r.Float64())
-			h.m = max(1, f.admittedIn(j, 1e9)-math.Floor(f.sights[j].d/h.v))
-			break
-		}
-		h.v = h.w * math.Exp(0.3+3.5*r.Float64())
-		if len(f.opened) > 0 && r.IntN(2) == 0 {
-			two := hypothesis{family: h.kind}
-			o := f.opened[r.IntN(len(f.opened))]
-			f.open(&two)
-			if h.v = two.w; r.IntN(2) == 0 {
-				h.v = max(h.w*1.3, (o.lo+o.hi)/2-f.sights[r.IntN(len(f.sights))].s)
-			}
-		}
-		h.m = max(h.n+1, f.admittedIn(j, h.v))
-		h.ph2 = now * r.Float64()
 	}
 	return h
 }

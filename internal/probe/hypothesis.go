@@ -46,7 +46,8 @@ func (f Family) String() string {
 // what they mean depends on the family.
 type hypothesis struct {
 	family Family
-	kind   Family  // of both limits, when stacked; of a ban, what must not be exceeded, None for a window from the first request
+	kind   Family  // of the first limit, when stacked; of a ban, what must not be exceeded, None for a window from the first request
+	kind2  Family  // of the second limit
 	n      float64 // limit or capacity
 	w      float64 // window; of buckets, seconds per unit or per portion
 	ph     float64 // a head of the windows
@@ -127,8 +128,7 @@ func (h *hypothesis) fresh(old model) model {
 		return m
 	case Stacked:
 		m := again[pair](old)
-		one := hypothesis{family: h.kind, n: h.n, w: h.w, ph: h.ph}
-		two := hypothesis{family: h.kind, n: h.m, w: h.v, ph: h.ph2}
+		one, two := h.parts()
 		*m = pair{one.model(m.one), two.model(m.two)}
 		return m
 	}
@@ -158,7 +158,7 @@ var roundings = [3]float64{0, 0.5, 1 - 1e-6}
 func (h *hypothesis) tidy() {
 	h.n, h.m = math.Round(h.n), math.Round(h.m)
 	if h.family != Stacked {
-		if h.ph2 = 0; h.family != Ban || h.kind != SlidingLog && h.kind != FixedClock {
+		if h.kind2, h.ph2 = None, 0; h.family != Ban || h.kind != SlidingLog && h.kind != FixedClock {
 			h.kind = None
 		}
 	}
@@ -183,8 +183,11 @@ func (h *hypothesis) tidy() {
 	case SlidingWindow, SlidingWindowDenied:
 		h.m = max(0, min(h.m, 2))
 	case Stacked:
-		if h.kind != FixedClock {
-			h.ph, h.ph2 = 0, 0
+		if !h.kind.gridded() {
+			h.ph = 0
+		}
+		if !h.kind2.gridded() {
+			h.ph2 = 0
 		}
 	}
 }
@@ -205,7 +208,7 @@ func (h *hypothesis) valid() bool {
 		if h.n*h.w < shortestFill {
 			return false
 		}
-	} else if h.w < shortest && !(h.family == Stacked && h.kind == TokenBucket) {
+	} else if h.w < shortest && h.family != Stacked {
 		return false
 	}
 	switch h.family {
@@ -216,13 +219,8 @@ func (h *hypothesis) valid() bool {
 	case Ban:
 		return h.v >= h.w*0.5 && h.v < 1e5
 	case Stacked:
-		if !(h.v < 1e5) {
-			return false
-		}
-		if h.kind == TokenBucket {
-			return h.m > h.n && h.v > h.w*1.05
-		}
-		return h.m > h.n && h.v > h.w*1.3 && h.m*h.w < h.n*h.v*0.98
+		one, two := h.parts()
+		return one.valid() && two.valid() && h.m > h.n && two.rate() < 0.98*one.rate()
 	}
 	return true
 }
@@ -242,14 +240,14 @@ func (h hypothesis) mutate(r *rand.Rand, now float64) hypothesis {
 		}
 		return math.Round(f(x))
 	}
-	grids := h.family == FixedClock || (h.family == SlidingWindow || h.family == SlidingWindowDenied) && !h.anew || h.family == RefillBucket
+	grids := h.family.gridded() && !h.anew || h.kind.gridded()
 	for moves := 1 + r.IntN(2); moves > 0; moves-- {
 		switch r.IntN(6) {
 		case 0:
 			h.n = whole(h.n)
 		case 1, 2:
 			w := f(h.w)
-			if grids || (h.family == Stacked || h.family == Ban) && h.kind == FixedClock {
+			if grids {
 				// Keep a head, somewhere in what has been seen.
 				at := now * r.Float64()
 				head := h.ph + math.Round((at-h.ph)/h.w)*h.w
@@ -266,7 +264,7 @@ func (h hypothesis) mutate(r *rand.Rand, now float64) hypothesis {
 				h.n = whole(h.n)
 			}
 		case 4:
-			if h.family == Stacked && h.kind == FixedClock {
+			if h.kind2.gridded() {
 				at := now * r.Float64()
 				h.ph2 += math.Round((at-h.ph2)/h.v) * h.v
 			}

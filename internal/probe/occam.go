@@ -66,8 +66,11 @@ func (h *herd) coincidence(now float64) float64 {
 		}
 	case Stacked:
 		c += length(v) + math.Log(max(1, b.m/(m.hi-m.lo+1)))
-		if h.kind == FixedClock {
-			c += place(ph, b.w) + place(ph2, b.v)
+		if h.kind.gridded() {
+			c += place(ph, b.w)
+		}
+		if h.kind2.gridded() {
+			c += place(ph2, b.v)
 		}
 	}
 	return c

@@ -36,8 +36,11 @@ func (h *hypothesis) period() float64 {
 		return h.w * math.Ceil(h.n/h.m)
 	case SlidingWindow, SlidingWindowDenied:
 		return 2 * h.w
-	case Ban, Stacked:
+	case Ban:
 		return max(h.w, h.v)
+	case Stacked:
+		one, two := h.parts()
+		return max(one.period(), two.period())
 	case Concurrency, None:
 		return 0.1
 	}
@@ -178,12 +181,15 @@ func (f *fitter) differ(a, b *particle) float64 {
 	if a.family != b.family {
 		return 1
 	}
+	if a.family == Stacked {
+		return f.differPair(a, b)
+	}
 	far := func(x, y, least float64) bool {
 		return math.Abs(x-y) > max(0.015*max(math.Abs(x), math.Abs(y)), least)
 	}
 	blur := 0.0
 	switch a.family {
-	case FixedFirst, SlidingLog, SlidingLogDenied, Ban, Stacked:
+	case FixedFirst, SlidingLog, SlidingLogDenied, Ban:
 		blur = 2.2 * f.jitter
 	}
 	sliding := a.family == SlidingWindow || a.family == SlidingWindowDenied
@@ -197,7 +203,7 @@ func (f *fitter) differ(a, b *particle) float64 {
 		return 0.35 * min(1, math.Abs(a.n-b.n))
 	case math.Abs(a.n-b.n) > units, far(a.w, b.w, blur):
 		return 0.35
-	case a.m != b.m && (a.family == RefillBucket || a.family == Stacked), far(a.v, b.v, blur):
+	case a.m != b.m && a.family == RefillBucket, far(a.v, b.v, blur):
 		return 0.3
 	}
 	return 0
@@ -206,7 +212,12 @@ func (f *fitter) differ(a, b *particle) float64 {
 // units is by how many the limit of a bucket may be off: what comes back in the time
 // that the network blurs, but one or two in a hundred at most. It is said then.
 func (f *fitter) units(h *hypothesis) float64 {
-	if h.family != TokenBucket && h.family != LeakyQueue {
+	switch h.family {
+	case Stacked:
+		one, _ := h.parts()
+		return f.units(&one)
+	case TokenBucket, LeakyQueue:
+	default:
 		return 0
 	}
 	return min(2*f.jitter/h.w, max(1, 0.015*h.n))

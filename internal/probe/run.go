@@ -24,9 +24,11 @@ type Probe struct {
 	tries         int       // searches for what was overlooked
 	sustained     int       // rounds at full speed
 	turns         int       // see turn
+	longs         int       // see longTurn
 	paces         int       // see paced
 	rests         int       // bursts after a rest, see rested
 	askedReplicas bool
+	whole         whole
 	askedTurns    bool
 	spread        *spreadOut // what replicas would explain; nil where one limit does
 	hands         [][]hand   // of each wave, who got what
@@ -60,11 +62,7 @@ func New(s Sender, c Clock, o Options) *Probe {
 	p := &Probe{sender: s, clock: c, opt: o, v: &Verdict{}, dull: map[string]int{}}
 	p.rng = rand.New(rand.NewPCG(o.Seed, 0x77656972))
 	for f := range families {
-		if f == Stacked {
-			for _, k := range []Family{FixedClock, FixedFirst, SlidingLog, TokenBucket} {
-				p.herds = append(p.herds, &herd{family: f, kind: k})
-			}
-		} else if f != Replicas {
+		if f != Stacked && f != Replicas { // two limits are sought when one does not explain what is seen
 			p.herds = append(p.herds, &herd{family: f})
 		}
 	}
@@ -117,6 +115,7 @@ func (p *Probe) investigate(ctx context.Context) error {
 	for round := range 60 {
 		p.refit()
 		p.siblings(false)
+		p.restack()
 		if why != "" {
 			p.learnt(why)
 		}
@@ -150,9 +149,13 @@ func (p *Probe) investigate(ctx context.Context) error {
 			e = p.banned()
 		}
 		if e == nil {
+			e = p.longTurn()
+		}
+		if e == nil {
 			e = p.next()
 		}
 		if e == nil && p.settled(p.shares()) {
+			p.kin(true)
 			p.challenge(p.herd(p.shares()[0].Family))
 			p.combed(p.herd(p.shares()[0].Family))
 			p.bracket(p.herd(p.shares()[0].Family), 3000)
@@ -271,10 +274,7 @@ func (p *Probe) seed() {
 	}
 	for _, f := range p.hints.Suppose() {
 		g := p.given(f)
-		for _, h := range p.herds {
-			if h.family != g.family || h.kind != g.kind || len(h.best) > herdSize/2 {
-				continue
-			}
+		if h := p.herdOf(&g); h != nil && len(h.best) <= herdSize/2 {
 			if q := p.try(g, math.Inf(1)); q != nil {
 				h.best = append(h.best, q)
 			}

@@ -10,9 +10,10 @@ import (
 // herd is the particles of one family, the best first.
 type herd struct {
 	family Family
-	kind   Family // of both limits, when stacked; of a ban, what must not be exceeded
-	anew   bool   // of sliding windows that a request begins
-	used   bool   // of hypotheses in which somebody had used some of it before
+	kind   Family // of the first limit, when stacked; of a ban, what must not be exceeded
+	kind2  Family
+	anew   bool // of sliding windows that a request begins
+	used   bool // of hypotheses in which somebody had used some of it before
 	best   []*particle
 	dead   int // rounds in which others explained more
 }
@@ -78,12 +79,12 @@ type fitter struct {
 	rng          *rand.Rand
 	sights       []sight
 	opened       []opening
-	full         []int                   // waves of which something was refused, see refusals
-	most         float64                 // what no limit that was met can exceed
-	share        float64                 // how much of the limit others are taken to use
-	works        bool                    // admitted requests are seen to be worked on
-	hold, jitter float64                 // how long admitted requests are worked on, and how well times are known
-	spare        [2 * families]*particle // of each family, and of each kind of two limits, one to use again
+	full         []int             // waves of which something was refused, see refusals
+	most         float64           // what no limit that was met can exceed
+	share        float64           // how much of the limit others are taken to use
+	works        bool              // admitted requests are seen to be worked on
+	hold, jitter float64           // how long admitted requests are worked on, and how well times are known
+	spare        [places]*particle // of each family, and of each kinds of two limits, one to use again
 }
 
 // try is a particle of h that has seen everything, unless that makes it cost more
@@ -125,12 +126,15 @@ func (f *fitter) within(h hypothesis, bound, most float64) *particle {
 // drop takes back a particle that nobody holds, for the next one to use.
 func (f *fitter) drop(p *particle) { f.spare[p.place()] = p }
 
-// place is where the spare particle of a family, or of a kind of two limits, is.
-func (h *hypothesis) place() Family {
+// places is how many places there are for spare particles.
+const places = int(families) + int(families)*int(families)
+
+// place is where the spare particle of a family, or of the kinds of two limits, is.
+func (h *hypothesis) place() int {
 	if h.family == Stacked {
-		return families + h.kind
+		return int(families) + int(h.kind)*int(families) + int(h.kind2)
 	}
-	return h.family
+	return int(h.family)
 }
 
 // luck is the price of what is seldom so: of a coincidence, and of others who were
@@ -163,10 +167,11 @@ func (f *fitter) coincides(h *hypothesis) float64 {
 	}
 	if h.family == Stacked {
 		now := f.sights[len(f.sights)-1].d
+		one, two := h.parts()
 		switch {
-		case h.kind == TokenBucket && h.n*h.w < 2*f.jitter+0.005:
+		case h.kind == TokenBucket && one.period() < 2*f.jitter+0.005:
 			return 8 // it gives back faster than anybody could see
-		case h.v > 6*now || h.kind == TokenBucket && h.m*h.v > 30*now:
+		case h.kind2 != TokenBucket && h.v > 6*now || h.kind2 == TokenBucket && two.period() > 30*now:
 			return 4 // far longer than what was seen
 		}
 	}
@@ -238,8 +243,12 @@ func (f *fitter) fit(hd *herd, effort int) {
 	if len(pool) > 0 && pool[0].cost == 0 && effort < 700 {
 		fresh = effort / 2
 	}
-	if hd.family == Stacked || hd.family == SlidingWindow || hd.family == SlidingWindowDenied {
+	if hd.family == SlidingWindow || hd.family == SlidingWindowDenied {
 		fresh *= 2
+	}
+	if hd.family == Stacked { // those are found by second
+		effort += fresh
+		fresh = 0
 	}
 	if hd.family == None || hd.family == Concurrency {
 		fresh = min(fresh, 12)

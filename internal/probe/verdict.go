@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"fmt"
 	"math"
 	"time"
 
@@ -156,7 +155,7 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		case SlidingLog, SlidingLogDenied:
 			pol.Algorithm, pol.CountDenied = limit.SlidingLog, kind == SlidingLogDenied
 		case TokenBucket:
-			pol.Limit, pol.Window = rate(w)
+			pol.Limit, pol.Window = rateOf(w, span{w * 0.9999, w * 1.0001})
 			pol.Burst = int64(n)
 		}
 		return pol
@@ -181,7 +180,7 @@ func (p *Probe) found(fam Family, deep bool) Found {
 	case Concurrency:
 		f.Policies = []limit.Policy{{Algorithm: limit.Concurrency, Limit: int64(best.n)}}
 	case Stacked:
-		f.Policies = []limit.Policy{policy(best.kind, best.n, width, best.ph), policy(best.kind, best.m, second, best.ph2)}
+		f.Policies = []limit.Policy{policy(best.kind, best.n, width, best.ph), policy(best.kind2, best.m, second, best.ph2)}
 	default:
 		f.Policies = []limit.Policy{policy(fam, best.n, width, best.ph)}
 	}
@@ -226,11 +225,6 @@ func round(s span) float64 {
 	return (s.lo + s.hi) / 2
 }
 
-// rate writes seconds per unit as units per window.
-func rate(unit float64) (int64, time.Duration) {
-	return rateWithin(span{unit * 0.9999, unit * 1.0001})
-}
-
 // rateOf writes unit, seconds each, as people write rates; where it is not round, as
 // the simplest rate within s.
 func rateOf(unit float64, s span) (int64, time.Duration) {
@@ -268,6 +262,6 @@ func (p *Probe) report() {
 			continue
 		}
 		q := h.best[0]
-		p.trace("   %-40v %.4f cost %.2f n=%g w=%.4f ph=%.3f m=%g v=%.4f (%d, %s)", s.Family, s.Share, q.cost, q.n, q.w, q.ph, q.m, q.v, len(h.best), fmt.Sprint(q.kind))
+		p.trace("   %-40v %.4f cost %.2f n=%g w=%.4f ph=%.3f m=%g v=%.4f (%d, %v, %v)", s.Family, s.Share, q.cost, q.n, q.w, q.ph, q.m, q.v, len(h.best), q.kind, q.kind2)
 	}
 }

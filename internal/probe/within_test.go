@@ -26,9 +26,9 @@ func TestWithinIsTryForWhatIsKept(t *testing.T) {
 	}
 	starts = append(starts, hypothesis{family: TokenBucket, n: 9, w: 0.5}, hypothesis{family: RefillBucket, n: 9, w: 2, m: 3}, hypothesis{family: LeakyQueue, n: 9, w: 0.5, m: 4})
 	for _, k := range []Family{FixedClock, FixedFirst, SlidingLog} {
-		starts = append(starts, hypothesis{family: Stacked, kind: k, n: 6, w: 2, m: 20, v: 12})
+		starts = append(starts, hypothesis{family: Stacked, kind: k, kind2: k, n: 6, w: 2, m: 20, v: 12})
 	}
-	starts = append(starts, hypothesis{family: Stacked, kind: TokenBucket, n: 6, w: 0.2, m: 20, v: 1})
+	starts = append(starts, hypothesis{family: Stacked, kind: TokenBucket, kind2: TokenBucket, n: 6, w: 0.2, m: 20, v: 1})
 	kept, thrown := 0, 0
 	for range 200 {
 		for i, h := range starts {

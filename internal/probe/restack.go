@@ -1,0 +1,281 @@
+package probe
+
+import (
+	"math"
+	"slices"
+)
+
+// herdOf returns the herd that a hypothesis belongs to. That of two limits is made
+// when it is first asked for.
+func (p *Probe) herdOf(g *hypothesis) *herd {
+	for _, h := range p.herds {
+		if h.family == g.family && h.kind == g.kind && h.kind2 == g.kind2 && h.used == g.used && h.anew == g.anew {
+			return h
+		}
+	}
+	if g.family != Stacked {
+		return nil
+	}
+	h := &herd{family: g.family, kind: g.kind, kind2: g.kind2}
+	p.herds = append(p.herds, h)
+	return h
+}
+
+// restack looks for two limits: when what explained everything until the latest
+// experiment no longer does, and when nothing does.
+func (p *Probe) restack() {
+	top, single := p.shares()[0].Family, math.Inf(1)
+	for _, h := range p.herds {
+		if h.family != Stacked {
+			single = min(single, h.cost())
+		}
+	}
+	broke := p.whole.broke(p)
+	if single < 0.5 {
+		p.whole.note(p, top)
+	}
+	best := p.cheapest()
+	switch {
+	case p.share > 0:
+	case best > 0.5:
+		p.pairUp(len(p.sights) > p.whole.deep+2)
+	case broke && single < 0.5:
+		p.pairUp(false)
+	case top == Stacked && !p.whole.kin:
+		p.whole.kin = true
+		p.kin(false)
+	}
+	p.oneOf()
+}
+
+// oneOf tries each first of two limits that explain everything alone: a search for one
+// may have lost sight of it by a little, and then a second explains just that little.
+func (p *Probe) oneOf() {
+	best := p.cheapest()
+	now := p.sights[len(p.sights)-1].d
+	for _, h := range p.herds {
+		if h.family != Stacked || h.cost() > best+0.5 {
+			continue
+		}
+		alone := p.herdOf(&hypothesis{family: h.kind})
+		for _, q := range h.best[:min(len(h.best), 3)] {
+			one, _ := q.parts()
+			roundingsOf := 1
+			if one.family == SlidingWindow {
+				roundingsOf = len(roundings)
+			}
+			for m := range roundingsOf {
+				one.m = float64(m)
+				r := &reach{fitter: &p.fitter, most: 0.005, now: now, tries: 60}
+				c := r.ask(one, 20, 20) // most are far off
+				if c == nil {
+					continue
+				}
+				if c.cost > r.most {
+					c = r.descend(one, one.times())
+				}
+				if c.cost < alone.cost() {
+					alone.best = append([]*particle{c}, alone.best...)
+					alone.dead = 0
+				}
+			}
+		}
+	}
+}
+
+// metAgain tells whether the second of two limits was met again when it was used up on
+// purpose: open, and then the only one that explains a refusal. What is found after
+// the event explains the event, whatever it was; several replicas look so, too.
+func (p *Probe) metAgain() bool {
+	q := p.herd(Stacked).best[0]
+	m := q.model(nil).(*pair)
+	since := 0.0 // admitted since it refused last
+	for i := range p.sights {
+		w := &p.sights[i]
+		m.admit(w)
+		if i >= p.whole.supposed {
+			since += float64(w.a)
+		}
+		if w.r == 0 {
+			continue
+		}
+		one, two := m.one.gap(w), m.two.gap(w)
+		if one > 1e-6 && two <= 1e-6 {
+			// Subtle: a log gives back what was spent at one time, which may be no more
+			// than the first limit lets through at once.
+			if since > 0.6*q.n && onPurpose(p.v.Waves[i].Why) {
+				return true
+			}
+			since = 0
+		}
+		m.refuse(w, min(one, two))
+	}
+	return false
+}
+
+// whole is what explained everything, for when it no longer does.
+type whole struct {
+	top      Family
+	were     []hypothesis // the latest first
+	supposed int          // how many waves there were when the two were supposed first
+	deep     int          // how many waves there were at the latest search from nothing
+	kin      bool         // other kinds of the two were tried
+	known    bool         // the first of two explained everything before the second was met
+}
+
+// broke tells whether what was likeliest in the round before has ceased to explain.
+func (w *whole) broke(p *Probe) bool {
+	if w.top == None {
+		return false
+	}
+	if p.herd(w.top).cost() < 1 {
+		return false
+	}
+	w.top = None
+	return true
+}
+
+// note keeps what explains everything now.
+func (w *whole) note(p *Probe, top Family) {
+	if w.top = None; p.herd(top).cost() < 0.5 && top != Stacked {
+		w.top = top
+	}
+	for _, kind := range stackable {
+		h := p.herd(kind)
+		if h.cost() > 3 || h.used || h.anew {
+			continue
+		}
+		for _, q := range h.unlike(10, h.cost()) {
+			w.were = slices.DeleteFunc(w.were, func(o hypothesis) bool {
+				return o.family == q.family && o.n == q.n && math.Abs(o.w-q.w) < 0.01*q.w
+			})
+			w.were = slices.Insert(w.were, 0, q.hypothesis)
+		}
+	}
+	w.were = w.were[:min(len(w.were), 40)]
+}
+
+// pairUp seeks two limits. Deep takes nothing for granted of the first where those
+// that explained everything once do not lead to two that do now.
+func (p *Probe) pairUp(deep bool) {
+	if h := p.herd(Stacked); h == nil || h.cost() > 0.5 {
+		p.whole.supposed = len(p.sights)
+	}
+	p.findOpenings()
+	p.full = p.refusals()
+	pool := &pairs{size: 24, of: map[[2]Family][]*particle{}}
+	var ones []hypothesis
+	for _, h := range p.herds { // those that explained everything as a pair
+		if h.family == Stacked {
+			for _, q := range h.best[:min(len(h.best), 3)] {
+				one, _ := q.parts()
+				ones = append(ones, one)
+			}
+		}
+	}
+	p.beside(append(ones, p.whole.were...), true, pool)
+	found := p.adopt(pool, 8)
+	p.whole.known = p.whole.known || found < 0.5 && p.sights[len(p.sights)-1].d > 0
+	if found > 0.5 && deep {
+		p.whole.deep = len(p.sights)
+		ones = ones[:0]
+		for _, kind := range stackable {
+			ones = append(ones, p.firsts(kind)...)
+		}
+		p.beside(ones, false, pool)
+		p.adopt(pool, 8)
+	}
+	p.whole.kin = false
+}
+
+// adopt puts the best pairs of each kinds into their herds, moved by small steps to
+// where they explain more, and returns what the best leaves unexplained. Kinds that
+// leave more than worse beyond that are left out.
+func (p *Probe) adopt(pool *pairs, worse float64) float64 {
+	now := p.sights[len(p.sights)-1].d
+	least := math.Inf(1)
+	better := map[[2]Family][]*particle{}
+	for _, one := range stackable { // Subtle: in this order, not in that of a map
+		for _, two := range stackable {
+			key := [2]Family{one, two}
+			of := pool.of[key]
+			for i, q := range of[:min(len(of), 8)] {
+				if i > 0 && q.cost > of[0].cost+10 {
+					break
+				}
+				r := &reach{fitter: &p.fitter, most: 0.005, now: now, tries: 120}
+				g := q
+				if q.cost > r.most {
+					if d := r.descend(q.hypothesis, q.times()); d != nil && d.cost < q.cost {
+						g = d
+					}
+				}
+				better[key] = append(better[key], g)
+				least = min(least, g.cost)
+			}
+		}
+	}
+	for _, one := range stackable {
+		for _, two := range stackable {
+			key := [2]Family{one, two}
+			of := better[key]
+			if len(of) == 0 || slices.MinFunc(of, byCost).cost > least+worse {
+				continue
+			}
+			h := p.herdOf(&of[0].hypothesis)
+			h.best = append(h.best, of...)
+			slices.SortStableFunc(h.best, byCost)
+			h.dead = 0
+			if p.fit(h, 60); h.cost() > 0.5 && least > 0.5 && h.cost() < least+3 {
+				p.fit(h, 350)
+			}
+			least = min(least, h.cost())
+		}
+	}
+	return least
+}
+
+// kin tries the other kinds of each of the two limits that explain most, where two do.
+func (p *Probe) kin(deep bool) {
+	if p.shares()[0].Family != Stacked {
+		return
+	}
+	p.findOpenings()
+	pool := &pairs{size: 12, of: map[[2]Family][]*particle{}}
+	h := p.herd(Stacked)
+	for _, q := range h.best[:min(len(h.best), 2+int(boolTo(deep, 2)))] {
+		one, two := q.parts()
+		p.beside([]hypothesis{one}, true, pool)
+		for _, kind := range stackable {
+			if kind != h.kind || deep {
+				p.before(two, kind, one, pool)
+			}
+		}
+	}
+	p.adopt(pool, 5)
+}
+
+// before seeks limits of a kind that explain with two what it leaves, near another
+// first limit.
+func (p *Probe) before(two hypothesis, kind Family, near hypothesis, pool *pairs) {
+	left, ok := p.leaves(two)
+	if !ok || len(left) == 0 {
+		return
+	}
+	lo, hi := 0.8*near.w, 1.25*near.w
+	switch {
+	case kind == TokenBucket && near.family != TokenBucket:
+		lo, hi = lo/near.n, hi/max(1, near.n-1)
+	case kind != TokenBucket && near.family == TokenBucket:
+		lo, hi = lo*near.n, hi*near.n
+	case kind == SlidingWindow || near.family == SlidingWindow:
+		lo, hi = 0.4*near.w, 2.2*near.w
+	}
+	for _, one := range p.second(kind, left, lo, hi, 1.003, 24, 0, math.Inf(1)) {
+		for _, dn := range []float64{0, 1, -1} {
+			g := stack(one.hypothesis, two)
+			g.n += dn
+			pool.add(&p.fitter, g)
+		}
+	}
+}

@@ -1,0 +1,317 @@
+package probe
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Two limits are sought one after the other. When what explained everything no longer
+// does, it is held as it was, and a second limit is sought that explains what it does
+// not: then only a window and a head are unknown, and what the second holds follows
+// from what was admitted. Six figures at once are too many for a search by chance.
+
+// partial is a limit that may be one of two, and how badly it explains what it must.
+type partial struct {
+	hypothesis
+	score float64
+}
+
+// leaves tells which refusals a limit alone leaves unexplained, and whether it can be one
+// of two: whether all that was admitted is within it.
+func (f *fitter) leaves(h hypothesis) (left []int, ok bool) {
+	if !h.valid() {
+		return nil, false
+	}
+	m := h.model(nil)
+	cost := 0.0
+	for i := range f.sights {
+		w := &f.sights[i]
+		if over := m.admit(w); over > 1e-6 {
+			if cost += min(overMost, overCost*(0.3+over)); cost > 8 {
+				return nil, false
+			}
+		}
+		if w.r > 0 {
+			if m.gap(w) > 1e-6 {
+				left = append(left, i)
+			} else {
+				m.refuse(w, 0)
+			}
+		}
+	}
+	return left, true
+}
+
+// tally is what was admitted when, by the middle of the times at which each wave may
+// have been decided, for a first look at a great many limits.
+type tally struct{ at, n, fill []float64 }
+
+func (f *fitter) tally() *tally {
+	t := &tally{fill: make([]float64, len(f.sights))}
+	for i := range f.sights {
+		w := &f.sights[i]
+		t.at, t.n = append(t.at, (w.s+w.d)/2), append(t.n, float64(w.a))
+	}
+	return t
+}
+
+// use sets fill to how many units of a limit are used after each wave, and returns the
+// most of these. The limit holds at least that.
+func (t *tally) use(h *hypothesis) (top float64) {
+	cur, prev, at, k := 0.0, 0.0, math.Inf(-1), math.Inf(-1)
+	first, inv := 0, 1/h.w
+	switch h.family {
+	case FixedClock:
+		end := math.Inf(-1)
+		for i, x := range t.at {
+			if x >= end {
+				end, cur = h.ph+(math.Floor((x-h.ph)*inv)+1)*h.w, 0
+			}
+			cur += t.n[i]
+			t.fill[i] = cur
+			top = max(top, cur)
+		}
+	case FixedFirst:
+		for i, x := range t.at {
+			if x >= at+h.w {
+				cur = 0
+				if t.n[i] > 0 {
+					at = x
+				}
+			}
+			cur += t.n[i]
+			t.fill[i] = cur
+			top = max(top, cur)
+		}
+	case SlidingLog:
+		for i, x := range t.at {
+			for ; t.at[first] <= x-h.w; first++ {
+				cur -= t.n[first]
+			}
+			cur += t.n[i]
+			t.fill[i] = cur
+			top = max(top, cur)
+		}
+	case SlidingWindow:
+		for i, x := range t.at {
+			j := math.Floor((x - h.ph) * inv)
+			switch {
+			case j == k+1:
+				prev, cur, k = cur, 0, j
+			case j > k:
+				prev, cur, k = 0, 0, j
+			}
+			cur += t.n[i]
+			t.fill[i] = cur + math.Floor(prev*(1-(x-h.ph-k*h.w)*inv))
+			if t.n[i] > 0 {
+				top = max(top, t.fill[i])
+			}
+		}
+	case TokenBucket:
+		for i, x := range t.at {
+			cur = max(0, cur-(x-at)*inv) + t.n[i]
+			at = x
+			t.fill[i] = cur
+			top = max(top, cur)
+		}
+	}
+	return top
+}
+
+// second lists limits of a kind that explain the refusals at must, the best first, with
+// windows between lo and hi, in steps of a ratio. Every figure but the window and a
+// head follows. It is larger than size, and
+// gives back less than rate a second. Where much
+// is possible yet, what is listed is spread over all windows.
+func (f *fitter) second(kind Family, must []int, lo, hi, ratio float64, most int, size, rate float64) (found []partial) {
+	t := f.tally()
+	perBin := max(1e-9, math.Log(hi/lo)) / float64(most)
+	bins := make([]partial, most)
+	for i := range bins {
+		bins[i].score = 60
+	}
+	heads := []float64{0}
+	if kind.gridded() {
+		heads = f.headsAfter(must)
+	}
+	for w := lo; w < hi; w *= ratio {
+		bin := &bins[min(most-1, int(math.Log(w/lo)/perBin))]
+		for k, ph := range heads {
+			h := hypothesis{family: kind, w: w, ph: ph}
+			if kind.gridded() && k >= len(heads)-spare {
+				h.ph = f.sights[must[0]].s - w*(float64(k-len(heads)+spare)+0.5)/spare
+			}
+			top := t.use(&h)
+			slack := 0.6
+			h.n = math.Round(top)
+			if kind == TokenBucket {
+				slack = 1.1 + f.jitter/w
+				h.n = math.Floor(top)
+			}
+			if h.n <= size || h.rate() >= rate {
+				continue
+			}
+			score, each, bound := 0.0, 3/(1+0.1*top), bin.score
+			for _, i := range must {
+				if d := top - t.fill[i] - slack; d > 0 {
+					if score += 1.5 + each*d; score >= bound {
+						break
+					}
+				}
+			}
+			if score >= bound {
+				continue
+			}
+			*bin = partial{h, score}
+		}
+	}
+	for _, b := range bins {
+		if b.score < 60 {
+			found = append(found, b)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b partial) int { return cmp.Compare(a.score, b.score) })
+	return found
+}
+
+// spare is how many heads are tried of which no opening tells.
+const spare = 6
+
+// headsAfter are instants at which windows may have begun: where it opened after one of
+// the refusals at must, and room for those that nothing tells of.
+func (f *fitter) headsAfter(must []int) (at []float64) {
+	var after []opening
+	for _, o := range f.opened {
+		if slices.ContainsFunc(must, func(i int) bool { return f.sights[i].s >= f.sights[o.from].s && f.sights[i].s <= o.lo }) {
+			after = append(after, o)
+		}
+	}
+	slices.SortFunc(after, func(a, b opening) int { return cmp.Compare(a.hi-a.lo, b.hi-b.lo) })
+	for _, o := range after[:min(3, len(after))] {
+		for _, x := range []float64{0.05, 0.3, 0.5, 0.7, 0.95} {
+			at = append(at, o.lo+x*(o.hi-o.lo))
+		}
+	}
+	return append(at, make([]float64, spare)...)
+}
+
+// beside seeks limits of all kinds that explain with one of ones what it leaves, and
+// puts what it finds into a pool of pairs. Fine is in small steps.
+func (f *fitter) beside(ones []hypothesis, fine bool, pool *pairs) {
+	type group struct {
+		left []int
+		ones []hypothesis
+	}
+	var groups []group
+	for _, one := range ones {
+		left, ok := f.leaves(one)
+		if !ok || len(left) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(groups, func(g group) bool {
+			return slices.Equal(g.left, left) && (g.ones[0].family == TokenBucket) == (one.family == TokenBucket)
+		})
+		if i < 0 {
+			i, groups = len(groups), append(groups, group{left: left})
+		}
+		groups[i].ones = append(groups[i].ones, one)
+	}
+	// Those that leave least are tried first, and few of the others.
+	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(len(a.left), len(b.left)) })
+	now := f.sights[len(f.sights)-1].d
+	ratio, most := 1.02, 12
+	if fine {
+		ratio, most = 1.006, 36
+		groups = groups[:min(len(groups), 6)]
+	}
+	for _, g := range groups {
+		least, rate, size := math.Inf(1), 0.0, math.Inf(1)
+		for i := range g.ones {
+			o := &g.ones[i]
+			least, rate, size = min(least, o.period()), max(rate, o.rate()), min(size, o.n)
+			if o.family == TokenBucket {
+				least = max(shortest, o.w)
+			}
+		}
+		for _, kind := range stackable {
+			lo, hi := 1.05*least, 3*now
+			if kind == TokenBucket {
+				lo, hi = 1.02/rate, max(now/2, 40/rate)
+			}
+			for _, two := range f.second(kind, g.left, lo, hi, ratio, most, size, rate) {
+				for _, one := range g.ones[:min(len(g.ones), 8)] {
+					for _, dn := range []float64{0, 1, -1} {
+						h := stack(one, two.hypothesis)
+						h.m += dn
+						pool.add(f, h)
+					}
+				}
+			}
+		}
+	}
+}
+
+// pairs are the best of two limits of each kinds.
+type pairs struct {
+	size int
+	of   map[[2]Family][]*particle
+}
+
+func (ps *pairs) add(f *fitter, g hypothesis) {
+	key := [2]Family{g.kind, g.kind2}
+	pool := ps.of[key]
+	bound := 40.0
+	if len(pool) >= ps.size {
+		bound = pool[len(pool)-1].cost
+	}
+	q := f.within(g, bound+1, bound)
+	if q == nil {
+		return
+	}
+	for i, o := range pool { // of those that are much alike the best
+		if o.m == q.m && math.Abs(o.v-q.v) < 0.01*q.v && math.Abs(o.w-q.w) < 0.01*q.w {
+			if o.cost <= q.cost {
+				f.drop(q)
+				return
+			}
+			pool = slices.Delete(pool, i, i+1)
+			break
+		}
+	}
+	i, _ := slices.BinarySearchFunc(pool, q, byCost)
+	if pool = slices.Insert(pool, i, q); len(pool) > ps.size {
+		pool = pool[:ps.size]
+	}
+	ps.of[key] = pool
+}
+
+// firsts lists limits that may be the first of two, with nothing known: those that
+// explain the first refusal and most of the others.
+func (f *fitter) firsts(kind Family) (found []hypothesis) {
+	at := -1
+	var all []int
+	for i := range f.sights {
+		if f.sights[i].r > 0 {
+			if all = append(all, i); at < 0 {
+				at = i
+			}
+		}
+	}
+	if at < 0 {
+		return nil
+	}
+	now := f.sights[len(f.sights)-1].d
+	lo, hi := shortest, now
+	if kind == TokenBucket {
+		lo, hi = max(2e-3, shortestFill/max(1, f.admittedIn(at, 1e9))), now/2
+	}
+	for _, p := range f.second(kind, all, lo, hi, 1.012, 60, 0, math.Inf(1)) {
+		if !slices.ContainsFunc(found, func(q hypothesis) bool { return math.Abs(math.Log(q.w/p.w)) < 0.03 && q.n == p.n }) {
+			if found = append(found, p.hypothesis); len(found) >= 10 {
+				break
+			}
+		}
+	}
+	return found
+}
