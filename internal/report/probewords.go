@@ -26,7 +26,7 @@ func FoundWords(f *probe.Found) string {
 		if i > 0 {
 			off = 0
 		}
-		all = append(all, limitSentence(p, i == 0 && f.Family != probe.Stacked, off))
+		all = append(all, limitSentence(p, i == 0 || f.Family == probe.Stacked, off))
 	}
 	s := strings.Join(all, ", and ")
 	if s == "" {
