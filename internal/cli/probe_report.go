@@ -196,6 +196,9 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 		return nil
 	}
 	head := fmt.Sprintf("# weir probe of %s: %s (%d requests, confidence %.0f %%)\n", r.Target, v.Kind(), r.Requests, 100*v.Confidence)
+	if !v.Sure {
+		head += "# Undecided: this is the likeliest of what explains the answers.\n"
+	}
 	key := foundKey{}
 	switch {
 	case scope == nil:

@@ -9,6 +9,10 @@ import (
 // explain before it is said for certain.
 const confirms = 3
 
+// roundRateOdd is how odd a rate is at most that people choose: 25 a second is and 5 in two
+// seconds; 250 a minute, 41 in two seconds and 3800 in a quarter of an hour are not.
+const roundRateOdd = 2.1
+
 // confirm returns one more wave at a time that nobody chose, when the winner's
 // figure is not one that people choose: what explains all that was sent to find it
 // may be a coincidence, and then it explains the next ones badly. It is asked when
@@ -31,6 +35,16 @@ func (p *Probe) confirm() *experiment {
 		idle = (2.05 + 0.6*p.rng.Float64()) * q.period()
 	}
 	e := &experiment{why: "whether it holds at another time, too", steps: []step{{idle: idle, n: first}, {idle: 0.6 * p.rng.Float64() * q.w, n: all - first}}}
+	if q.family == TokenBucket {
+		// A rate shows in what comes back. Some give back whole units only and lose the
+		// rest with each request, some let one pass that comes a little early.
+		e.steps, e.through = []step{{idle: 1.05 * q.period(), n: all}}, true
+		for range 6 {
+			e.steps = append(e.steps, step{idle: (0.3 + 1.4*p.rng.Float64()) * q.w, n: 1})
+		}
+		e.steps = append(e.steps, step{idle: (0.2 + 0.4*p.rng.Float64()) * q.period(), n: int(0.7*q.n) + 2})
+		all += 8 + int(0.7*q.n)
+	}
 	if p.v.Requests+all > p.opt.MaxRequests {
 		return nil
 	}
@@ -63,7 +77,7 @@ func (p *Probe) isRound(h *herd) bool {
 	switch h.family {
 	case TokenBucket, LeakyQueue:
 		r := roundRates(w)
-		return len(r) > 0 && oddness(r[0].limit) <= 2
+		return len(r) > 0 && r[0].odd <= roundRateOdd
 	}
 	for _, v := range roundIn(w) {
 		ms := math.Round(v * 1000)

@@ -16,6 +16,7 @@ func TestIsRound(t *testing.T) {
 		{FixedFirst, 3.97, 4.03, true}, {FixedFirst, 4.955, 4.965, false}, {FixedFirst, 59.8, 60.1, true}, {SlidingLog, 0.503, 0.509, false},
 		{FixedClock, 2.49, 2.51, true}, {FixedClock, 12.95, 13.04, true}, {FixedClock, 13.44, 13.56, false}, {SlidingWindow, 3.15, 3.156, false},
 		{TokenBucket, 0.0999, 0.1003, true}, {TokenBucket, 0.0989, 0.0992, false}, {TokenBucket, 0.66, 0.67, true},
+		{TokenBucket, 0.04876, 0.04888, false}, {TokenBucket, 0.2366, 0.2371, false}, {TokenBucket, 1.0 / 25 * 0.999, 1.0 / 25 * 1.001, true}, {TokenBucket, 0.0999, 0.1001, true},
 	} {
 		ran++
 		h := &herd{family: c.family}
@@ -26,7 +27,7 @@ func TestIsRound(t *testing.T) {
 			t.Errorf("%v between %v and %v: round is %v", c.family, c.lo, c.hi, got)
 		}
 	}
-	if ran != 11 || math.IsNaN(oddness(1)) {
+	if ran != 15 || math.IsNaN(oddness(1)) {
 		t.Errorf("%d cases ran", ran)
 	}
 }

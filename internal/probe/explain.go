@@ -52,7 +52,9 @@ func (p *Probe) part(fam Family, one limit.Policy) hypothesis {
 	switch fam {
 	case TokenBucket, LeakyQueue:
 		h.w /= float64(one.Limit)
-		h.m = float64(one.Undelayed + 1)
+		if h.m = float64(one.Undelayed + 1); f.Early {
+			h.m = h.n
+		}
 	case RefillBucket:
 		h.m = float64(one.Limit)
 	case Ban:

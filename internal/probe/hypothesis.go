@@ -121,6 +121,9 @@ func (h *hypothesis) fresh(old model) model {
 	case LeakyQueue:
 		m := again[level](old)
 		*m = level{cap: h.n, unit: h.w, free: h.m, lo: -1e9, hi: -1e9}
+		if h.m == h.n { // see early
+			m.cap += 0.5
+		}
 		return m
 	case Concurrency:
 		m := again[inUse](old)
@@ -215,7 +218,7 @@ func (h *hypothesis) valid() bool {
 	case RefillBucket:
 		return h.m >= 1 && h.m < h.n
 	case LeakyQueue:
-		return h.m >= 1 && h.m < h.n && h.n >= 2
+		return h.m >= 1 && h.m <= h.n && h.n >= 2
 	case Ban:
 		return h.v >= h.w*0.5 && h.v < 1e5
 	case Stacked:

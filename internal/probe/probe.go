@@ -104,6 +104,7 @@ type Found struct {
 	Policies []limit.Policy // two when stacked; none when there is no limit
 	Ban      time.Duration  // of a Ban: how long all is refused
 	Replicas int            // of Replicas: how many, at least
+	Early    bool           // of a bucket: who comes up to half a unit early waits, and is not refused
 	Anew     bool           // of a sliding window: its windows begin with a request, after each rest anew
 
 	// WindowOff is how far the window (or the time per unit) may be off, as a share of it.

@@ -156,6 +156,9 @@ const usedCost = 2.5
 // coincides is the price of a coincidence: a window as long as the work on a request
 // takes looks like a limit on what is under way.
 func (f *fitter) coincides(h *hypothesis) float64 {
+	if h.family == LeakyQueue && h.m == h.n {
+		return earlyCost
+	}
 	if h.family == LeakyQueue && (h.n-h.m)*h.w < 2*f.jitter {
 		return 5 // its longest delay could not be seen: a token bucket says the same
 	}

@@ -71,6 +71,9 @@ func (p *Probe) conclude() {
 	switch {
 	case !v.Sure:
 		v.Settle = p.settle(p.herd(v.Family))
+	case p.early():
+		v.Sure = false
+		v.Settle = "empty it and ask one by one, a little earlier than each comes back: some let such a request wait"
 	case p.unconfirmed(), v.Family == Ban && p.herd(Ban).best[0].kind == FixedClock && !p.isRound(p.herd(Ban)):
 		// Subtle: bans hide where windows of the clock begin, so that several lengths explain them.
 		v.Sure = false
@@ -166,6 +169,10 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		f.Policies = []limit.Policy{{Limit: lim, Window: per, Burst: int64(best.n)}}
 	case LeakyQueue:
 		lim, per := rateOf(width, w)
+		if best.m == best.n {
+			f.Policies, f.Early = []limit.Policy{{Limit: lim, Window: per, Burst: int64(best.n)}}, true
+			break
+		}
 		f.Policies = []limit.Policy{{Algorithm: limit.LeakyBucket, Limit: lim, Window: per, Burst: int64(best.n) - 1, Undelayed: int64(best.m) - 1}}
 	case RefillBucket:
 		win := seconds(width)

@@ -32,6 +32,9 @@ func FoundWords(f *probe.Found) string {
 	if s == "" {
 		s = "no figures"
 	}
+	if f.Early {
+		s += "; who comes up to half a unit early waits"
+	}
 	if f.Anew {
 		s += "; its windows begin with a request, after a rest anew"
 	}
@@ -124,7 +127,7 @@ func rateWords(n int64, per time.Duration, off float64) string {
 		return fmt.Sprintf("%d %s", n, unit)
 	case n == 1:
 		return "one every " + spanWords(per)
-	default:
+	case n < 100 || per <= time.Minute:
 		return fmt.Sprintf("%d every %s", n, spanWords(per))
 	}
 	rate, unit := float64(n)/per.Seconds(), "a second"

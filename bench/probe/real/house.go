@@ -38,6 +38,7 @@ type house struct {
 	weir, cache, keep string
 	budget            time.Duration
 	missing           map[need]string // why it could not be installed
+	verify            bool            // what was found is verified against the limiter that it was found from
 }
 
 var unsafe = regexp.MustCompile(`[^a-zA-Z0-9]+`)
@@ -63,6 +64,9 @@ func (h *house) try(ctx context.Context, t trial) result {
 		if v, text, err = h.probe(own, t, url); err == nil {
 			r.judged, r.said = t.truth.judge(v), v.words(text)
 			r.requests, r.denied, r.seconds = v.Requests, v.Refused, v.ElapsedSeconds
+			if h.verify && r.judged == right && len(v.policies) > 0 {
+				r.said += h.verified(own, t, url)
+			}
 		}
 	}
 	stop()
@@ -118,6 +122,24 @@ func (h *house) probe(ctx context.Context, t trial, url string) (*verdict, strin
 	}
 	v.policies = file.Policies
 	return v, stdout.String(), err
+}
+
+// verified is what weir verify says of the file that was written, against the same limiter.
+func (h *house) verified(ctx context.Context, t trial, url string) string {
+	base := filepath.Join(h.keep, strings.Trim(unsafe.ReplaceAllString(t.name(), "-"), "-"))
+	args := []string{"verify", base + ".limit.yaml", "--target", strings.TrimSuffix(url, "/"), "-q"}
+	for i := 0; i+1 < len(t.flags); i += 2 { // a file of keys needs clients that differ in them
+		if t.flags[i] == "--throttled" || t.flags[i] == "--vary" && strings.HasPrefix(t.flags[i+1], "header:") {
+			args = append(args, t.flags[i], t.flags[i+1])
+		}
+	}
+	out, err := exec.CommandContext(ctx, h.weir, args...).CombinedOutput()
+	os.WriteFile(base+".verify.txt", out, 0o644)
+	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	if err == nil {
+		return "; verify: passed"
+	}
+	return "; verify: " + unsafeSpace.ReplaceAllString(first, " ")
 }
 
 // free is a port that nothing listens on.

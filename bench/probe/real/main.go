@@ -30,17 +30,18 @@ func main() {
 	side := flag.Int("parallel", 2, "how many are tried side by side")
 	budget := flag.Duration("max-time", time.Minute, "--max-time of each, where the limit does not ask for another")
 	keep := flag.String("keep", "", "folder for the verdict of each as JSON, its policy file and its output")
+	verify := flag.Bool("verify", false, "run weir verify with each file that was found, against the limiter that it was found from")
 	list := flag.Bool("list", false, "print the limiters, and try none")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *weir, *cache, *only, *keep, *side, *budget, *list); err != nil {
+	if err := run(ctx, *weir, *cache, *only, *keep, *side, *budget, *list, *verify); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/probe/real:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, weir, cache, only, keep string, side int, budget time.Duration, list bool) error {
+func run(ctx context.Context, weir, cache, only, keep string, side int, budget time.Duration, list, verify bool) error {
 	pattern, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -74,7 +75,7 @@ func run(ctx context.Context, weir, cache, only, keep string, side int, budget t
 	if err := os.MkdirAll(keep, 0o755); err != nil {
 		return err
 	}
-	h := &house{weir: weir, cache: cache, keep: keep, budget: budget}
+	h := &house{weir: weir, cache: cache, keep: keep, budget: budget, verify: verify}
 	h.install(ctx, chosen)
 
 	began := time.Now()
