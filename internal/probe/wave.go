@@ -133,6 +133,9 @@ func (p *Probe) bound() {
 	p.hold = max(0, p.rtt()-quantile(append(p.nos, p.rtt()), 0.5))
 	p.works = p.hold > 0.02+0.3*quantile(p.nos, 0.5)
 	usual := quantile(p.tails, 0.5)
+	if p.cold() {
+		p.warm()
+	}
 	for i := range p.sights {
 		w := &p.sights[i]
 		w.soon = min(w.done, w.last+net)
@@ -227,10 +230,32 @@ func (p *Probe) slack() float64 {
 		return 0.5
 	}
 	most := p.rtts[0]
+	if p.cold() {
+		most = quantile(p.rtts, 0.25)
+	}
 	for _, d := range p.nos {
 		most = max(most, d)
 	}
 	return 0.03 + 2.5*most
+}
+
+// cold tells whether the first answer took much longer than those that came after, as
+// of a server that has just begun.
+func (p *Probe) cold() bool {
+	return len(p.rtts) > 2 && p.rtts[0] > 0.01+2*quantile(p.rtts, 0.5)
+}
+
+// warm looks again at which waves were slow, by what is usual.
+func (p *Probe) warm() {
+	slack := p.slack()
+	p.slows = 0
+	for i := range p.sights {
+		w := &p.sights[i]
+		if w.slack, w.queue = slack, 0; i > 0 && w.slow > 2*slack {
+			p.slows++
+			w.queue = p.slows
+		}
+	}
 }
 
 // net is how long after it was sent a request may be decided. A limit is asked
