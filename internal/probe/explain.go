@@ -43,6 +43,9 @@ func (p *Probe) given(f Found) hypothesis {
 	}
 	h = p.part(f.Family, f.Policies[0])
 	h.v, h.anew = f.Ban.Seconds(), f.Anew
+	if f.Early {
+		h.m = h.n
+	}
 	return h
 }
 
@@ -52,9 +55,7 @@ func (p *Probe) part(fam Family, one limit.Policy) hypothesis {
 	switch fam {
 	case TokenBucket, LeakyQueue:
 		h.w /= float64(one.Limit)
-		if h.m = float64(one.Undelayed + 1); f.Early {
-			h.m = h.n
-		}
+		h.m = float64(one.Undelayed + 1)
 	case RefillBucket:
 		h.m = float64(one.Limit)
 	case Ban:
