@@ -87,8 +87,25 @@ func (p *Probe) Run(ctx context.Context) (*Verdict, error) {
 	if stop, ok := err.(errStop); ok {
 		p.v.Stopped = string(stop)
 		err = nil
+		p.v.Sure = p.v.Sure && !p.open()
 	}
 	return p.v, err
+}
+
+// open tells whether something was still to be asked of what is believed, however
+// sure it seemed: whether a second limit is slower, and whether figures that nobody
+// would choose hold at other times.
+func (p *Probe) open() bool {
+	if p.spread != nil || !p.fitted || p.v.Refused == 0 {
+		return false
+	}
+	h := p.herd(p.v.Family)
+	if h == nil || len(h.best) == 0 {
+		return false
+	}
+	more, _, _ := p.lacking(h.best[0])
+	odd := p.v.Family != None && p.v.Family != Concurrency && !p.isRound(h)
+	return more > 0 || odd && p.confirmed < confirms
 }
 
 func (p *Probe) investigate(ctx context.Context) error {
