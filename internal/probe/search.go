@@ -84,6 +84,7 @@ type fitter struct {
 	share        float64           // how much of the limit others are taken to use
 	works        bool              // admitted requests are seen to be worked on
 	hold, jitter float64           // how long admitted requests are worked on, and how well times are known
+	trip         float64           // how long an admitted request takes, the network with it
 	spare        [places]*particle // of each family, and of each kinds of two limits, one to use again
 }
 
@@ -154,7 +155,7 @@ func (f *fitter) luck(h *hypothesis) float64 {
 const usedCost = 2.5
 
 // coincides is the price of a coincidence: a window as long as the work on a request
-// takes looks like a limit on what is under way.
+// takes, or a little more over a slow network, looks like a limit on what is under way.
 func (f *fitter) coincides(h *hypothesis) float64 {
 	if h.family == LeakyQueue && h.m == h.n {
 		return earlyCost
@@ -181,7 +182,9 @@ func (f *fitter) coincides(h *hypothesis) float64 {
 	if h.family == Concurrency || h.family == None || !f.works {
 		return 0
 	}
-	near := func(w float64) bool { return w > 0 && math.Abs(w-f.hold) < min(f.jitter, 0.6*f.hold)+0.15*f.hold }
+	near := func(w float64) bool {
+		return w > 0 && math.Abs(w-f.hold) < min(f.jitter, 0.6*f.hold)+0.15*f.hold || w > f.hold && w < 1.1*f.trip
+	}
 	if near(h.w) || near(h.v) && h.family == Ban || (h.family == TokenBucket || h.family == LeakyQueue) && h.n*h.w < 3*f.hold {
 		return 7
 	}

@@ -156,7 +156,7 @@ func (p *Probe) bound() {
 			w.tight = min(w.slack, 0.005+max(1.2*p.rtt(), net+p.hold))
 		}
 	}
-	p.jitter = net - base
+	p.jitter, p.trip = net-base, p.rtt()
 	p.most = 2*float64(p.v.Requests) + 10
 }
 
