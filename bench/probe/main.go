@@ -56,6 +56,7 @@ func main() {
 	foreign := flag.Float64("foreign", 0, "share of what the limit allows that others use")
 	routed := flag.Int("routing", -1, "of replicas: 0 at random, 1 in turn, 2 least connections, 3 by connection; -1: any")
 	pairs := flag.String("pairs", "", "wide: two limits of other kinds and sizes than the scored default has, and three")
+	gap := flag.Duration("gap", 20*time.Microsecond, "between two requests, at least; 2.5ms is 400 a second, evenly")
 	lossy := flag.Float64("lossy", 0, "share of answers that are lost")
 	verbose := flag.Bool("v", false, "a line for each policy that was not named right")
 	flag.IntVar(&most, "max-requests", 0, "bound on the requests to each limiter; zero: as weir probe has it")
@@ -106,6 +107,7 @@ func main() {
 		if *pairs == "wide" {
 			tr.pair(r)
 		}
+		tr.gap = *gap
 		if *foreign > 0 {
 			tr.others(*foreign)
 		}

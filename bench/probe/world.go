@@ -26,6 +26,7 @@ type truth struct {
 	foreign  float64         // requests a second from others
 	lossy    float64         // share of answers that are lost
 	headers  string          // honest, lie, or "" for none
+	gap      time.Duration   // between two requests, at least
 }
 
 // world is a server with a limit, and the network before it, in virtual time. It
@@ -136,7 +137,7 @@ func (w *world) Sleep(_ context.Context, until time.Time) error {
 	return nil
 }
 
-// Send lets requests go at the times given, and at least 20 µs apart.
+// Send lets requests go at the times given, and at least gap apart.
 func (w *world) Send(_ context.Context, at []time.Duration) ([]probe.Answer, error) {
 	type arrival struct {
 		at time.Time
@@ -149,7 +150,7 @@ func (w *world) Send(_ context.Context, at []time.Duration) ([]probe.Answer, err
 		return time.Duration(float64(w.network) * (0.25 + 0.25*w.rng.Float64()*w.rng.Float64()*2))
 	}
 	for i := range n {
-		answers[i].Sent = w.now.Add(at[i] + time.Duration(i)*20*time.Microsecond)
+		answers[i].Sent = w.now.Add(at[i] + time.Duration(i)*w.gap)
 		arrivals[i] = arrival{answers[i].Sent.Add(way()), i}
 	}
 	slices.SortFunc(arrivals, func(a, b arrival) int { return a.at.Compare(b.at) })

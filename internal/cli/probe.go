@@ -34,7 +34,7 @@ type probeCmd struct {
 
 	MaxRequests  int           `default:"5000" placeholder:"N" help:"Most requests. Default 5000." group:"Budget"`
 	MaxThrottled int           `default:"300" placeholder:"N" help:"Most refused requests; those under way are waited for. Default 300." group:"Budget"`
-	MaxRate      float64       `default:"400" placeholder:"N" help:"Most requests per second. Default 400." group:"Budget"`
+	MaxRate      float64       `default:"400" placeholder:"N" help:"Most requests in any second. Default 400." group:"Budget"`
 	MaxTime      time.Duration `default:"10m" placeholder:"DURATION" help:"Longest time. Default 10m." group:"Budget"`
 	Price        float64       `placeholder:"USD" help:"What a request costs, in dollars, for the plan." group:"Budget"`
 	Prices       string        `placeholder:"FILE" help:"Table of prices instead of the built-in one." group:"Budget"`
@@ -191,7 +191,7 @@ func (c *probeCmd) world(s *session, req *hit.Request, things []*varied, rules *
 	if err != nil {
 		return nil, err
 	}
-	w := &probeWorld{things: things, req: base, gap: time.Duration(float64(time.Second) / c.MaxRate),
+	w := &probeWorld{things: things, req: base, pace: newProbePace(c.MaxRate),
 		guard: &probeGuard{rules: rules, maxNo: c.MaxThrottled, anyShape: len(c.OK) > 0}}
 	sources := [][]string{options.SourceAddrs}
 	for _, v := range things {
@@ -290,7 +290,7 @@ func (c *probeCmd) scope(ctx context.Context, world *probeWorld, v *blackbox.Ver
 	for _, t := range world.things {
 		o.Values = append(o.Values, len(t.values))
 	}
-	o.Seen, o.Gap, o.Seed, o.Tell, o.Record = j.records, world.gap, c.Seed, show.key, j.add
+	o.Seen, o.Gap, o.Seed, o.Tell, o.Record = j.records, time.Duration(float64(time.Second)/c.MaxRate), c.Seed, show.key, j.add
 	o.MaxRequests, o.MaxRefused = max(1, most-v.Requests), max(1, c.MaxThrottled-world.guard.refused())
 	o.MaxTime = max(time.Millisecond, c.MaxTime-time.Since(began))
 	return blackbox.FindScope(ctx, o, world, world)

@@ -20,10 +20,9 @@ type probeWorld struct {
 	things  []*varied
 	req     *hit.Request
 	guard   *probeGuard
-	gap     time.Duration // between two requests at least
+	pace    *probePace
 	senders [][]*target.Client
 	made    map[string]*hit.Request // by client
-	next    time.Time               // before which nothing is sent
 
 	mu      sync.Mutex
 	answers probeAnswers
@@ -106,11 +105,7 @@ func (w *probeWorld) SendAs(ctx context.Context, calls []blackbox.Call) ([]black
 	start := time.Now()
 	due := make([]time.Time, len(calls))
 	for i, c := range calls {
-		due[i] = start.Add(c.At)
-		if due[i].Before(w.next) {
-			due[i] = w.next
-		}
-		w.next = due[i].Add(w.gap)
+		due[i] = w.pace.after(start.Add(c.At))
 	}
 	answers := make([]blackbox.Answer, len(calls))
 	sent := make([]bool, len(calls))
@@ -142,6 +137,38 @@ func (w *probeWorld) SendAs(ctx context.Context, calls []blackbox.Call) ([]black
 		return kept, err
 	}
 	return kept, w.guard.stopped()
+}
+
+// probePace keeps requests below a rate: so many in any second. Below that it lets
+// those of one wave go nearly at once, because a burst that takes long leaves open
+// when each of its requests was counted.
+type probePace struct {
+	most   int           // requests in any span of window
+	window time.Duration // a second, or as long as one request may take at less than one a second
+	past   []time.Time   // when the latest of them are due, oldest first; at most most
+}
+
+// newProbePace bounds to a rate, requests per second, above zero.
+func newProbePace(rate float64) *probePace {
+	most := max(1, int(rate))
+	return &probePace{most: most, window: time.Duration(float64(most) / rate * float64(time.Second))}
+}
+
+// after returns when a request may go that should go at t, and counts it.
+func (p *probePace) after(t time.Time) time.Time {
+	if n := len(p.past); n > 0 {
+		if least := p.past[n-1].Add(p.window / time.Duration(10*p.most)); t.Before(least) {
+			t = least
+		}
+	}
+	if len(p.past) == p.most {
+		if least := p.past[0].Add(p.window); t.Before(least) {
+			t = least
+		}
+		p.past = append(p.past[:0], p.past[1:]...)
+	}
+	p.past = append(p.past, t)
+	return t
 }
 
 // path is the path that a client asks for, "" where that is not varied.
