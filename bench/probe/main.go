@@ -54,6 +54,7 @@ func main() {
 	seed := flag.Uint64("seed", 1, "of everything")
 	only := flag.Int("family", -1, "one family, by number; -1: the twelve and none")
 	foreign := flag.Float64("foreign", 0, "share of what the limit allows that others use")
+	burst := flag.Int("foreign-burst", 1, "how many of others come at a time")
 	routed := flag.Int("routing", -1, "of replicas: 0 at random, 1 in turn, 2 least connections, 3 by connection; -1: any")
 	pairs := flag.String("pairs", "", "wide: two limits of other kinds and sizes than the scored default has, and three")
 	gap := flag.Duration("gap", 20*time.Microsecond, "between two requests, at least; 2.5ms is 400 a second, evenly")
@@ -110,6 +111,7 @@ func main() {
 		tr.gap = *gap
 		if *foreign > 0 {
 			tr.others(*foreign)
+			tr.burst = *burst
 		}
 		return tr, s
 	}
@@ -230,11 +232,17 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 	}
 	s.line += fmt.Sprintf("%v %v ban %v hold %v net %v -> %v %v ban %v (%.4f, sure %v, off %.4f) requests %d refused %d %.1fs waves %d [%s] cpu %v TRUTH %.2f",
 		tr.family, tr.policies, tr.ban, tr.hold, tr.network, v.Family, v.Policies, v.Ban, v.Confidence, v.Sure, v.WindowOff, v.Requests, v.Refused, v.Elapsed.Seconds(), len(v.Waves), v.Stopped, s.took.Round(time.Millisecond), s.truth)
+	if v.Family != probe.None && v.Family != probe.Replicas {
+		s.line += fmt.Sprintf(" FOUND %.2f", p.Explain(v.Found))
+	}
 	for _, f := range findings {
 		s.line += fmt.Sprintf("\n    %s: told %s, seen %s, %d times", f.Name, f.Told, f.Seen, f.Times)
 	}
 	for _, a := range v.Alternatives {
 		s.line += fmt.Sprintf(" | %v %.3f", a.Family, a.Share)
+	}
+	if v.Others.High > 0 {
+		s.line += fmt.Sprintf(" others %.3f (%.3f to %.3f)", v.Others.Share, v.Others.Low, v.Others.High)
 	}
 	if v.Replicas > 0 {
 		s.line += fmt.Sprintf(" replicas %d", v.Replicas)

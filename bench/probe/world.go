@@ -24,6 +24,7 @@ type truth struct {
 	hold     time.Duration   // how long an admitted request is worked on
 	network  time.Duration   // the longest round trip; half of it at least is jitter
 	foreign  float64         // requests a second from others
+	burst    int             // how many of them come at a time; 0 is one
 	lossy    float64         // share of answers that are lost
 	headers  string          // honest, lie, or "" for none
 	gap      time.Duration   // between two requests, at least
@@ -59,7 +60,7 @@ func newWorld(tr truth, seed uint64) *world {
 		w.limiters = append(w.limiters, w.limiter(i))
 	}
 	w.router = router{how: tr.routing, rng: w.rng, busy: make([]int, len(w.limiters))}
-	w.other = w.now
+	w.other = w.now.Add(-time.Duration(min(3000, max(60, 3*period(tr))) * float64(time.Second))) // they were there before
 	w.nextOther()
 	w.liar(rand.New(rand.NewPCG(seed, 78)))
 	return w
@@ -88,7 +89,7 @@ func (w *world) limiter(replica int) limit.Limiter {
 
 func (w *world) nextOther() {
 	if w.foreign > 0 {
-		w.other = w.other.Add(time.Duration(w.rng.ExpFloat64() / w.foreign * float64(time.Second)))
+		w.other = w.other.Add(time.Duration(w.rng.ExpFloat64() / w.foreign * float64(max(1, w.burst)) * float64(time.Second)))
 	}
 }
 
@@ -156,7 +157,9 @@ func (w *world) Send(_ context.Context, at []time.Duration) ([]probe.Answer, err
 	slices.SortFunc(arrivals, func(a, b arrival) int { return a.at.Compare(b.at) })
 	for _, a := range arrivals {
 		for w.foreign > 0 && w.other.Before(a.at) {
-			w.take(w.other, 0)
+			for range max(1, w.burst) {
+				w.take(w.other, 0)
+			}
 			w.nextOther()
 		}
 		ok, delay := w.take(a.at, 1+a.i%connections)

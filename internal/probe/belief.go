@@ -14,7 +14,7 @@ func (p *Probe) refit() {
 			q.see(p.sights, math.Inf(1))
 		}
 		slices.SortStableFunc(h.best, byCost)
-		if h.dead == 0 && h.cost() > 0.01 {
+		if h.dead == 0 && h.cost() > 0.01 && p.share == 0 {
 			if p.mend(h); h.cost() > 0.01 {
 				p.fit(h, 500)
 			}
@@ -23,11 +23,16 @@ func (p *Probe) refit() {
 	}
 	for _, h := range p.herds {
 		switch c := h.cost() - best; {
-		case c < 0.5:
+		case c < 0.5 || c < 3 && p.share > 0:
 			h.dead = 0
 			p.fit(h, 40)
 			p.bracket(h, 250)
 			continue
+		case h.dead == 0 && p.share > 0:
+			if h.widely++; h.widely < 2 {
+				h.best = append(h.best, p.wide(h)...)
+			}
+			p.fit(h, 300)
 		case h.dead == 0:
 			h.best = append(h.best, p.wide(h)...)
 			p.fit(h, 700)
@@ -35,35 +40,6 @@ func (p *Probe) refit() {
 			p.fit(h, 120)
 		}
 		h.dead++
-	}
-}
-
-// allow lets others use a share of the limit from now on, and looks at everything
-// again. What nobody explains alone may be explained so.
-func (p *Probe) allow(share float64) {
-	for try := range 2 { // the search may only have missed it
-		for _, h := range p.herds {
-			if try == 0 {
-				h.best = append(h.best, p.wide(h)...)
-			}
-			p.fit(h, 500)
-		}
-		if p.cheapest() < 3 {
-			return
-		}
-	}
-	p.share = share
-	p.bound()
-	for _, h := range p.herds {
-		for _, q := range h.best {
-			q.state = nil
-			q.see(p.sights, math.Inf(1))
-			q.cost += p.luck(&q.hypothesis)
-		}
-		slices.SortStableFunc(h.best, byCost)
-		h.dead = 0
-		h.best = append(h.best, p.wide(h)...)
-		p.fit(h, 700)
 	}
 }
 
@@ -116,7 +92,7 @@ func (p *Probe) revive() (found bool) {
 	for _, h := range p.herds {
 		if before := h.cost(); before > best+4 || before == best {
 			effort := 700
-			if p.tries < 2 {
+			if p.tries < 2 && p.share == 0 {
 				h.best = append(h.best, p.wide(h)...)
 			} else {
 				effort = 250
@@ -253,7 +229,7 @@ func (p *Probe) shares() []Share {
 	}
 	least := math.Inf(1)
 	for _, h := range p.herds {
-		if h.cost() < 0.5 && h == p.herd(h.family) {
+		if (h.cost() < 0.5 || p.share > 0 && h.cost() < best+3) && h == p.herd(h.family) {
 			least = min(least, h.coincidence(now))
 		}
 	}
@@ -350,7 +326,7 @@ func (h *herd) open() (left float64) {
 	n, m := span{math.Inf(1), 0}, span{math.Inf(1), 0}
 	w, v := n, n
 	for _, q := range h.best {
-		if q.cost > h.cost()+0.2 {
+		if q.cost > h.cost()+max(0.2, q.near()-0.25) {
 			break
 		}
 		n, m, w, v = n.with(q.n), m.with(q.m), w.with(q.w), v.with(q.v)
@@ -372,15 +348,11 @@ func (p *Probe) settled(shares []Share) bool {
 			others += s.Share
 		}
 	}
-	most := 0.015
-	if p.share > 0 {
-		most = 0.002
-	}
-	if others > most || shares[0].Share < 0.9 {
+	if others > 0.015 || shares[0].Share < 0.9 {
 		return false
 	}
 	h := p.herd(shares[0].Family)
-	if h.family == Stacked && !p.metAgain() {
+	if h.family == Stacked && !p.metAgain() || p.share > 0 && !p.clear(h) {
 		return false
 	}
 	b := h.best[0]
@@ -390,7 +362,7 @@ func (p *Probe) settled(shares []Share) bool {
 			continue
 		}
 		for _, q := range o.best {
-			if q.cost > h.cost()+0.25 {
+			if q.cost > h.cost()+q.near() {
 				break
 			}
 			n = n.with(q.n)

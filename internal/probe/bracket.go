@@ -80,7 +80,7 @@ func (f *fitter) bracket(hd *herd, tries int) {
 		return
 	}
 	b := hd.best[0]
-	r := &reach{fitter: f, most: b.cost + 0.2, now: f.sights[len(f.sights)-1].d, tries: tries}
+	r := &reach{fitter: f, most: b.cost + max(0.2, b.near()-0.25), now: f.sights[len(f.sights)-1].d, tries: tries}
 	if hd.family != Concurrency {
 		for _, g := range b.times() {
 			if g == windowFig || g == secondFig {
@@ -125,7 +125,7 @@ func (r *reach) ask(h hypothesis, bound, most float64) *particle {
 // descend moves the figures given by small steps until the hypothesis is
 // possible, or no step helps.
 func (r *reach) descend(h hypothesis, free []figure) *particle {
-	best := r.ask(h, 60, math.Inf(1))
+	best := r.ask(h, r.enough(), math.Inf(1))
 	if best == nil {
 		return nil
 	}
@@ -176,7 +176,7 @@ func (r *reach) walk(from *particle, g figure, dir float64) {
 				} else {
 					h.w = near.w
 				}
-				q := r.ask(h, min(best, 60), max(best, r.most))
+				q := r.ask(h, min(best, r.enough()), max(best, r.most))
 				if q != nil && q.cost < best {
 					best, start = q.cost, q.hypothesis
 				}
@@ -278,7 +278,7 @@ func (f *fitter) mend(hd *herd) {
 	now := f.sights[len(f.sights)-1].d
 	var found []*particle
 	for _, q := range hd.best[:min(len(hd.best), 8)] {
-		if q.cost > 60 {
+		if q.cost > f.enough() {
 			break
 		}
 		r := &reach{fitter: f, most: 0.005, now: now, tries: 120}

@@ -47,7 +47,7 @@ func (f *fitter) near(hd *herd, dn, m float64) (found []*particle) {
 		if h.family == SlidingWindow || h.family == SlidingWindowDenied {
 			h.m = m
 		}
-		add(f.try(h, 60))
+		add(f.try(h, f.enough()))
 	}
 	for range 90 {
 		if len(pool) == 0 || pool[0].cost < best {

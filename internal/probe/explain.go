@@ -17,7 +17,9 @@ func (p *Probe) Explain(f Found) float64 {
 		h.ph2 -= early
 		q := &particle{hypothesis: h}
 		q.see(p.sights, 1e9)
-		least = min(least, q.cost)
+		if least = min(least, q.cost); p.share > 0 { // with others what is left is chance; without them it may be nothing
+			least = min(least, p.lonely(q))
+		}
 	}
 	return least
 }

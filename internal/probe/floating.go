@@ -1,5 +1,7 @@
 package probe
 
+import "math"
+
 // opened is one way in which things may stand with a window that its first
 // request opens: when it was opened, what it has counted, or until when all is
 // refused.
@@ -9,6 +11,7 @@ type opened struct {
 	n          span
 	over, gap  float64
 	split      bool // the wave may have begun in the window before
+	birth
 }
 
 // floating is a fixed window that its first request opens, with or without a ban
@@ -18,13 +21,21 @@ type floating struct {
 	ban        float64 // seconds; 0 without
 	ways       []opened
 	next       []opened
+	theirs
+	rate   float64 // of others
+	born   float64 // what the latest wave says of who began windows costs
+	among  bool    // others may use it: what a refusal needs of them is a matter of chance
+	passed float64 // when it is known to have refused nobody
 }
 
 func (m *floating) admit(w *sight) float64 {
 	if len(m.ways) == 0 {
 		m.ways = append(m.ways, opened{})
 	}
-	m.next = m.next[:0]
+	m.next, m.among, m.born = m.next[:0], w.share > 0, 0
+	if w.share > 0 && w.a > 0 {
+		m.passed = w.since
+	}
 	for i := range m.ways {
 		m.step(&m.ways[i], w)
 	}
@@ -49,17 +60,25 @@ func (m *floating) step(b *opened, w *sight) {
 		if b.at.lo > w.d && w.a == 0 {
 			return
 		}
-		c := opened{over: boolTo(b.at.lo > w.d, n)}
+		c := opened{over: boolTo(b.at.lo > w.d, n), birth: birth{odds: b.odds}}
 		if w.r > 0 && b.at.hi > w.since && w.a > 0 { // refused by the ban, then admitted
 			c.is, c.n = true, span{n, n + lost}
 			c.at = span{min(w.d, max(w.since, b.at.lo)), w.d}
 			c.over += max(0, n-m.cap)
 			m.next = append(m.next, c)
 		}
-		m.open(c, w, w.since, n, w.r > 0)
+		from := w.since
+		if w.share > 0 { // somebody else may have opened one since
+			from = max(w.since-m.width, b.at.lo)
+		}
+		m.open(c, w, from, n, w.r > 0)
 		return
 	}
 	if !b.is || b.at.hi+m.width <= w.since {
+		if end := b.at.hi + m.width + m.ban; m.among && m.ban > 0 && b.is && w.a == 0 && w.r > 0 && end > w.since {
+			// Others may have exceeded it before its window ended.
+			m.next = append(m.next, opened{banned: true, at: span{max(w.since, m.passed+m.ban), end}, gap: max(0, m.cap-b.n.hi), birth: birth{odds: b.odds}})
+		}
 		from := w.since
 		if w.share > 0 { // somebody else may have opened it
 			from = w.since - m.width
@@ -67,7 +86,7 @@ func (m *floating) step(b *opened, w *sight) {
 				from = max(from, b.at.lo+m.width)
 			}
 		}
-		m.open(opened{}, w, from, n, w.r > 0)
+		m.open(opened{birth: birth{odds: b.odds}}, w, from, n, w.r > 0)
 		return
 	}
 	old := *b
@@ -75,6 +94,7 @@ func (m *floating) step(b *opened, w *sight) {
 	old.n = span{min(m.cap, b.n.lo+n), min(m.cap, b.n.hi+n+lost)}
 	if w.a > 0 || m.ban > 0 { // else it may be over, and another limit refuse
 		old.at.lo = min(old.at.hi, max(b.at.lo, w.since-m.width))
+		m.narrow(&old, b.at)
 	}
 	m.refused(old, w, w.r > 0)
 	if b.at.lo+m.width <= w.d && w.a+w.lost > 0 {
@@ -84,7 +104,10 @@ func (m *floating) step(b *opened, w *sight) {
 			from = b.at.lo + m.width
 		}
 		rest := max(0, m.cap-b.n.lo)
-		c := opened{is: true, split: true, at: span{from, w.d}, n: span{min(m.cap, max(0, n-rest)), min(m.cap, n) + lost}}
+		over := *b
+		over.at.hi = max(over.at.lo, min(over.at.hi, w.d-m.width))
+		m.narrow(&over, b.at)
+		c := opened{is: true, split: true, birth: birth{from: from, own: w.since, odds: over.odds}, at: span{from, w.d}, n: span{min(m.cap, max(0, n-rest)), min(m.cap, n) + lost}}
 		c.over = max(0, n-rest-m.cap)
 		c.gap = max(0, min(m.cap-b.n.hi-n-lost, m.cap-n-lost))
 		if w.r > 0 && m.ban > 0 {
@@ -109,6 +132,10 @@ func (m *floating) open(c opened, w *sight, from, n float64, refused bool) {
 		}
 	}
 	c.is, c.at = true, span{from, w.d}
+	c.birth = birth{from: from, own: w.since, odds: c.odds}
+	if n == 0 {
+		c.own = math.Inf(1)
+	}
 	c.over += max(0, n-m.cap)
 	c.n = span{min(n, m.cap), min(m.cap, n+float64(w.lost))}
 	m.refused(c, w, refused)
@@ -126,10 +153,10 @@ func (m *floating) refused(c opened, w *sight, refused bool) {
 
 func (m *floating) banned(c opened, w *sight) opened {
 	at := span{w.since + m.ban, w.d + m.ban}
-	if w.share > 0 { // somebody else may have been banned before
-		at.lo = w.since
+	if w.share > 0 && w.a == 0 { // somebody else may have been banned before
+		at.lo = max(w.since, m.passed+m.ban)
 	}
-	return opened{banned: true, at: at, over: c.over, gap: c.gap}
+	return opened{banned: true, at: at, over: c.over, gap: c.gap, birth: birth{odds: c.odds}}
 }
 
 // keep drops the ways that explain less than the best one, and returns what the
@@ -139,6 +166,9 @@ func (m *floating) keep() float64 {
 	if len(m.next) == 0 {
 		m.ways = append(m.ways[:0], opened{})
 		return 1
+	}
+	if m.among {
+		return m.likely()
 	}
 	if len(m.next) == 1 { // as it mostly is
 		m.ways = append(m.ways[:0], m.next[0])
@@ -179,14 +209,16 @@ func (m *floating) refuse(w *sight, gap float64) {
 	}
 	kept := m.ways[:0]
 	for _, b := range m.ways {
-		if b.gap > gap+1e-9 {
+		if b.gap > gap+1e-9 && w.share == 0 {
 			continue
 		}
 		if !b.is { // others have opened it
-			b = opened{is: true, at: span{w.since - m.width, w.d}, n: span{m.cap, m.cap}}
+			b = opened{is: true, at: span{w.since - m.width, w.d}, n: span{m.cap, m.cap}, birth: birth{from: w.since - m.width, own: math.Inf(1), odds: b.odds}}
 		} else if !b.split {
 			b.n = span{m.cap, m.cap}
+			at := b.at
 			b.at.lo = min(b.at.hi, max(b.at.lo, w.since-m.width))
+			m.narrow(&b, at)
 		} else {
 			b.n.hi = min(m.cap, b.n.hi+gap)
 		}

@@ -16,6 +16,9 @@ type grid struct {
 	prev, cur        span // what has been counted in the window before, and in this one
 	before           span // of the latest wave that fell on a head: the window it began in
 	split            bool
+	theirs                   // what others have in the window
+	past             theirs  // and had in the one before, of a sliding one
+	rate             float64 // of others
 }
 
 func (m *grid) index(t float64) float64 { return math.Floor((t - m.head) / m.width) }
@@ -26,8 +29,12 @@ func (m *grid) move(k float64) {
 	if n <= 0 {
 		return
 	}
+	if m.rate > 0 && m.sliding {
+		m.pass(n)
+	}
 	switch {
 	case m.portion > 0:
+		m.theirs.idle += max(0, n*m.portion-m.cur.lo)
 		m.cur = span{max(0, m.cur.lo-n*m.portion), max(0, m.cur.hi-n*m.portion)}
 	case n == 1:
 		m.prev, m.cur = m.cur, span{}
@@ -89,7 +96,7 @@ func (m *grid) admit(w *sight) (over float64) {
 
 func (m *grid) gap(w *sight) float64 {
 	need := m.cap
-	if m.denied {
+	if m.denied && w.share == 0 {
 		need -= float64(w.r - 1)
 	}
 	t := max(w.s, m.head+m.k*m.width)
@@ -109,6 +116,18 @@ func boolTo(b bool, v float64) float64 {
 
 func (m *grid) refuse(w *sight, gap float64) {
 	n := boolTo(m.denied, float64(w.r))
+	if w.share > 0 && m.sliding {
+		if m.cur.hi += n; m.split { // before its head, or after
+			m.prev.hi += n
+		} else {
+			m.cur.lo += n
+		}
+		return
+	}
+	if w.share > 0 && m.split {
+		m.cur.hi = m.cap
+		return
+	}
 	if m.split {
 		m.cur.hi += n + gap
 		m.prev.hi += n

@@ -16,7 +16,7 @@ var units = [...]float64{3600, 1800, 900, 600, 300, 60, 30, 15, 10, 5, 1, 0.5, 0
 // beyond, and at other limits than that of best: what a herd holds is a sample.
 func (p *Probe) neat(h *herd, best *particle, wid, second span, deep bool) hypothesis {
 	ok := func(g hypothesis) bool {
-		return p.within(g, best.cost+1, best.cost+0.01) != nil
+		return p.within(g, best.cost+1, best.cost+0.01+best.alike()) != nil
 	}
 	limits := []float64{best.n}
 	if deep {
@@ -68,7 +68,7 @@ func (p *Probe) rounder(h *herd) {
 	if g == best.hypothesis {
 		return
 	}
-	if q := p.within(g, best.cost+1, best.cost+0.01); q != nil {
+	if q := p.within(g, best.cost+1, best.cost+0.01+best.alike()); q != nil {
 		h.best = append([]*particle{q}, h.best...)
 		slices.SortStableFunc(h.best, byCost)
 	}

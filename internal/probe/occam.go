@@ -17,7 +17,12 @@ var usual = [...]float64{1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 45, 60, 90, 12
 // occam is the most that coincidences count by now. A family that keeps explaining
 // everything by other figures after each experiment has used up some of them each
 // time, which samples do not show: at first it alone does not suffice to be sure.
-func (p *Probe) occam() float64 { return min(occamMost, 2.8+0.2*float64(p.made)) }
+func (p *Probe) occam() float64 {
+	if p.share > 0 { // figures that had to be just so are what chance is taken for
+		return 2 * occamMost
+	}
+	return min(occamMost, 2.8+0.2*float64(p.made))
+}
 
 // coincidence is how much of a family had to be given up for its best to explain
 // what was seen, as the logarithm of the share that is left: a window that had to
@@ -32,7 +37,7 @@ func (h *herd) coincidence(now float64) float64 {
 	m := span{b.m, b.m}
 	ph, ph2 := span{0, 0}, span{0, 0}
 	for _, q := range h.best {
-		if q.cost > b.cost+0.5 {
+		if q.cost > b.cost+max(0.5, q.near()-0.25) {
 			break
 		}
 		w, v, m = w.with(q.w), v.with(q.v), m.with(q.m)
@@ -43,6 +48,11 @@ func (h *herd) coincidence(now float64) float64 {
 			return 0
 		}
 		known := 0.0
+		if b.them.b > 0 && (h.family == TokenBucket || h.family == LeakyQueue) {
+			if r := roundRates(s); len(r) > 0 && r[0].odd < 3 {
+				known = 0.5
+			}
+		}
 		for _, w := range usual {
 			if w > s.lo*(1-grain) && w < s.hi*(1+grain) {
 				known++

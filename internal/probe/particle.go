@@ -5,9 +5,18 @@ import "math"
 // particle is a hypothesis, the states it allows, and what it leaves unexplained.
 type particle struct {
 	hypothesis
-	state model
-	cost  float64
-	seen  int // sights taken in
+	state  model
+	cost   float64
+	seen   int     // sights taken in
+	them   stream  // others who use it, where somebody does
+	paid   float64 // see charge
+	left   float64
+	overs  float64 // of its cost, what was admitted too many
+	met    float64 // waves that met it full, and of these those that no steady stream explains
+	odd    float64
+	flow   float64 // units a second that the limit lets through
+	less   stream  // what is to be learnt of waves that met fewer than expected, see charge
+	greedy float64 // see greed
 }
 
 // What a unit admitted without explanation costs, against one refused. Nobody
@@ -35,11 +44,23 @@ func (p *particle) look(sights []sight, bound, most float64) (within bool) {
 		p.state = p.model(nil)
 		p.seen, p.cost = 0, 0
 	}
+	if p.seen == 0 && len(sights) > 0 && sights[0].share > 0 {
+		p.overs, p.met, p.odd, p.less = 0, 0, 0, stream{}
+		p.flow = p.through(sights[0].work)
+		others(p.state)
+		p.them, p.paid, p.left, p.greedy = newStream(p.flow), 0, math.Inf(1), 0
+	}
 	for ; p.seen < len(sights) && p.cost < bound; p.seen++ {
 		if p.cost > most {
 			return false
 		}
 		w := &sights[p.seen]
+		if w.share > 0 && p.family != None {
+			if c, ok := p.shares(w); ok {
+				p.cost += c
+				continue
+			}
+		}
 		if over := p.state.admit(w); over > 1e-6 {
 			p.cost += min(overMost, overCost*(0.3+over))
 		}
@@ -50,9 +71,6 @@ func (p *particle) look(sights []sight, bound, most float64) (within bool) {
 			gap := p.state.gap(w)
 			if gap > 1e-6 {
 				c := 1.5 + 3*gap/(1+0.1*min(p.n, w.scale))
-				if w.share > 0 && p.family != None {
-					c = foreignCost(gap, w.share*p.n)
-				}
 				p.cost += c
 			}
 			p.state.refuse(w, gap)
@@ -68,14 +86,24 @@ func (p *particle) look(sights []sight, bound, most float64) (within bool) {
 	return p.cost <= most
 }
 
-// foreignCost is the price of gap units that others took, where they take most as
-// many as that in a window: little, until it is more than they would.
-func foreignCost(gap, most float64) float64 {
-	c := 0.02
-	if x := gap - most - 1; x > 0 {
-		c += 0.12 + x*x/(2*(most+1))
+// shares takes in a wave for a limit that others may use. It is not ok for models that
+// know nothing of others.
+func (p *particle) shares(w *sight) (cost float64, ok bool) {
+	if pair, is := p.state.(*pair); is {
+		if _, ok = pair.one.(shared); ok {
+			_, ok = pair.two.(shared)
+		}
+		if !ok {
+			return 0, false
+		}
+		cost = p.either(pair, w)
+	} else if m, is := p.state.(shared); is {
+		cost = p.alone(m, w)
 	} else {
-		c += 0.12 * gap / (most + 1)
+		return 0, false
 	}
-	return min(c, 12)
+	if w.queue > 0 && p.family != LeakyQueue {
+		cost += min(3, 0.3*float64(w.queue*w.queue))
+	}
+	return cost, true
 }

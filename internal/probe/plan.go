@@ -150,6 +150,15 @@ func (f *foresight) play(i int, s step) int {
 	f.began = f.t
 	w := sight{s: f.t, since: f.t, d: f.t + f.blur, soon: f.t + f.blur, last: f.t, done: f.t + f.full, early: f.t + f.full - f.rtt, slack: f.slack, tight: f.slack}
 	least, most := f.st.room(w.s, w.d)
+	k := 0.0
+	var t meeting
+	if m, ok := f.st.(shared); ok && f.share > 0 && f.p.family != None {
+		w.share, w.work = f.share, f.full
+		t = f.p.foresee(m, &w)
+		off := math.Sqrt(t.variance)
+		k = min(max(0, most), math.Round(t.mean))
+		least, most = least-t.mean-off, most-max(0, t.mean-off)
+	}
 	n := float64(s.n)
 	a, b := min(n, max(0, math.Floor(least))), min(n, max(0, math.Floor(most)))
 	f.out[i] = span{min(a, b), b}
@@ -164,6 +173,9 @@ func (f *foresight) play(i int, s step) int {
 	f.st.admit(&w)
 	if w.r > 0 {
 		f.st.refuse(&w, f.st.gap(&w))
+		if t.x > 0 {
+			f.st.(shared).pin(&w, k, 1)
+		}
 	}
 	f.requests += n
 	if s.n < 16 || s.meanwhile || !s.alone {

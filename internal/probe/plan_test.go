@@ -25,22 +25,3 @@ func TestOpens(t *testing.T) {
 		}
 	})
 }
-
-// TestForeignCost: the price grows with what others must have taken, and is small
-// while that is no more than they would.
-func TestForeignCost(t *testing.T) {
-	last := 0.0
-	for gap := 0.1; gap < 200; gap *= 1.3 {
-		c := foreignCost(gap, 10)
-		if c < last {
-			t.Fatalf("%v units cost %v, fewer cost %v", gap, c, last)
-		}
-		if gap <= 10 && c > 0.2 {
-			t.Errorf("%v units of 10 cost %v", gap, c)
-		}
-		last = c
-	}
-	if last < 10 {
-		t.Errorf("200 units, where 10 are usual, cost %v", last)
-	}
-}

@@ -136,12 +136,17 @@ type Verdict struct {
 	Paced        float64 // answers a second, where nothing was refused but everybody waits; else 0
 	Settle       string  // what would settle the figures of Found, where these are open; "" otherwise
 	Foreign      float64 // what Found leaves unexplained, as Probe.Explain counts it; above 2 others may use the limit too
+	Others       Others  // who else used it meanwhile; zero where nothing shows that anybody did
 	Stopped      string  // why it ended before it was sure; "" when it was not cut short
 
 	Requests, Refused, Lost int
 	Elapsed                 time.Duration
 	Waves                   []Wave
 }
+
+// Others is how much of a limit others used while it was probed, as a share of what it
+// lets through in the long run, and what that may be at least and at most.
+type Others struct{ Share, Low, High float64 }
 
 // Wave is one wave of requests as it went.
 type Wave struct {

@@ -21,6 +21,8 @@ type Probe struct {
 	askedAnew     bool      // see anew
 	askedLockouts bool      // see lockouts
 	confirmed     int       // waves of confirm
+	doubted       int       // see doubt
+	searched      int       // see searchOthers
 	tries         int       // searches for what was overlooked
 	sustained     int       // rounds at full speed
 	turns         int       // see turn
@@ -136,16 +138,16 @@ func (p *Probe) investigate(ctx context.Context) error {
 		if why != "" {
 			p.learnt(why)
 		}
-		if p.cheapest() > 0.5 && round >= 1 {
+		if p.cheapest() > 0.5 && round >= 1 && p.share == 0 {
 			p.anew(900)
 			if p.shares()[0].Family == Ban {
 				p.lockouts(500)
 			}
 		}
-		if p.cheapest() > 0.5 && round >= 1 {
+		if p.cheapest() > 0.5 && round >= 1 && p.share == 0 {
 			p.usedBefore(1400)
 		}
-		if !p.askedReplicas && (p.cheapest() > 3 && round >= 1 || round >= 3 && p.bends()) {
+		if !p.askedReplicas && !p.among() && (p.cheapest() > 3 && round >= 1 || round >= 3 && p.bends()) {
 			p.askedReplicas = true
 			if s, err := p.replicated(ctx); s != nil || err != nil {
 				return err
@@ -178,7 +180,11 @@ func (p *Probe) investigate(ctx context.Context) error {
 			p.bracket(p.herd(p.shares()[0].Family), 3000)
 			p.rounder(p.herd(p.shares()[0].Family))
 			p.siblings(true)
-			p.usedBefore(500)
+			if p.share > 0 {
+				p.searchOthers()
+			} else {
+				p.usedBefore(500)
+			}
 			e = p.next()
 		}
 		if e == nil {
@@ -206,7 +212,7 @@ func (p *Probe) investigate(ctx context.Context) error {
 				continue
 			}
 		}
-		if e == nil && (!p.askedAnew && p.slides() || !p.askedLockouts && p.bans()) {
+		if e == nil && p.share == 0 && (!p.askedAnew && p.slides() || !p.askedLockouts && p.bans()) {
 			if p.bans() {
 				p.lockouts(500)
 			} else {
@@ -217,6 +223,10 @@ func (p *Probe) investigate(ctx context.Context) error {
 		}
 		if e == nil {
 			e = p.confirm()
+		}
+		if e == nil && p.doubt() {
+			why = ""
+			continue
 		}
 		if e == nil {
 			was := p.settled(p.shares())

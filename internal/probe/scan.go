@@ -71,7 +71,7 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 	switch hd.family {
 	case TokenBucket:
 		total := f.admittedIn(first, 1e9)
-		for w := 2e-4; w < 2*now; w *= 1.006 {
+		for w := 2e-4; w < 2*now; w *= f.coarser(1.006) {
 			for _, t := range []float64{f.sights[first].s, f.sights[first].d} {
 				n := total - math.Floor((t-f.sights[0].s)/w)
 				for dn := -1.0; dn <= 1 && n+dn >= 1; dn++ {
@@ -80,7 +80,7 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 			}
 		}
 	case FixedFirst, SlidingLog, SlidingLogDenied:
-		for w := shortest; w < 2*now; w *= 1.006 {
+		for w := shortest; w < 2*now; w *= f.coarser(1.006) {
 			for _, i := range f.full[:min(3, len(f.full))] {
 				keep(hypothesis{family: hd.family, w: w, n: f.admittedIn(i, w)})
 			}
@@ -107,7 +107,10 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 		}
 	case FixedClock:
 		heads := f.heads()
-		for w := shortest; w < 2*now; w *= 1.01 {
+		if f.share > 0 {
+			heads = heads[:min(len(heads), 3)]
+		}
+		for w := shortest; w < 2*now; w *= f.coarser(1.01) {
 			for _, ph := range heads {
 				for _, i := range f.full[:min(2, len(f.full))] {
 					n := f.admittedSince(i, ph+math.Floor((f.sights[i].s-ph)/w)*w)
@@ -139,14 +142,18 @@ func (f *fitter) comb(hd *herd) (found []*particle) {
 	total := f.admittedIn(first, 1e9)
 	var pool []*particle
 	const keep = 16
-	bound := 60.0
-	for w := shortest; w < 2*now; w *= 1.025 {
+	bound := f.enough()
+	ratio, heads := 1.025, 24
+	if f.share > 0 {
+		ratio, heads = 1.06, 12
+	}
+	for w := shortest; w < 2*now; w *= ratio {
 		var best *particle
-		for i := range 24 {
+		for i := range heads {
 			if hd.anew && i > 0 {
 				break
 			}
-			h := hypothesis{family: hd.family, anew: hd.anew, w: w, ph: f.sights[first].s - w*float64(i)/24}
+			h := hypothesis{family: hd.family, anew: hd.anew, w: w, ph: f.sights[first].s - w*float64(i)/float64(heads)}
 			for _, dn := range []float64{0, 1} {
 				h.n = total - dn
 				most := bound

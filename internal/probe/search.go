@@ -16,6 +16,7 @@ type herd struct {
 	used   bool // of hypotheses in which somebody had used some of it before
 	best   []*particle
 	dead   int // rounds in which others explained more
+	widely int // searches of all windows, where others use the limit
 }
 
 // herdSize is how many particles of a family are kept; more where figures depend
@@ -41,7 +42,7 @@ func (h *herd) cost() float64 {
 // and lie furthest apart, then the others, the best first.
 func (h *herd) unlike(n int, cost float64) (out []*particle) {
 	k := 0
-	for k < len(h.best) && h.best[k].cost <= cost+0.25 {
+	for k < len(h.best) && h.best[k].cost <= cost+h.best[k].near() {
 		k++
 	}
 	for _, figure := range []func(*particle) float64{
@@ -64,7 +65,7 @@ func (h *herd) unlike(n int, cost float64) (out []*particle) {
 	}
 	out = seen
 	for _, q := range h.best {
-		if len(out) >= n || q.cost > cost+2 {
+		if len(out) >= n || q.cost > cost+1.75+q.near() {
 			break
 		}
 		if !slices.Contains(out, q) {
@@ -148,7 +149,14 @@ func (f *fitter) luck(h *hypothesis) float64 {
 		}
 		return c
 	}
-	return f.coincides(h)
+	c := f.coincides(h)
+	if f.share > 0 && h.period() > 0.7*f.sights[len(f.sights)-1].d {
+		c += 12 // others who were there before would explain all that was seen
+	}
+	if f.share > 0 && h.family == Stacked {
+		c += 4 // what others do is explained by a second limit, too
+	}
+	return c
 }
 
 // usedCost is the price of somebody who used the limit just before.
@@ -204,7 +212,7 @@ func (f *fitter) fit(hd *herd, effort int) {
 	now := f.sights[len(f.sights)-1].d
 	bound := func() float64 {
 		if len(pool) < size {
-			return 60
+			return f.enough()
 		}
 		return pool[size-1].cost + 1
 	}
@@ -288,6 +296,15 @@ func (f *fitter) fit(hd *herd, effort int) {
 	hd.best = spread(pool, size)
 }
 
+// enough is what a hypothesis may cost before its search is given up: where others use
+// the limit, chance alone costs much.
+func (f *fitter) enough() float64 {
+	if f.share > 0 {
+		return math.Inf(1)
+	}
+	return 60
+}
+
 func byCost(a, b *particle) int {
 	switch {
 	case a.cost < b.cost:
@@ -306,7 +323,7 @@ func spread(pool []*particle, size int) []*particle {
 	}
 	best := pool[0].cost
 	n := 0
-	for n < len(pool) && pool[n].cost <= best+1e-9 {
+	for n < len(pool) && pool[n].cost <= best+pool[n].alike() {
 		n++
 	}
 	if n <= size {
@@ -326,6 +343,12 @@ func spread(pool []*particle, size int) []*particle {
 	for i := 0; len(keep) < size && i < n; i += max(1, n/size) {
 		if !slices.Contains(keep, alike[i]) {
 			keep = append(keep, alike[i])
+		}
+	}
+	if pool[0].them.b > 0 { // the best of these stays the first
+		slices.SortStableFunc(keep, byCost)
+		if keep[0] != pool[0] {
+			keep = append([]*particle{pool[0]}, keep...)
 		}
 	}
 	return keep

@@ -20,6 +20,7 @@ type sight struct {
 	slack float64 // how long an answer may take for the network alone
 	queue int     // how many waves were slower than twice that, with this one; 0: this was not
 	share float64 // how much of the limit others may use, as a part of it; 0: nobody else does
+	work  float64 // how long a request usually takes
 	tight float64 // how long the network and the work may take at most, after a queue
 }
 
@@ -51,6 +52,7 @@ type level struct {
 	lo, hi    float64
 	late      float64 // of a queue: by how much the latest answers came later than it explains
 	fill      float64 // units that it may hold at most while the latest wave was decided
+	theirs
 }
 
 func (m *level) admit(w *sight) (over float64) {
@@ -62,6 +64,10 @@ func (m *level) admit(w *sight) (over float64) {
 	d := w.d
 	if m.free >= 0 {
 		d = w.soon
+	}
+	if w.share > 0 {
+		m.theirs.idle += max(0, w.since-m.lo) / m.unit
+		m.lo = max(m.lo, w.since)
 	}
 	room := (m.cap - n) * m.unit
 	if late := m.lo - (d + room); late > 0 {
@@ -129,6 +135,7 @@ type slidingLog struct {
 	cap, width float64
 	denied     bool
 	groups     []group
+	theirs
 }
 
 func (m *slidingLog) forget(s float64) {
@@ -176,14 +183,16 @@ func (m *slidingLog) gap(w *sight) float64 {
 			sum += g.n + g.maybe
 		}
 	}
-	if m.denied {
+	if m.denied && w.share == 0 {
 		sum += float64(w.r - 1)
 	}
 	return max(0, m.cap-sum)
 }
 
 func (m *slidingLog) refuse(w *sight, gap float64) {
-	if gap > 0 {
+	if w.share > 0 {
+		// It is not known whose requests are in the window; see crowd.
+	} else if gap > 0 {
 		m.groups = append(m.groups, group{lo: w.s - m.width, hi: w.d, n: gap})
 	} else if !m.denied {
 		// The cap-th newest was in the window when the wave came.
@@ -225,6 +234,7 @@ func (m *slidingLog) clone() model {
 // inUse is a concurrency limit: what it has admitted that may be under way.
 type inUse struct {
 	cap  float64
+	hold float64 // the longest that an admitted request took
 	held []group // lo and hi bound when it ends
 }
 
@@ -240,6 +250,7 @@ func (m *inUse) admit(w *sight) (over float64) {
 	if w.a == 0 && w.lost == 0 {
 		return 0
 	}
+	m.hold = max(m.hold, w.slow)
 	n := float64(w.a)
 	for _, g := range m.held {
 		if g.lo > w.d {

@@ -45,20 +45,10 @@ func (p *Probe) conclude() {
 	left := p.herd(shares[0].Family).best[0].without()
 	v.Used = p.herd(shares[0].Family).best[0].used
 	v.Foreign = left
-	most := 2.0
-	if p.share > 0 { // say what would be left if nobody else used it
-		for i := range p.sights {
-			p.sights[i].share = 0
-			if p.sights[i].r > 0 {
-				most += 0.35
-			}
-		}
-		q := &particle{hypothesis: p.herd(shares[0].Family).best[0].hypothesis}
-		q.see(p.sights, 1e9)
-		v.Foreign = max(left, q.cost)
-		for i := range p.sights {
-			p.sights[i].share = p.share
-		}
+	fits := left < 2
+	if p.share > 0 {
+		v.Foreign, v.Others = p.lonely(p.herd(shares[0].Family).best[0]), p.others(p.herd(shares[0].Family))
+		fits = p.herd(shares[0].Family).best[0].usual()
 	}
 	for _, s := range shares[1:] {
 		if s.Share >= 0.005 {
@@ -67,7 +57,7 @@ func (p *Probe) conclude() {
 			v.Alternatives = append(v.Alternatives, s)
 		}
 	}
-	v.Sure = p.settled(shares) && left < most
+	v.Sure = p.settled(shares) && fits
 	switch {
 	case !v.Sure:
 		v.Settle = p.settle(p.herd(v.Family))
@@ -105,7 +95,7 @@ func (p *Probe) found(fam Family, deep bool) Found {
 	w, v := span{math.Inf(1), 0}, span{math.Inf(1), 0}
 	best := h.best[0]
 	for _, q := range h.best {
-		if q.cost > h.cost()+0.01 {
+		if q.cost > h.cost()+max(0.01, q.near()-0.25) {
 			break
 		}
 		nLo, nHi = min(nLo, q.n), max(nHi, q.n)
@@ -115,13 +105,13 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		// requests are spread on their way back counts in the bounds, and gives nothing.
 		want := math.Floor(nLo + 0.65*(nHi-nLo))
 		for _, q := range h.best {
-			if q.cost <= h.cost()+0.01 && math.Abs(q.n-want) < math.Abs(best.n-want) {
+			if q.cost <= h.cost()+0.01+q.alike() && math.Abs(q.n-want) < math.Abs(best.n-want) {
 				best = q
 			}
 		}
 	}
 	for _, q := range h.best {
-		if q.cost > h.cost()+0.01 || q.n != best.n {
+		if q.cost > h.cost()+0.01+q.alike() || q.n != best.n {
 			continue
 		}
 		w = span{min(w.lo, q.w), max(w.hi, q.w)}

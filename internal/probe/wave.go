@@ -132,7 +132,7 @@ func (p *Probe) bound() {
 	net, base := p.net(), p.base()
 	p.hold = max(0, p.rtt()-quantile(append(p.nos, p.rtt()), 0.5))
 	p.works = p.hold > 0.02+0.3*quantile(p.nos, 0.5)
-	usual := quantile(p.tails, 0.5)
+	usual, work := quantile(p.tails, 0.5), p.rtt()
 	if p.cold() {
 		p.warm()
 	}
@@ -150,7 +150,7 @@ func (p *Probe) bound() {
 			w.d = max(w.last, min(w.d, p.sights[i+1].s+net))
 		}
 		w.d, w.soon = max(w.last, w.d-base), max(w.last, w.soon-base)
-		w.early, w.share = w.quick-net, p.share
+		w.early, w.share, w.work = w.quick-net, p.share, work
 		w.tight = w.slack
 		if len(p.rtts) > 0 && len(p.nos) > 1 {
 			w.tight = min(w.slack, 0.005+max(1.2*p.rtt(), net+p.hold))

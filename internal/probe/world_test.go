@@ -18,6 +18,8 @@ type world struct {
 	rng     *rand.Rand
 	sent    int
 	ends    []time.Time                // of what a concurrency limit holds
+	others  float64                    // requests a second of others
+	other   time.Time                  // when the next of these comes
 	lose    int                        // every so many answers is lost; 0: none
 	tell    func(limit.Decision) *Told // headers; nil: none
 }
@@ -54,12 +56,8 @@ func (w *world) Send(ctx context.Context, at []time.Duration) ([]Answer, error) 
 	}
 	slices.SortFunc(arrivals, func(a, b arrival) int { return a.at.Compare(b.at) })
 	for _, a := range arrivals {
-		if r, ok := w.limiter.(limit.Releaser); ok {
-			for len(w.ends) > 0 && !w.ends[0].After(a.at) {
-				r.Release(w.ends[0], 1)
-				w.ends = w.ends[1:]
-			}
-		}
+		w.foreign(a.at)
+		w.release(a.at)
 		d := w.limiter.Take(a.at, 1)
 		if w.tell != nil {
 			out[a.i].Told = w.tell(d)
@@ -81,4 +79,32 @@ func (w *world) Send(ctx context.Context, at []time.Duration) ([]Answer, error) 
 		}
 	}
 	return out, ctx.Err()
+}
+
+// release gives back what has ended by an instant.
+func (w *world) release(at time.Time) {
+	r, ok := w.limiter.(limit.Releaser)
+	for ok && len(w.ends) > 0 && !w.ends[0].After(at) {
+		r.Release(w.ends[0], 1)
+		w.ends = w.ends[1:]
+	}
+}
+
+// foreign lets others send until an instant, at random times; they were there before
+// the first request.
+func (w *world) foreign(until time.Time) {
+	if w.others == 0 {
+		return
+	}
+	if w.other.IsZero() {
+		w.other = w.now.Add(-10 * time.Minute)
+	}
+	for w.other.Before(until) {
+		w.release(w.other)
+		if d := w.limiter.Take(w.other, 1); d.Allowed {
+			w.ends = append(w.ends, w.other.Add(w.hold+d.Delay))
+			slices.SortFunc(w.ends, time.Time.Compare)
+		}
+		w.other = w.other.Add(time.Duration(w.rng.ExpFloat64() / w.others * 1e9))
+	}
 }

@@ -37,6 +37,9 @@ type Probe struct {
 	// UsedBefore is true where somebody had used some of it just before the first request.
 	UsedBefore bool `json:"used_before,omitempty"`
 
+	// Others is how much of the limit others used meanwhile; nil where nothing shows that anybody did.
+	Others *ProbeOthers `json:"others,omitempty"`
+
 	// Unknown is true where nothing can be said: not that there is no limit, either.
 	Unknown bool `json:"unknown,omitempty"`
 
@@ -68,6 +71,14 @@ type ProbeFound struct {
 	LimitLow   int64   `json:"limit_low"`
 	LimitHigh  int64   `json:"limit_high"`
 	WindowOff  float64 `json:"window_off"`
+}
+
+// ProbeOthers is how much of a limit others use, as a share of what it lets through in
+// the long run, with what that may be at least and at most.
+type ProbeOthers struct {
+	Share float64 `json:"share"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
 }
 
 // ProbeLimit is one policy, in figures. Those that a kind does not have are left out.
@@ -172,6 +183,10 @@ func NewProbe(v *probe.Verdict) *Probe {
 	}
 	if v.Used {
 		p.Notes = append(p.Notes, "Some of it had been used before the probe began.")
+	}
+	if o := v.Others; o.High > 0 && v.Family != probe.None {
+		p.Others = &ProbeOthers{o.Share, o.Low, o.High}
+		p.Notes = append(p.Notes, othersWords(o))
 	}
 	for _, a := range v.Alternatives {
 		p.Alternatives = append(p.Alternatives, ProbeShare{foundFigures(&a.Found), a.Share, a.Found.Kind() + ", " + FoundWords(&a.Found), a.Separate})

@@ -208,3 +208,31 @@ func TestSpanWords(t *testing.T) {
 		}
 	}
 }
+
+// TestProbeOthers: who else used the limit is said in the text, in JSON and on the page,
+// and is then not guessed at.
+func TestProbeOthers(t *testing.T) {
+	v := &probe.Verdict{
+		Found:   probe.Found{Family: probe.TokenBucket, Policies: []limit.Policy{{Limit: 4, Window: time.Second, Burst: 12}}},
+		Foreign: 7, Requests: 60, Refused: 10, Others: probe.Others{Share: 0.08, Low: 0.05, High: 0.124},
+	}
+	p := NewProbe(v)
+	var text, page bytes.Buffer
+	if err := p.WriteText(&text, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]string{"text": text.String(), "page": page.String()} {
+		if !strings.Contains(s, "Others use about 8 % (5 to 12 %) of it.") || strings.Contains(s, "Perhaps others") {
+			t.Errorf("the %s says of others:\n%s", name, s)
+		}
+	}
+	if p.Others == nil || p.Others.Low != 0.05 || p.Others.High != 0.124 {
+		t.Errorf("the figures are %+v", p.Others)
+	}
+	if none := NewProbe(&probe.Verdict{Found: probe.Found{Family: probe.FixedClock}}); none.Others != nil || len(none.Notes) > 0 {
+		t.Errorf("with nobody else: %+v %q", none.Others, none.Notes)
+	}
+}

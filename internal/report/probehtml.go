@@ -43,7 +43,7 @@ func (p *Probe) WriteHTML(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("probe template: %w", err)
 	}
-	page := &probePage{P: p, Class: "open", Headline: "Undecided", Policy: stillPolicy, CSS: template.CSS(htmlCSS + probeCSS), Others: p.Unexplained > 2 && p.Family != probe.None.String()}
+	page := &probePage{P: p, Class: "open", Headline: "Undecided", Policy: stillPolicy, CSS: template.CSS(htmlCSS + probeCSS), Others: p.Others == nil && p.Unexplained > 2 && p.Family != probe.None.String()}
 	switch {
 	case p.Unknown:
 		page.Headline = "Nothing known"

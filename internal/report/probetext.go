@@ -45,7 +45,7 @@ func (p *Probe) WriteText(w io.Writer, color bool) error {
 	if c := p.Cut(); c != "" {
 		b.WriteString(paint(clean(c), "33") + "\n")
 	}
-	if p.Unexplained > 2 && p.Family != probe.None.String() {
+	if p.Others == nil && p.Unexplained > 2 && p.Family != probe.None.String() {
 		b.WriteString("Some refusals are not explained by it. Perhaps others use the same limit.\n")
 	}
 	for _, f := range p.Findings {

@@ -188,3 +188,12 @@ func spanWords(d time.Duration) string {
 	}
 	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.3f", float64(d)/1e6), "0"), ".") + " ms"
 }
+
+// othersWords says how much of a limit others use.
+func othersWords(o probe.Others) string {
+	pc := func(x float64) string { return fmt.Sprintf("%.0f", 100*x) }
+	if pc(o.Low) == pc(o.High) {
+		return fmt.Sprintf("Others use about %s %% of it.", pc(o.Share))
+	}
+	return fmt.Sprintf("Others use about %s %% (%s to %s %%) of it.", pc(o.Share), pc(o.Low), pc(o.High))
+}
