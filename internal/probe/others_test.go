@@ -163,3 +163,33 @@ func TestModelsThatKnowNoOthers(t *testing.T) {
 		t.Error("this model knows of others: take another one")
 	}
 }
+
+// TestHolds: among others nothing is certain that has no round figure, or does not
+// explain the answers as it is said.
+func TestHolds(t *testing.T) {
+	pol := cases[0].policy // 20 in 10 s
+	w := newWorld(pol, 8*time.Millisecond, 1)
+	p := New(w, w, Options{})
+	for range 40 {
+		if _, err := p.wave(context.Background(), 1.7, 6, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.share = 0.2
+	p.bound()
+	truth := Found{Family: FixedClock, Policies: []limit.Policy{pol}}
+	h := &herd{family: FixedClock, best: []*particle{p.try(p.given(truth), math.Inf(1))}}
+	if !p.holds(h, truth) {
+		t.Errorf("the truth does not hold: it costs %v, as it is said %v", h.best[0].cost, p.Explain(truth))
+	}
+	other := truth
+	other.Policies = []limit.Policy{pol}
+	other.Policies[0].Phase += 4 * time.Second
+	if p.holds(h, other) {
+		t.Error("windows that begin at another time hold")
+	}
+	h.best[0].w *= 1.0437
+	if p.holds(h, truth) {
+		t.Errorf("a window of %v holds", h.best[0].w)
+	}
+}

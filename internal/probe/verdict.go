@@ -48,7 +48,7 @@ func (p *Probe) conclude() {
 	fits := left < 2
 	if p.share > 0 {
 		v.Foreign, v.Others = p.lonely(p.herd(shares[0].Family).best[0]), p.others(p.herd(shares[0].Family))
-		fits = p.herd(shares[0].Family).best[0].usual()
+		fits = p.holds(p.herd(shares[0].Family), v.Found)
 	}
 	for _, s := range shares[1:] {
 		if s.Share >= 0.005 {
