@@ -25,17 +25,22 @@ func (p *Probe) portions(ctx context.Context, steps []step, why string) (w *sigh
 	top := p.shares()[0].Family
 	queues := top == LeakyQueue || top == Concurrency // parts that wait would meet neither
 	held := p.works && p.herd(Concurrency).cost() < p.cheapest()+4
-	if len(steps) > 1 || steps[0].n < 16 || held || queues {
+	if len(steps) > 1 || steps[0].n < 16 {
 		return p.waves(ctx, steps, why)
 	}
 	idle, left := steps[0].idle, steps[0].n
 	sure, period, gives := p.surely(idle)
+	// What goes at once is not to cost more than half of the refusals that are left.
+	most := min(left, sure+max(8, (p.opt.MaxRefused-p.v.Refused)/2))
+	if held || queues {
+		return p.wave(ctx, idle, most, why)
+	}
 	part, unknown := sure, sure < left/20
 	switch {
 	case sure >= left:
 		part = left
 	case p.rtt() > period/4, gives*p.rtt() > float64(left)/10: // as much comes back meanwhile
-		return p.waves(ctx, steps, why)
+		part = most
 	case unknown:
 		part = 1 + left/20
 	}
