@@ -44,6 +44,8 @@ type score struct {
 	pairing           pairing
 	paired            bool            // pairing is set
 	kindsOK           bool            // of two limits
+	cannot            bool            // be told from one limit: see truth.asOne
+	alike             bool            // that it could not be told from replicas in turn was said
 	pauses            []time.Duration // see thinker
 }
 
@@ -192,11 +194,15 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 		went[wv.Why] = [2]int{c[0] + wv.Admitted + wv.Refused + wv.Lost, c[1] + wv.Refused}
 	}
 	findings := probe.CheckHeaders(v, seen)
-	s := score{family: tr.family, routing: tr.routing, pairing: tr.pairing, paired: tr.paired, accused: len(findings) > 0, got: v.Family, sure: v.Sure, confidence: v.Confidence, took: time.Since(began), spent: went}
+	s := score{family: tr.family, routing: tr.routing, cannot: tr.family == probe.Replicas && tr.asOne(), pairing: tr.pairing, paired: tr.paired, accused: len(findings) > 0, got: v.Family, sure: v.Sure, confidence: v.Confidence, took: time.Since(began), spent: went}
 	if tr.family != probe.Replicas && tr.family != probe.None && len(tr.policies) < 3 {
 		s.truth = p.Explain(probe.Found{Family: tr.family, Policies: tr.policies, Ban: tr.ban})
 	}
 	s.named, s.pauses = v.Family == tr.family, t.pauses
+	if tr.family == probe.Replicas && !s.named && (tr.routing == inTurn || tr.routing == leastBusy) && v.Alike > 0 {
+		all := float64(tr.policies[0].Capacity()) * float64(tr.replicas)
+		s.alike = near(all, float64(v.Policies[0].Capacity()), 0.1)
+	}
 	s.requests, s.refused = float64(v.Requests), float64(v.Refused)
 	if per := period(tr); per > 0 {
 		s.windows = v.Elapsed.Seconds() / per
@@ -300,10 +306,10 @@ func table(families []probe.Family, scores []score) {
 			}
 			if s.sure {
 				sure++
-				if s.named {
+				if s.named || s.alike { // or said that these cannot be told apart
 					right++
 				}
-				if s.limitOK && s.windowOK {
+				if s.limitOK && s.windowOK || s.alike {
 					whole++
 				}
 			}
@@ -339,6 +345,14 @@ func table(families []probe.Family, scores []score) {
 		line(f.String(), of)
 	}
 	if len(families) == 1 && families[0] == probe.Replicas {
+		told := func(s score) bool { return s.cannot }
+		apart := slices.DeleteFunc(slices.Clone(scores), func(s score) bool { return !told(s) })
+		scores = slices.DeleteFunc(slices.Clone(scores), told)
+		said, named := 0, 0
+		for _, s := range apart {
+			said, named = said+boolInt(s.alike), named+boolInt(s.named)
+		}
+		fmt.Printf("| (of these cannot be told from one limit: %d; said so: %d; named as replicas: %d) |\n", len(apart), said, named)
 		for how := range routings {
 			line(routingNames[how], slices.DeleteFunc(slices.Clone(scores), func(s score) bool { return s.routing != how }))
 		}
@@ -371,6 +385,13 @@ func kinds(scores []score) {
 	if named > 0 {
 		fmt.Printf("two limits: the kinds of both right in %d of %d that were named; wrong in %d of %d that were sure\n", right, named, wrong, sure)
 	}
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // spent prints what the requests and the refusals of all went to, the dearest first.

@@ -104,6 +104,21 @@ func (tr *truth) spread(r *rand.Rand) {
 	}
 }
 
+// asOne tells whether the replicas answer as one limit of their sum, whatever is sent:
+// reached in turn, with windows of one clock, or buckets that give back a request's
+// worth sooner than the network tells instants apart (within half a round trip, which is
+// as much as one request may come later than another).
+func (tr *truth) asOne() bool {
+	if tr.routing != inTurn && tr.routing != leastBusy {
+		return false
+	}
+	p := tr.policies[0]
+	if p.Burst > 0 {
+		return per(p) < tr.network.Seconds()/2
+	}
+	return p.Align != limit.AlignFirst && tr.phases == nil
+}
+
 // route makes all replicas be reached in one way, named by number; -1: as drawn.
 func (tr *truth) route(how int) {
 	if how < 0 || tr.family != probe.Replicas {

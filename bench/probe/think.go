@@ -27,6 +27,16 @@ func (t *thinker) Send(ctx context.Context, at []time.Duration) ([]probe.Answer,
 	return answers, err
 }
 
+// SendOver is as Send.
+func (t *thinker) SendOver(ctx context.Context, conns []int) ([]probe.Answer, error) {
+	if !t.since.IsZero() {
+		t.pauses = append(t.pauses, time.Since(t.since))
+	}
+	answers, err := t.world.SendOver(ctx, conns)
+	t.since = time.Now()
+	return answers, err
+}
+
 // thinking says how long the pauses of all policies are.
 func thinking(of []score) {
 	var all []time.Duration

@@ -140,6 +140,15 @@ func (w *world) Sleep(_ context.Context, until time.Time) error {
 
 // Send lets requests go at the times given, and at least gap apart.
 func (w *world) Send(_ context.Context, at []time.Duration) ([]probe.Answer, error) {
+	return w.send(at, func(i int) int { return 1 + i%connections })
+}
+
+// SendOver sends one over each of the connections.
+func (w *world) SendOver(_ context.Context, conns []int) ([]probe.Answer, error) {
+	return w.send(make([]time.Duration, len(conns)), func(i int) int { return conns[i] })
+}
+
+func (w *world) send(at []time.Duration, connection func(i int) int) ([]probe.Answer, error) {
 	type arrival struct {
 		at time.Time
 		i  int
@@ -162,8 +171,8 @@ func (w *world) Send(_ context.Context, at []time.Duration) ([]probe.Answer, err
 			}
 			w.nextOther()
 		}
-		ok, delay := w.take(a.at, 1+a.i%connections)
-		answers[a.i].Told, answers[a.i].Conn = w.tell(w.decision), 1+a.i%connections
+		ok, delay := w.take(a.at, connection(a.i))
+		answers[a.i].Told, answers[a.i].Conn = w.tell(w.decision), connection(a.i)
 		took := time.Duration(0)
 		if ok {
 			took = delay + w.hold

@@ -54,6 +54,11 @@ func (w *probeWorld) Send(ctx context.Context, at []time.Duration) ([]blackbox.A
 	return w.SendAs(ctx, calls)
 }
 
+// SendOver sends the request over each of the connections at once.
+func (w *probeWorld) SendOver(ctx context.Context, conns []int) ([]blackbox.Answer, error) {
+	return w.send(ctx, make([]blackbox.Call, len(conns)), func(i int) int { return (conns[i] - 1) % probeConnections })
+}
+
 // source is the number of the address that a client connects from.
 func (w *probeWorld) source(who blackbox.Who) int {
 	for i, v := range w.things {
@@ -84,7 +89,13 @@ func (w *probeWorld) as(who blackbox.Who) (*hit.Request, error) {
 // guard forbids is not sent, and then the answers are fewer, and there is an error.
 func (w *probeWorld) SendAs(ctx context.Context, calls []blackbox.Call) ([]blackbox.Answer, error) {
 	users := min(len(calls), probeConnections)
+	return w.send(ctx, calls, func(i int) int { return i % users })
+}
+
+// send sends each call over the connection of a user.
+func (w *probeWorld) send(ctx context.Context, calls []blackbox.Call, user func(i int) int) ([]blackbox.Answer, error) {
 	reqs := make([]*hit.Request, len(calls))
+	of := map[int][]int{} // the calls of each user
 	for len(w.senders) < len(w.targets) {
 		w.senders = append(w.senders, nil)
 	}
@@ -94,7 +105,8 @@ func (w *probeWorld) SendAs(ctx context.Context, calls []blackbox.Call) ([]black
 			return nil, err
 		}
 		lane := w.source(c.Who)
-		for len(w.senders[lane]) < users {
+		of[user(i)] = append(of[user(i)], i)
+		for len(w.senders[lane]) <= user(i) {
 			s, err := w.targets[lane].NewSender(len(w.senders[lane]))
 			if err != nil {
 				return nil, err
@@ -110,10 +122,10 @@ func (w *probeWorld) SendAs(ctx context.Context, calls []blackbox.Call) ([]black
 	answers := make([]blackbox.Answer, len(calls))
 	sent := make([]bool, len(calls))
 	var wg sync.WaitGroup
-	for u := range users {
+	for u, mine := range of {
 		wg.Go(func() {
 			var a hit.Answer
-			for i := u; i < len(calls); i += users {
+			for _, i := range mine {
 				if w.Sleep(ctx, due[i]) != nil || !w.guard.may() {
 					return
 				}

@@ -76,29 +76,142 @@ func (p *Probe) connected(ctx context.Context) (*spreadOut, error) {
 		each -= int((last - from) / unit)
 		s.window = span{0.85 * unit * float64(each), 1.15 * unit * float64(each)}
 	}
-	if each < 1 || last-from > 0.5*s.window.lo {
-		return s, nil // too slow to be sure of
+	if each < 1 || last-from > 0.5*s.window.lo { // too slow to be sure of
+		return s, p.abreast(ctx, s, rest)
 	}
 	s.each, s.low, s.high = each, each, each
-	total := each
-	for none := 0; none < 2; {
-		w, err := p.wave(ctx, 0, max(40, each/2), why)
-		if err != nil {
-			return s, err
-		}
-		if total += w.a; w.a == 0 || w.r > 30 && w.a < w.r/40 {
-			none++
-		}
-		if p.v.Refused > p.opt.MaxRefused*9/10 {
-			break
-		}
+	_, total, err := p.rest(ctx, 2, each, why)
+	if err != nil {
+		return s, err
 	}
+	total += each
 	r := float64(total) / float64(each)
 	s.replicas, s.share = max(2, int(math.Round(r))), 0.8
 	if math.Abs(r-math.Round(r)) < 0.1 && r > 1.5 && each > 2 && (s.bucket || each == first || each == second) {
-		s.share, s.sure, s.gain = 0.99, true, 20
+		s.share, s.sure, s.gain = 0.99, s.window.hi < 1.25*s.window.lo, 20
 	}
 	return s, nil
+}
+
+// rest counts what is admitted over many connections, from one on, each of which is
+// left out once it is refused: so few are refused, however much there is. It returns
+// how many were admitted over each, too, where connections can be chosen.
+func (p *Probe) rest(ctx context.Context, first, each int, why string) (of map[int]int, total int, err error) {
+	if _, ok := p.sender.(ConnSender); !ok {
+		for none := 0; none < 2; {
+			w, err := p.wave(ctx, 0, max(40, each/2), why)
+			if err != nil {
+				return nil, total, err
+			}
+			if total += w.a; w.a == 0 || w.r > 30 && w.a < w.r/40 {
+				none++
+			}
+			if p.v.Refused > p.opt.MaxRefused*9/10 {
+				break
+			}
+		}
+		return nil, total, nil
+	}
+	of = map[int]int{}
+	conns := make([]int, 0, 64)
+	for i := range min(64, max(16, (p.opt.MaxRefused-p.v.Refused)*2/3)) {
+		conns = append(conns, first+i)
+	}
+	defer func() { p.over = nil }()
+	for len(conns) > 0 {
+		p.over = conns
+		w, err := p.wave(ctx, 0, len(conns), why)
+		if err != nil {
+			return of, total, err
+		}
+		total += w.a
+		open := make([]int, 0, len(conns))
+		for _, h := range p.hands[len(p.hands)-1] {
+			if of[h.conn] += 0; !h.no {
+				of[h.conn]++
+				open = append(open, h.conn)
+			}
+		}
+		conns = open
+	}
+	return of, total, nil
+}
+
+// abreast finds how many replicas there are where one connection is too slow to
+// use up its replica: all is spent over many connections at once, and those of one
+// replica are refused together.
+func (p *Probe) abreast(ctx context.Context, s *spreadOut, idle float64) error {
+	if _, ok := p.sender.(ConnSender); !ok || s.bucket {
+		return nil
+	}
+	if err := p.clock.Sleep(ctx, p.clock.Now().Add(seconds(idle))); err != nil {
+		return err
+	}
+	from := p.clock.Now()
+	of, total, err := p.rest(ctx, 1, s.each, "many connections, until each is refused")
+	if err != nil || p.clock.Now().Sub(from).Seconds() > 0.9*s.window.lo {
+		return err
+	}
+	if r, each := parts(of, total, s.each); r > 1 {
+		s.replicas, s.each, s.share = r, each, 0.9
+		s.low, s.high, s.gain = each, each, 12
+	}
+	return nil
+}
+
+// parts is how many replicas of what limit explain what was admitted over each
+// connection; 0 where no number does. What one replica admits is shared by its
+// connections as evenly as can be, so that each of them got that part, or one more.
+// Connections that got nothing have a replica that was full before. Where several
+// numbers do, it is the one with about as many each as were seen before, if there is one.
+func parts(of map[int]int, total, before int) (replicas, each int) {
+	count, most, full := map[int]int{}, 0, 0
+	for _, n := range of {
+		if n == 0 {
+			full = 1
+			continue
+		}
+		count[n]++
+		most = max(most, n)
+	}
+	var cover func(each, top int) bool
+	cover = func(each, top int) bool {
+		for top > 0 && count[top] == 0 {
+			top--
+		}
+		if top == 0 {
+			return true
+		}
+		for c := max(1, each/(top+1)); c <= each/max(1, top-1)+1 && c <= each; c++ {
+			q, m := each/c, each%c // m of them got q + 1
+			if q != top && (q+1 != top || m == 0) || count[q] < c-m || count[q+1] < m {
+				continue
+			}
+			count[q] -= c - m
+			count[q+1] -= m
+			ok := cover(each, top)
+			count[q] += c - m
+			count[q+1] += m
+			if ok {
+				return true
+			}
+		}
+		return false
+	}
+	fits := 0
+	for r := crewMost; r >= 1; r-- {
+		if total%r != 0 || r+full < 2 || !cover(total/r, most) {
+			continue
+		}
+		if fits++; 10*max(total/r-before, before-total/r) <= before {
+			return r + full, total / r
+		}
+		replicas, each = r+full, total/r
+	}
+	if fits != 1 {
+		return 0, 0
+	}
+	return replicas, each
 }
 
 // alone asks over one connection until it is admitted again, and on until it is

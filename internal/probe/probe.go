@@ -48,6 +48,15 @@ type Sender interface {
 	Send(ctx context.Context, at []time.Duration) ([]Answer, error)
 }
 
+// ConnSender is a Sender that can choose connections.
+type ConnSender interface {
+	Sender
+
+	// SendOver sends a request over each of the connections, whose numbers are those of
+	// Answer.Conn and differ from each other, all at once.
+	SendOver(ctx context.Context, conns []int) ([]Answer, error)
+}
+
 // Clock is the time of the client.
 type Clock interface {
 	Now() time.Time
@@ -134,6 +143,7 @@ type Verdict struct {
 	Alternatives []Share // other explanations that remain
 	Used         bool    // somebody had used some of it just before the first request
 	Paced        float64 // answers a second, where nothing was refused but everybody waits; else 0
+	Alike        int     // so many replicas that are reached strictly in turn, with a part of the limit each, it could not be told from; 0: it could
 	Settle       string  // what would settle the figures of Found, where these are open; "" otherwise
 	Foreign      float64 // what Found leaves unexplained, as Probe.Explain counts it; above 2 others may use the limit too
 	Others       Others  // who else used it meanwhile; zero where nothing shows that anybody did

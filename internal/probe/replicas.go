@@ -28,7 +28,7 @@ func (p *Probe) scattered(ctx context.Context) (*spreadOut, error) {
 		return nil, nil
 	}
 	first := len(p.sights)
-	dry, err := p.drain(ctx, total, 5)
+	dry, err := p.drain(ctx, total, 5, p.leaks)
 	if err != nil {
 		return nil, err
 	}
@@ -195,14 +195,14 @@ func (p *Probe) pour(ctx context.Context, rest float64, total int) (dry bool, er
 	if w.r == 0 {
 		return false, nil
 	}
-	return p.drain(ctx, total, 5)
+	return p.drain(ctx, total, 5, nil)
 }
 
 // drain sends small waves while some of each are admitted and some refused, and
 // tells whether that ended with nothing admitted. Subtle: waves of two sizes, both
 // odd, lest strict turns give each connection the same replica every time.
-func (p *Probe) drain(ctx context.Context, total, n int) (dry bool, err error) {
-	full, none, seen := 0, 0, 0
+func (p *Probe) drain(ctx context.Context, total, n int, enough func() bool) (dry bool, err error) {
+	full, none, seen, size := 0, 0, 0, n
 	if p.rtt() > 0.03 { // each wave waits for the one before
 		n = max(n, total/40)
 	}
@@ -224,10 +224,13 @@ func (p *Probe) drain(ctx context.Context, total, n int) (dry bool, err error) {
 			if full++; full > 2 {
 				return false, nil
 			}
+			if !p.works && n < 2*size { // more than comes back meanwhile
+				n = (n + n/2) | 1
+			}
 		default:
 			none = 0
 		}
-		if p.underWay(len(p.sights) - i - 1) {
+		if p.underWay(len(p.sights)-i-1) || enough != nil && enough() {
 			return false, nil // one limit too
 		}
 		if p.loyal(len(p.sights)-i-2) >= 6 {
@@ -334,6 +337,10 @@ func (p *Probe) crew(ctx context.Context, first int) (*spreadOut, error) {
 	}
 	w := p.spread.window
 	p.spread.sure = len(c.bursts) > 1 && f.share > 0.99 && f.gain > 12 && w.hi < 1.5*w.lo && 10*(f.high-f.low) < f.each
+	if p.trace != nil {
+		p.trace("   crew %+v", *p.spread)
+	}
+	p.recount(p.spread)
 	return p.spread, nil
 }
 

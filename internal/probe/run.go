@@ -32,6 +32,10 @@ type Probe struct {
 	askedReplicas bool
 	whole         whole
 	askedTurns    bool
+	unasked       bool       // whether replicas in turn stand there could not be asked
+	over          []int      // the connections that the next wave goes over; none: the first ones
+	askedFleet    int        // how often, see manned
+	unshared      float64    // what was left unexplained before others were allowed
 	spread        *spreadOut // what replicas would explain; nil where one limit does
 	hands         [][]hand   // of each wave, who got what
 	began, fitted bool
@@ -155,7 +159,17 @@ func (p *Probe) investigate(ctx context.Context) error {
 			continue
 		}
 		if best := p.cheapest(); best > 3 && round >= 1 && p.share == 0 {
+			if s, err := p.manned(ctx); s != nil || err != nil {
+				return err
+			}
+			p.unshared = p.cheapest()
 			p.allow(0.2)
+		}
+		if p.askedFleet == 0 && round >= 7 && p.bending() {
+			p.askedFleet = 1
+			if s, err := p.manned(ctx); s != nil || err != nil {
+				return err
+			}
 		}
 		if p.trace != nil {
 			p.report()
@@ -235,6 +249,12 @@ func (p *Probe) investigate(ctx context.Context) error {
 				p.refit()
 				if was && p.tries < 8 && !p.settled(p.shares()) {
 					continue // a last look found other figures
+				}
+				if !p.settled(p.shares()) && p.askedFleet < 2 {
+					p.askedFleet = 2
+					if s, err := p.manned(ctx); s != nil || err != nil {
+						return err
+					}
 				}
 				if p.short && !p.settled(p.shares()) {
 					return errStop("no experiment that would tell more is within the bounds")

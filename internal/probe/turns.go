@@ -20,9 +20,11 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 	slow := p.net() + p.rtt()
 	rest := 1.1*period + 0.02
 	if p.v.Requests+full+30 > p.opt.MaxRequests || p.v.Refused+20 > p.opt.MaxRefused || rest+2*period > p.timeLeft() {
+		p.unasked = true
 		return nil, nil
 	}
 	if few := boolTo(q.family == RefillBucket, 5); (8-few)*slow > q.w {
+		p.unasked = true
 		return nil, nil // too slow to set one apart
 	}
 	const why = "one request, later the rest: in case there are replicas in turn"
@@ -68,6 +70,9 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 			return nil, err
 		}
 		s.replicas, s.each = r, int(math.Round(float64(total)/float64(r)))
+		if !p.inOrder(fleet{kind: FixedFirst, r: r, n: float64(s.each), w: (unit.lo + unit.hi) / 2}) {
+			return nil, nil
+		}
 	}
 	s.low, s.high, s.share, s.gain = s.each, s.each, 0.99, 20
 	if s.each*s.replicas != total { // they are not equal, or not so many
@@ -75,6 +80,23 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 	}
 	p.spread = s
 	return s, nil
+}
+
+// inOrder tells whether turns explain what was seen, and better than chance does: the few
+// answers of a pattern come in order by luck, now and then.
+func (p *Probe) inOrder(f fleet) bool {
+	var by [ways]judged
+	for f.way = range ways {
+		by[f.way] = p.upTo(1e6).judge(f, 60, 1e9)
+	}
+	turn := by[byTurn]
+	if by[byLoad].cost < turn.cost {
+		turn = by[byLoad]
+	}
+	if p.trace != nil {
+		p.trace("   in order: %.1f off, cost %.1f, by chance %.1f", turn.off(), turn.cost, by[byChance].cost)
+	}
+	return turn.cost < by[byChance].cost && turn.off() < 8
 }
 
 // pattern sends single requests one after the other, until an instant at most, and
@@ -104,14 +126,15 @@ func (p *Probe) pattern(ctx context.Context, idle, until float64) (replicas int,
 			return 0, nil
 		}
 	}
-	// On at another pace, until the next that is to be admitted. What paces requests is
-	// the bound on their rate where answers are quick.
+	// On at a slower pace, until the next that is to be admitted: what comes back with
+	// time admits more then. What paces requests is the bound on their rate where
+	// answers are quick.
 	last := p.sights[len(p.sights)-len(got):]
 	pace := (last[len(last)-1].s - last[0].s) / float64(len(last)-1)
 	for yes := false; !yes; {
 		idle = max(0.7*p.rtt(), 1.4*pace)
 		yes = got[len(got)-replicas]
-		if err := ask(); err != nil || got[len(got)-1] != yes {
+		if err := ask(); err != nil || got[len(got)-1] && !yes {
 			return 0, err
 		}
 	}
@@ -144,6 +167,7 @@ func recurs(got []bool) int {
 func (p *Probe) filled(ctx context.Context, total int, rate float64) (*spreadOut, error) {
 	rest := 2.2*float64(total)/rate + 0.05 // which tells too whether there is more, see rested
 	if rest > p.timeLeft()/4 || p.v.Requests+5*total/2+40 > p.opt.MaxRequests || p.v.Refused+40 > p.opt.MaxRefused {
+		p.unasked = true
 		return nil, nil
 	}
 	const why = "how long until one comes back, and how many do"
@@ -156,6 +180,7 @@ func (p *Probe) filled(ctx context.Context, total int, rate float64) (*spreadOut
 			return nil, err
 		}
 		if p.sights[len(p.sights)-1].s-from > 2/rate {
+			p.unasked = true
 			return nil, nil // it comes back as fast as it is spent
 		}
 	}
@@ -167,6 +192,7 @@ func (p *Probe) filled(ctx context.Context, total int, rate float64) (*spreadOut
 			break
 		}
 		if at > 3*crewMost/rate {
+			p.unasked = true
 			return nil, nil
 		}
 	}
@@ -181,10 +207,15 @@ func (p *Probe) filled(ctx context.Context, total int, rate float64) (*spreadOut
 			break
 		}
 	}
-	if n < 2 || n > crewMost || math.Abs(float64(n)/unit-rate) > 0.3*rate {
+	if n < 2 {
+		return nil, nil // one comes back at a time
+	}
+	p.unasked = true // unless what follows tells
+	if n > crewMost || math.Abs(float64(n)/unit-rate) > 0.3*rate {
 		return nil, nil
 	}
 	q := &particle{hypothesis: hypothesis{family: RefillBucket, n: float64(total), w: unit, m: float64(n)}}
+	p.unasked = false
 	return p.inTurn(ctx, q, span{no - p.net(), came.d - from})
 }
 
@@ -208,6 +239,32 @@ func (p *Probe) same(q *particle) bool {
 		return q.m >= 2 && q.m <= crewMost && math.Mod(q.n, q.m) == 0
 	}
 	return false
+}
+
+// alike is how many replicas in turn, with a part of the limit each, this one cannot be
+// told from; 0 where it can. Windows of one clock do whatever
+// is sent, and so do buckets that get a request's worth back faster than the network
+// tells instants apart. Of the others it is asked, see inTurn, unless that is too dear.
+func (p *Probe) alike(q *particle) int {
+	switch q.family {
+	case FixedClock:
+	case TokenBucket:
+		if 4*p.net() < crewMost*q.w && !p.unasked {
+			return 0
+		}
+	case FixedFirst, SlidingLog, SlidingLogDenied, RefillBucket:
+		if !p.same(q) || p.askedTurns && !p.unasked {
+			return 0
+		}
+	default:
+		return 0
+	}
+	for r := 2; r <= crewMost && r <= int(q.n)/2; r++ {
+		if q.family == TokenBucket && q.n >= 4 || math.Mod(q.n, float64(r)) == 0 {
+			return r
+		}
+	}
+	return 0
 }
 
 // together tells whether several were admitted in a row at a time when of replicas

@@ -31,6 +31,15 @@ func (p *Probe) conclude() {
 		v.Paced = p.pacedAnswers()
 		return
 	}
+	if p.spread == nil && p.fitted && p.unaided() > 6 {
+		by := []way{byTurn, byLoad}
+		if p.cheapest() > 8 { // others who use the same limit do not explain it either
+			by = append(by, byChance)
+		}
+		if j, ok := p.likeliestFleet(by...); ok && p.convincing(j) {
+			p.spread = p.spreadOf(j, nil)
+		}
+	}
 	if s := p.spread; s != nil {
 		v.Found, v.Confidence, v.Sure = p.foundReplicas(s), 0.99, s.sure
 		return
@@ -44,6 +53,7 @@ func (p *Probe) conclude() {
 	v.Confidence = shares[0].Share
 	left := p.herd(shares[0].Family).best[0].without()
 	v.Used = p.herd(shares[0].Family).best[0].used
+	v.Alike = p.alike(p.herd(shares[0].Family).best[0])
 	v.Foreign = left
 	fits := left < 2
 	if p.share > 0 {
@@ -68,6 +78,14 @@ func (p *Probe) conclude() {
 		// Subtle: bans hide where windows of the clock begin, so that several lengths explain them.
 		v.Sure = false
 		v.Settle = "ask a few more times, at random: this is no figure that people choose, so it may be a coincidence"
+	default:
+		switch v.Family {
+		case SlidingWindow, SlidingWindowDenied, Stacked:
+			// These bend far: what replicas nearly in turn explain as well is not certain.
+			if j, ok := p.fleetBeside(); ok {
+				v.Sure, v.Alike = false, j.r
+			}
+		}
 	}
 }
 

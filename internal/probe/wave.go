@@ -115,7 +115,13 @@ func (p *Probe) waves(ctx context.Context, steps []step, why string) (*sight, er
 			at = append(at, seconds(after))
 		}
 	}
-	answers, err := p.sender.Send(ctx, at)
+	var answers []Answer
+	var err error
+	if c, ok := p.sender.(ConnSender); ok && p.over != nil {
+		answers, err = c.SendOver(ctx, p.over)
+	} else {
+		answers, err = p.sender.Send(ctx, at)
+	}
 	for _, s := range steps {
 		if n := min(s.n, len(answers)); n > 0 {
 			p.take(answers[:n], why)

@@ -40,6 +40,10 @@ type Probe struct {
 	// Others is how much of the limit others used meanwhile; nil where nothing shows that anybody did.
 	Others *ProbeOthers `json:"others,omitempty"`
 
+	// AlikeReplicas is so many replicas that are reached strictly in turn, each with a part
+	// of the limit, which it could not be told from.
+	AlikeReplicas int `json:"alike_replicas,omitempty"`
+
 	// Unknown is true where nothing can be said: not that there is no limit, either.
 	Unknown bool `json:"unknown,omitempty"`
 
@@ -177,7 +181,7 @@ type ProbeAsked struct {
 // the caller.
 func NewProbe(v *probe.Verdict) *Probe {
 	p := &Probe{
-		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign, Settle: v.Settle, PacedPerSecond: v.Paced, UsedBefore: v.Used,
+		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign, Settle: v.Settle, PacedPerSecond: v.Paced, UsedBefore: v.Used, AlikeReplicas: v.Alike,
 		Stopped: v.Stopped, Requests: v.Requests, Refused: v.Refused, Lost: v.Lost, ElapsedSeconds: v.Elapsed.Seconds(),
 		Headers: "none", Findings: []ProbeFinding{}, Waves: []ProbeWave{}, found: v.Found,
 	}
@@ -187,6 +191,9 @@ func NewProbe(v *probe.Verdict) *Probe {
 	if o := v.Others; o.High > 0 && v.Family != probe.None {
 		p.Others = &ProbeOthers{o.Share, o.Low, o.High}
 		p.Notes = append(p.Notes, othersWords(o))
+	}
+	if v.Alike > 0 && len(v.Policies) == 1 {
+		p.Notes = append(p.Notes, fmt.Sprintf("It could not be told from several replicas that are reached strictly in turn, such as %d with %d each.", v.Alike, v.Policies[0].Capacity()/int64(v.Alike)))
 	}
 	for _, a := range v.Alternatives {
 		p.Alternatives = append(p.Alternatives, ProbeShare{foundFigures(&a.Found), a.Share, a.Found.Kind() + ", " + FoundWords(&a.Found), a.Separate})

@@ -137,10 +137,11 @@ func slow(work time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { time.Sleep(work) })
 }
 
-// behindNginx starts several servers of node and asks them in turn.
-func behindNginx(n int, args ...string) starter {
+// behindNginx starts several servers of node behind a balancer: balance is its
+// directive, "" for in turn.
+func behindNginx(n int, balance string, args ...string) starter {
 	return func(ctx context.Context, h *house, dir string) (string, error) {
-		up := "upstream all {"
+		up := "upstream all { " + balance
 		for range n {
 			port, err := free()
 			if err != nil {

@@ -195,8 +195,15 @@ func several() []trial {
 			inNginx("limit_req_zone $binary_remote_addr zone=one:1m rate=10r/s; limit_req_zone $server_port zone=two:1m rate=1r/s; limit_req_status 429;", "limit_req zone=one burst=4 nodelay; limit_req zone=two burst=25 nodelay;")),
 		stack("flask-limiter", "moving-window 4 per 1s, 20 per 15s", python, window(slidingLog, 4, 1), window(slidingLog, 20, 15), inPython("flask-limiter", "moving-window", "4 per 1 second", "20 per 15 second")),
 		stack("Bucket4j two bandwidths", "5 per 1s, 30 per 15s, greedy", java, tokens(5, 5), tokens(30, 2), inJava("bucket4j-two", "5", "1000", "30", "15000")),
-		{limiter: "express-rate-limit behind nginx", set: "10 per 4s, 2 replicas", needs: node, truth: replicated(2, window(fromFirst, 10, 4)), start: behindNginx(2, "express-rate-limit", "10", "4000")},
-		{limiter: "express-rate-limit behind nginx", set: "12 per 5s, 3 replicas", needs: node, truth: replicated(3, window(fromFirst, 12, 5)), start: behindNginx(3, "express-rate-limit", "12", "5000")},
-		{limiter: "limiter (npm) behind nginx", set: "6, 2/s, 2 replicas", needs: node, truth: replicated(2, tokens(6, 2)), start: behindNginx(2, "limiter", "6", "2", "1000")},
+		{limiter: "express-rate-limit behind nginx", set: "10 per 4s, 2 replicas", needs: node, truth: replicated(2, window(fromFirst, 10, 4)), start: behindNginx(2, "", "express-rate-limit", "10", "4000")},
+		{limiter: "express-rate-limit behind nginx", set: "12 per 5s, 3 replicas", needs: node, truth: replicated(3, window(fromFirst, 12, 5)), start: behindNginx(3, "", "express-rate-limit", "12", "5000")},
+		{limiter: "limiter (npm) behind nginx", set: "6, 2/s, 2 replicas", needs: node, truth: replicated(2, tokens(6, 2)), start: behindNginx(2, "", "limiter", "6", "2", "1000")},
+		{limiter: "express-rate-limit behind nginx, random", set: "10 per 4s, 3 replicas", needs: node, truth: replicated(3, window(fromFirst, 10, 4)), start: behindNginx(3, "random;", "express-rate-limit", "10", "4000")},
+		{limiter: "limiter (npm) behind nginx, random", set: "8, 1/s, 3 replicas", needs: node, truth: replicated(3, tokens(8, 1)), start: behindNginx(3, "random;", "limiter", "8", "1", "1000")},
+		{limiter: "express-rate-limit behind nginx, least_conn", set: "10 per 4s, 3 replicas", needs: node, truth: replicated(3, window(fromFirst, 10, 4)), start: behindNginx(3, "least_conn;", "express-rate-limit", "10", "4000")},
+		{limiter: "limiter (npm) behind nginx, least_conn", set: "6, 2/s, 2 replicas", needs: node, truth: replicated(2, tokens(6, 2)), start: behindNginx(2, "least_conn;", "limiter", "6", "2", "1000")},
+		{limiter: "express-rate-limit behind nginx, by connection", set: "10 per 4s, 3 replicas", needs: node, truth: replicated(3, window(fromFirst, 10, 4)), start: behindNginx(3, "hash $remote_port;", "express-rate-limit", "10", "4000")},
+		// All requests of one address go to one of them: that is one limit.
+		{limiter: "express-rate-limit behind nginx, ip_hash", set: "10 per 4s, 3 replicas", needs: node, truth: window(fromFirst, 10, 4), start: behindNginx(3, "ip_hash;", "express-rate-limit", "10", "4000")},
 	}
 }

@@ -1,0 +1,166 @@
+package probe
+
+import (
+	"context"
+)
+
+// manned asks whether replicas that are reached in turn, or nearly, explain what no
+// single limit does. Requests that are answered by chance could be others who use the
+// same limit: those replicas are known by their bursts, see scattered. What explains
+// nearly everything is put to the proof where a single limit might, too.
+func (p *Probe) manned(ctx context.Context) (*spreadOut, error) {
+	j, ok := p.likeliestFleet(byTurn, byLoad)
+	if !ok || p.cheapest() < 0.5 && (j.n < 3 || j.r > 8 || j.off() > 1.5) {
+		return nil, nil // where one limit explains it all, too, many small ones are no question
+	}
+	s, err := p.prove(ctx, j.fleet)
+	if err != nil {
+		return s, err
+	}
+	if s == nil { // what is not proved is believed in the end only, see conclude
+		return nil, nil
+	}
+	if again, ok := p.likeliestFleet(byTurn, byLoad); ok && again.r == s.replicas {
+		j = again
+	}
+	if j.r != s.replicas {
+		p.spread = s
+		s.sure = false
+		return s, nil
+	}
+	p.spread = p.spreadOf(j, s)
+	return p.spread, nil
+}
+
+// convincing tells whether a fleet that was not put to the proof is to be believed:
+// no single limit explains what was seen, and it does so well with few replicas of
+// some size, which bend less than many small ones.
+func (p *Probe) convincing(j judged) bool {
+	return p.unaided() > 6 && j.off() < 1.5 && j.r <= 8 && j.n >= 3
+}
+
+// unaided is what the best hypothesis leaves unexplained if nobody else uses the limit.
+func (p *Probe) unaided() float64 { return max(p.unshared, p.cheapest()) }
+
+// likeliestFleet is the fleet that explains best what was seen, of those that are
+// reached in some ways, if it explains it well.
+func (p *Probe) likeliestFleet(ways ...way) (judged, bool) {
+	for _, w := range p.sights {
+		if w.queue > 1 {
+			return judged{}, false // answers are late: a queue, or a machine too busy to tell
+		}
+	}
+	if p.v.Refused < 20 || p.works && p.herd(Concurrency).cost() < p.cheapest()+4 {
+		return judged{}, false // too little to tell replicas by
+	}
+	fits := p.crewed(p.suppositions(), ways...)
+	if len(fits) == 0 {
+		return judged{}, false
+	}
+	if p.trace != nil {
+		for _, j := range fits {
+			p.trace("   fleet %v cost %.2f mean %.2f off %.1f", j.fleet, j.cost, j.mean, j.off())
+		}
+	}
+	j := fits[0]
+	return j, j.off() < 3
+}
+
+// fleetBeside is a fleet that explains well what a single limit that bends does, too.
+// It is asked for where that is about to be said for certain.
+func (p *Probe) fleetBeside() (judged, bool) {
+	j, ok := p.likeliestFleet(byTurn, byLoad)
+	return j, ok && (j.way == byTurn && j.off() < 2 || j.off() < 1) && j.r <= 8 && j.n >= 3
+}
+
+// prove makes the experiment that no single limit passes, for replicas with the
+// figures of a fleet; nil where they do not pass it either, or it is too dear.
+func (p *Probe) prove(ctx context.Context, f fleet) (*spreadOut, error) {
+	total := f.n * float64(f.r)
+	if p.v.Requests+int(1.5*total)+40 > p.opt.MaxRequests {
+		return nil, nil
+	}
+	switch f.kind {
+	case TokenBucket:
+		if f.way == byTurn || f.way == byLoad {
+			q := &particle{hypothesis: hypothesis{family: RefillBucket, n: total, w: f.w, m: float64(f.r)}}
+			return p.inTurn(ctx, q, span{0.97 * f.w, 1.03 * f.w})
+		}
+	case FixedFirst:
+		q := &particle{hypothesis: hypothesis{family: FixedFirst, n: total, w: f.w}}
+		return p.inTurn(ctx, q, span{0.98 * f.w, 1.02 * f.w})
+	}
+	// Each has windows of its own: when all is spent they open one after the other.
+	burst := len(p.sights)
+	for sent := 0; sent < int(2*total); {
+		n := 1 + int(total/2)
+		w, err := p.wave(ctx, 0, n, "spend it, and see whether they open one after the other")
+		if err != nil {
+			return nil, err
+		}
+		if sent += n; w.a == 0 || w.a < w.r/6 {
+			break
+		}
+	}
+	if err := p.reopen(ctx); err != nil {
+		return nil, err
+	}
+	return p.staggered(ctx, p.sights[burst:len(p.sights):len(p.sights)])
+}
+
+// spreadOf is what a fleet says in figures, and whether they are settled.
+func (p *Probe) spreadOf(j judged, proved *spreadOut) *spreadOut {
+	s := &spreadOut{bucket: j.kind == TokenBucket}
+	s.replicas, s.each, s.share, s.gain = j.r, int(j.n), 0.95, 12
+	w, n := span{j.w, j.w}, span{j.n, j.n}
+	most := 4.0
+	possible := func(f fleet) bool {
+		if !f.valid() {
+			return false
+		}
+		o := p.upTo(1e6).judge(f, 2*f.draws(), j.surplus()+most+6)
+		return o.cost < j.cost+most
+	}
+	for _, dir := range []float64{-1, 1} {
+		for _, by := range []float64{0.003, 0.01, 0.03, 0.06, 0.1, 0.2} {
+			f := j.fleet
+			f.w *= 1 + dir*by
+			if !possible(f) {
+				break
+			}
+			w = w.with(f.w)
+		}
+		for by := 1.0; by < 40; by *= 2 {
+			f := j.fleet
+			f.n += dir * by
+			if !possible(f) {
+				break
+			}
+			n = n.with(f.n)
+		}
+	}
+	s.low, s.high = int(n.lo), int(n.hi)
+	// Draws are not all that may have been, and a busy machine gives back late.
+	least := 0.03
+	if s.bucket {
+		least = 0.06
+	}
+	w = w.with(j.w * (1 - least)).with(j.w * (1 + least))
+	s.window = w
+	if s.bucket { // until it is full
+		s.window = span{w.lo * j.n, w.hi * j.n}
+	}
+	s.sure = proved != nil && proved.replicas == j.r && s.high-s.low <= s.each/10 && w.hi < 1.15*w.lo
+	return s
+}
+
+// bending tells whether what is likeliest, and not settled, is of a kind whose
+// figures bend far enough to explain much of what replicas do.
+func (p *Probe) bending() bool {
+	shares := p.shares()
+	switch shares[0].Family {
+	case SlidingWindow, SlidingWindowDenied, Stacked, RefillBucket, Ban:
+		return !p.settled(shares)
+	}
+	return false
+}
