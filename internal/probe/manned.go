@@ -59,7 +59,7 @@ func (p *Probe) likeliestFleet(ways ...way) (judged, bool) {
 	}
 	if p.trace != nil {
 		for _, j := range fits {
-			p.trace("   fleet %v cost %.2f mean %.2f off %.1f", j.fleet, j.cost, j.mean, j.off())
+			p.trace("   fleet %v cost %.2f mean %.2f off %.1f; one limit leaves %.1f", j.fleet, j.cost, j.mean, j.off(), p.cheapest())
 		}
 	}
 	j := fits[0]

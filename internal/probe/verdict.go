@@ -31,12 +31,15 @@ func (p *Probe) conclude() {
 		v.Paced = p.pacedAnswers()
 		return
 	}
-	if p.spread == nil && p.fitted && p.unaided() > 6 {
-		by := []way{byTurn, byLoad}
-		if p.cheapest() > 8 { // others who use the same limit do not explain it either
-			by = append(by, byChance)
+	if p.spread == nil && p.fitted && p.share == 0 && p.unaided() > 6 {
+		if j, ok := p.likeliestFleet(byTurn, byLoad); ok && p.convincing(j) {
+			p.spread = p.spreadOf(j, nil)
 		}
-		if j, ok := p.likeliestFleet(by...); ok && p.convincing(j) {
+	}
+	if p.spread == nil && p.fitted && p.share > 0 && p.cheapest() > 25 {
+		// Others who use the same limit do not explain it well: replicas at random, where
+		// they make the answers much likelier.
+		if j, ok := p.likeliestFleet(byChance); ok && p.convincing(j) && j.cost+10 < p.cheapest() {
 			p.spread = p.spreadOf(j, nil)
 		}
 	}
