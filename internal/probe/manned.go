@@ -13,9 +13,18 @@ func (p *Probe) manned(ctx context.Context) (*spreadOut, error) {
 	if !ok || p.cheapest() < 0.5 && (j.n < 3 || j.r > 8 || j.off() > 1.5) {
 		return nil, nil // where one limit explains it all, too, many small ones are no question
 	}
+	before := p.cheapest()
 	s, err := p.prove(ctx, j.fleet)
 	if err != nil {
 		return s, err
+	}
+	if s != nil && before < 10 {
+		// Subtle: it is a proof only where a single limit explains it worse than what was
+		// seen until then. A bucket gives back one by one whatever stands behind it.
+		if p.refit(); p.cheapest() < before+3 {
+			p.spread = nil
+			return nil, nil
+		}
 	}
 	if s == nil { // what is not proved is believed in the end only, see conclude
 		return nil, nil
