@@ -102,7 +102,8 @@ func TestProbeStops(t *testing.T) {
 		if !strings.Contains(out, c.want) || !strings.Contains(out, "cut short") {
 			t.Errorf("%s: stdout %q", name, out)
 		}
-		if s.asked > 60 {
+		// What one wave had sent by then is answered all the same.
+		if s.asked > 100 {
 			t.Errorf("%s: %d requests were sent all the same", name, s.asked)
 		}
 	}
