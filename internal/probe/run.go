@@ -46,6 +46,8 @@ type Probe struct {
 	stale         float64        // experiments in a row that told nothing
 	asked         int            // requests when learnt was called last
 	short         bool           // some experiment would tell more, and no bound allows it
+	reviews       int            // how often what was seen was weighed anew
+	why           string         // what the latest experiment was for; "" when it was another question
 	v             *Verdict
 	rtts          []float64 // of the quickest admitted request of each wave
 	tails         []float64 // from the last request of a wave to its last answer
@@ -114,164 +116,47 @@ func (p *Probe) open() bool {
 	return more > 0 || odd && p.confirmed < confirms
 }
 
+// reviews is how often all that was seen is weighed anew, at most.
+const reviews = 60
+
+// investigate begins as every probe does, and then asks one question after the other
+// until none is left; see ask.
 func (p *Probe) investigate(ctx context.Context) error {
-	if p.v.Refused == 0 {
-		if err := p.ramp(ctx); err != nil {
-			return err
-		}
-		if p.v.Refused == 0 {
-			return nil
-		}
-		shut := p.sights[len(p.sights)-1].s
-		if s, err := p.scattered(ctx); s != nil || err != nil {
-			return err
-		}
-		if err := p.reopen(ctx); err != nil {
-			return err
-		}
-		if err := p.respend(ctx, shut); err != nil {
-			return err
-		}
+	if found, err := p.begin(ctx); found || err != nil {
+		return err
 	}
 	p.fitAll()
-	why := ""
-	for round := range 60 {
+	for p.reviews = range reviews {
 		p.refit()
 		p.siblings(false)
 		p.restack()
-		if why != "" {
-			p.learnt(why)
+		if p.why != "" {
+			p.learnt(p.why)
 		}
-		if p.cheapest() > 0.5 && round >= 1 && p.share == 0 {
-			p.anew(900)
-			if p.shares()[0].Family == Ban {
-				p.lockouts(500)
-			}
-		}
-		if p.cheapest() > 0.5 && round >= 1 && p.share == 0 {
-			p.usedBefore(1400)
-		}
-		if !p.askedReplicas && !p.among() && (p.cheapest() > 3 && round >= 1 || round >= 3 && p.bends()) {
-			p.askedReplicas = true
-			if s, err := p.replicated(ctx); s != nil || err != nil {
-				return err
-			}
-			continue
-		}
-		if best := p.cheapest(); best > 3 && round >= 1 && p.share == 0 {
-			if s, err := p.manned(ctx); s != nil || err != nil {
-				return err
-			}
-			p.unshared = p.cheapest()
-			p.allow(0.2)
-		}
-		if p.askedFleet == 0 && round >= 7 && p.bending() {
-			p.askedFleet = 1
-			if s, err := p.manned(ctx); s != nil || err != nil {
-				return err
-			}
-		}
-		if p.trace != nil {
-			p.report()
-		}
-		e := p.paced()
-		if e == nil {
-			e = p.turn()
-		}
-		if e == nil {
-			e = p.banned()
-		}
-		if e == nil {
-			e = p.longTurn()
-		}
-		if e == nil {
-			e = p.next()
-		}
-		if e == nil && p.settled(p.shares()) {
-			p.kin(true)
-			p.challenge(p.herd(p.shares()[0].Family))
-			p.combed(p.herd(p.shares()[0].Family))
-			p.bracket(p.herd(p.shares()[0].Family), 3000)
-			p.rounder(p.herd(p.shares()[0].Family))
-			p.siblings(true)
-			if p.share > 0 {
-				p.searchOthers()
-			} else {
-				p.usedBefore(500)
-			}
-			e = p.next()
-		}
-		if e == nil {
-			e = p.rested()
-		}
-		if e == nil {
-			e = p.sustain()
-		}
-		if e == nil && !p.askedTurns && p.settled(p.shares()) {
-			if q := p.herd(p.shares()[0].Family).best[0]; p.same(q) {
-				p.askedTurns = true
-				ask := func(ctx context.Context, q *particle) (*spreadOut, error) {
-					if q.family != FixedFirst && q.family != RefillBucket { // then its window is another
-						return p.inTurn(ctx, q, span{0.7 * q.w, 1.02 * q.w})
-					}
-					return p.inTurn(ctx, q, span{0.98 * q.w, 1.02 * q.w})
-				}
-				if q.family == TokenBucket {
-					ask = func(ctx context.Context, q *particle) (*spreadOut, error) { return p.filled(ctx, int(q.n), 1/q.w) }
-				}
-				if s, err := ask(ctx, q); s != nil || err != nil {
-					return err
-				}
-				why = ""
-				continue
-			}
-		}
-		if e == nil && p.share == 0 && (!p.askedAnew && p.slides() || !p.askedLockouts && p.bans()) {
-			if p.bans() {
-				p.lockouts(500)
-			} else {
-				p.anew(500)
-			}
-			why = ""
-			continue
-		}
-		if e == nil {
-			e = p.confirm()
-		}
-		if e == nil && p.doubt() {
-			why = ""
-			continue
-		}
-		if e == nil {
-			was := p.settled(p.shares())
-			why = ""
-			if p.tries++; p.tries > 4 || !p.revive() {
-				p.refit()
-				if was && p.tries < 8 && !p.settled(p.shares()) {
-					continue // a last look found other figures
-				}
-				if !p.settled(p.shares()) && p.askedFleet < 2 {
-					p.askedFleet = 2
-					if s, err := p.manned(ctx); s != nil || err != nil {
-						return err
-					}
-				}
-				if p.short && !p.settled(p.shares()) {
-					return errStop("no experiment that would tell more is within the bounds")
-				}
-				return nil
-			}
-			continue
-		}
-		if p.opt.Progress != nil {
-			p.opt.Progress(p.belief(e.why))
-		}
-		why = e.why
-		if err := p.do(ctx, e); err != nil {
+		if out, err := p.ask(ctx); out == known || err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// begin finds out what goes through from rest, when it opens again, and how much
+// came back. It is found out already where nothing is refused, or replicas show.
+func (p *Probe) begin(ctx context.Context) (found bool, err error) {
+	if p.v.Refused > 0 { // in an earlier session
+		return false, nil
+	}
+	if err := p.ramp(ctx); err != nil || p.v.Refused == 0 {
+		return true, err
+	}
+	shut := p.sights[len(p.sights)-1].s
+	if s, err := p.scattered(ctx); s != nil || err != nil {
+		return true, err
+	}
+	if err := p.reopen(ctx); err != nil {
+		return true, err
+	}
+	return false, p.respend(ctx, shut)
 }
 
 // do makes an experiment.
