@@ -65,7 +65,7 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 		s.replicas, s.each, s.bucket = m, int(math.Round(float64(total)/float64(m))), true
 		s.window = span{unit.lo * float64(s.each), unit.hi * float64(s.each)}
 	} else {
-		r, err := p.pattern(ctx, until(ended+1.02*q.w+p.net()), apart+0.99*q.w)
+		r, err := p.pattern(ctx, until(ended+1.02*q.w+p.net()), apart+0.99*q.w, crewMost)
 		if r < 2 || err != nil {
 			return nil, err
 		}
@@ -102,8 +102,8 @@ func (p *Probe) inOrder(f fleet) bool {
 // pattern sends single requests one after the other, until an instant at most, and
 // tells after how many of them the same replica has its turn again; 0 where none is
 // seen. What comes back with time does not look so: that is made sure of at
-// another pace.
-func (p *Probe) pattern(ctx context.Context, idle, until float64) (replicas int, err error) {
+// another pace. It ends after more than most refusals in a row.
+func (p *Probe) pattern(ctx context.Context, idle, until float64, most int) (replicas int, err error) {
 	const why = "whether every so many is admitted, as replicas in turn do"
 	var got []bool
 	ask := func() error {
@@ -122,7 +122,7 @@ func (p *Probe) pattern(ctx context.Context, idle, until float64) (replicas int,
 			no = 0
 		}
 		late := p.sights[len(p.sights)-1].s > until
-		if late || no > crewMost || len(got) == 4 && !slices.Contains(got, false) || len(got) > 4*crewMost {
+		if late || no > most || len(got) == 4 && !slices.Contains(got, false) || len(got) > 4*crewMost {
 			return 0, nil
 		}
 	}
@@ -268,24 +268,40 @@ func (p *Probe) alike(q *particle) int {
 }
 
 // together tells whether several were admitted in a row at a time when of replicas
-// only the one that opened first could have admitted.
+// only the one that opened first could have admitted. Subtle: how long their windows
+// are at least is what tells, not what one limit would have them be: of replicas each
+// single request that is refused speaks of one only.
 func (p *Probe) together(q *particle) bool {
-	opened, others := 0.0, math.Inf(1) // when the window was opened, and when more was sent
-	before, more := 0.0, 0.0           // of the window before
+	var heads []sight    // of each window when its first and its next admission were sent
+	var least float64    // how long windows are at least
+	sum, all := 0.0, 0.0 // admitted in the window, and when each replica had got one
+	shut := true         // refused since
 	for i := range p.sights {
 		w := &p.sights[i]
-		switch {
-		case w.a == 0:
-			continue
-		case i == 0 || w.d >= opened+q.w*0.99:
-			before, more = opened, others
-			if opened, others = w.s, math.Inf(1); w.a > 1 {
-				others = w.s
-			}
-		case math.IsInf(others, 1):
-			others = w.s
+		if w.a > 0 && (shut || sum+float64(w.a) > q.n+0.5) {
+			heads, shut, sum, all = append(heads, sight{s: w.s, last: math.Inf(1)}), false, 0, math.Inf(1)
 		}
-		if w.a >= 2 && w.r == 0 && more > before+3*p.net() && !math.IsInf(more, 1) && w.d < more+q.w*0.98 {
+		head := &heads[len(heads)-1]
+		if w.a > 1 || w.a == 1 && sum > 0 {
+			head.last = min(head.last, w.s)
+		}
+		if sum += float64(w.a); sum >= crewMost {
+			all = min(all, w.d)
+		}
+		if w.r > 0 && w.a == 0 {
+			least, shut = max(least, w.s-all), true
+		}
+	}
+	n := -1
+	for i := range p.sights {
+		w := &p.sights[i]
+		if n+1 < len(heads) && w.s == heads[n+1].s {
+			n++
+		}
+		if n < 1 {
+			continue
+		}
+		if was := heads[n-1]; w.a >= 2 && w.r == 0 && was.last > was.s+3*p.net() && w.d < was.last+least {
 			return true
 		}
 	}
