@@ -31,6 +31,7 @@ type score struct {
 	named, sure       bool
 	accused           bool // of lying, by the headers
 	limitOK, windowOK bool
+	timeOK            bool // of replicas, the window or rate of each within 10 %
 	requests, refused float64
 	windows           float64
 	confidence        float64
@@ -59,6 +60,7 @@ func main() {
 	burst := flag.Int("foreign-burst", 1, "how many of others come at a time")
 	routed := flag.Int("routing", -1, "of replicas: 0 at random, 1 in turn, 2 least connections, 3 by connection; -1: any")
 	pairs := flag.String("pairs", "", "wide: two limits of other kinds and sizes than the scored default has, and three")
+	hasty := flag.Bool("hasty", false, "single limits that are easily taken for replicas: large rates, slow networks, lost answers, others")
 	gap := flag.Duration("gap", 20*time.Microsecond, "between two requests, at least; 2.5ms is 400 a second, evenly")
 	lossy := flag.Float64("lossy", 0, "share of answers that are lost")
 	verbose := flag.Bool("v", false, "a line for each policy that was not named right")
@@ -111,6 +113,9 @@ func main() {
 			tr.pair(r)
 		}
 		tr.gap = *gap
+		if *hasty {
+			tr.hasten(r, i/len(families))
+		}
 		if *foreign > 0 {
 			tr.others(*foreign)
 			tr.burst = *burst
@@ -155,6 +160,9 @@ func main() {
 	close(next)
 	wg.Wait()
 	table(families, scores[:done])
+	if *only != int(probe.Replicas) {
+		alarms(scores[:done])
+	}
 	thinking(scores[:done])
 	if *costs {
 		spent(scores[:done])
@@ -207,8 +215,9 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 	if per := period(tr); per > 0 {
 		s.windows = v.Elapsed.Seconds() / per
 	}
-	s.limitOK, s.windowOK = s.named, s.named
+	s.limitOK, s.windowOK, s.timeOK = s.named, s.named, s.named
 	if s.named && tr.family == probe.Replicas {
+		s.timeOK = near(per(tr.policies[0]), per(v.Policies[0]), 0.1)
 		each, all := float64(tr.policies[0].Capacity()), float64(tr.policies[0].Capacity())*float64(tr.replicas)
 		s.limitOK = near(each, float64(v.LimitLow+v.LimitHigh)/2, 0.1)
 		s.windowOK = near(all, float64(v.LimitLow+v.LimitHigh)/2*float64(v.Replicas), 0.1) // the total, for replicas
@@ -309,7 +318,7 @@ func table(families []probe.Family, scores []score) {
 				if s.named || s.alike { // or said that these cannot be told apart
 					right++
 				}
-				if s.limitOK && s.windowOK || s.alike {
+				if s.limitOK && s.windowOK && s.timeOK || s.alike {
 					whole++
 				}
 			}

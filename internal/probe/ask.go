@@ -19,6 +19,7 @@ type question func(ctx context.Context) (outcome, error)
 // once one is left, what would show that it is wrong.
 func (p *Probe) ask(ctx context.Context) (outcome, error) {
 	for _, q := range []question{
+		p.alternating,
 		p.unexplained,
 		p.send(p.paced),
 		p.send(p.turn),
@@ -90,7 +91,7 @@ func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
 		p.unshared = p.cheapest()
 		p.allow(0.2)
 	}
-	if p.askedFleet == 0 && p.reviews >= 7 && p.bending() {
+	if p.askedFleet == 0 && (p.reviews >= 7 || p.reviews >= 2 && p.v.Refused > 120) && p.bending() {
 		p.askedFleet = 1
 		if s, err := p.manned(ctx); s != nil || err != nil {
 			return known, err

@@ -13,8 +13,9 @@ type supposed struct {
 	time  float64 // of windows; of buckets until they are full
 }
 
-// crewed looks for the fleets that explain best what was seen, the best first.
-func (p *Probe) crewed(from []supposed, by ...way) []judged {
+// crewed looks for the fleets that explain best what was seen, the best first: of so
+// many replicas, or of any number where that is 0.
+func (p *Probe) crewed(from []supposed, only int, by ...way) []judged {
 	var all []judged
 	best := math.Inf(1)
 	few := p.upTo(900)
@@ -35,6 +36,9 @@ func (p *Probe) crewed(from []supposed, by ...way) []judged {
 				times = []float64{1, 0.95, 1.05}
 			}
 			for r := 2; r <= crewMost; r++ {
+				if only > 0 && r != only {
+					continue
+				}
 				n := math.Round(s.total / float64(r))
 				offs := []float64{0}
 				if n <= 30 {

@@ -18,7 +18,7 @@ func (p *Probe) manned(ctx context.Context) (*spreadOut, error) {
 	if err != nil {
 		return s, err
 	}
-	if s != nil && before < 10 {
+	if s != nil && before < 10 && j.kind == TokenBucket {
 		// Subtle: it is a proof only where a single limit explains it worse than what was
 		// seen until then. A bucket gives back one by one whatever stands behind it.
 		if p.refit(); p.cheapest() < before+3 {
@@ -45,7 +45,7 @@ func (p *Probe) manned(ctx context.Context) (*spreadOut, error) {
 // no single limit explains what was seen, and it does so well with few replicas of
 // some size, which bend less than many small ones.
 func (p *Probe) convincing(j judged) bool {
-	return p.unaided() > 6 && j.off() < 1.5 && j.r <= 8 && j.n >= 3
+	return p.unaided() > 6 && j.off() < 2 && j.r <= 8 && j.n >= 3
 }
 
 // unaided is what the best hypothesis leaves unexplained if nobody else uses the limit.
@@ -54,15 +54,10 @@ func (p *Probe) unaided() float64 { return max(p.unshared, p.cheapest()) }
 // likeliestFleet is the fleet that explains best what was seen, of those that are
 // reached in some ways, if it explains it well.
 func (p *Probe) likeliestFleet(ways ...way) (judged, bool) {
-	for _, w := range p.sights {
-		if w.queue > 1 {
-			return judged{}, false // answers are late: a queue, or a machine too busy to tell
-		}
-	}
-	if p.v.Refused < 20 || p.works && p.herd(Concurrency).cost() < p.cheapest()+4 {
+	if p.late() || p.v.Refused < 20 || p.works && p.herd(Concurrency).cost() < p.cheapest()+4 {
 		return judged{}, false // too little to tell replicas by
 	}
-	fits := p.crewed(p.suppositions(), ways...)
+	fits := p.crewed(p.suppositions(), 0, ways...)
 	if len(fits) == 0 {
 		return judged{}, false
 	}
@@ -101,15 +96,11 @@ func (p *Probe) prove(ctx context.Context, f fleet) (*spreadOut, error) {
 	}
 	// Each has windows of its own: when all is spent they open one after the other.
 	burst := len(p.sights)
-	for sent := 0; sent < int(2*total); {
-		n := 1 + int(total/2)
-		w, err := p.wave(ctx, 0, n, "spend it, and see whether they open one after the other")
-		if err != nil {
-			return nil, err
-		}
-		if sent += n; w.a == 0 || w.a < w.r/6 {
-			break
-		}
+	if _, err := p.portions(ctx, []step{{n: int(total)}}, "spend it, and see whether they open one after the other"); err != nil {
+		return nil, err
+	}
+	if _, err := p.drain(ctx, int(total), 5, nil); err != nil {
+		return nil, err
 	}
 	if err := p.reopen(ctx); err != nil {
 		return nil, err
@@ -159,7 +150,8 @@ func (p *Probe) spreadOf(j judged, proved *spreadOut) *spreadOut {
 	if s.bucket { // until it is full
 		s.window = span{w.lo * j.n, w.hi * j.n}
 	}
-	s.sure = proved != nil && proved.replicas == j.r && s.high-s.low <= s.each/10 && w.hi < 1.15*w.lo
+	// Where windows begin at times of each one's own, several lengths explain what was seen.
+	s.sure = proved != nil && j.kind != FixedClock && proved.replicas == j.r && s.high-s.low <= s.each/10 && w.hi < 1.15*w.lo
 	return s
 }
 

@@ -29,7 +29,7 @@ func (p *Probe) recount(s *spreadOut) {
 			from = append(from, supposed{TokenBucket, total, t})
 		}
 	}
-	fits := p.crewed(from, byChance, byTurn, byLoad)
+	fits := p.crewed(from, 0, byChance, byTurn, byLoad)
 	sure := s.sure
 	s.sure = false // until the number is confirmed
 	if len(fits) == 0 {

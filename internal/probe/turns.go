@@ -34,17 +34,26 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 	}
 	until := func(at float64) float64 { return max(0, at-p.clock.Now().Sub(p.start).Seconds()) }
 	began, ended := one.s, one.d
-	w, err := p.wave(ctx, until(began+0.5*q.w), full-1, why)
-	if err != nil {
-		return nil, err
-	}
-	apart := w.s
-	total := 1 + w.a
-	for sent := full; w.r == 0 && sent < 2*full+20; sent += 2 + full/20 {
-		if w, err = p.wave(ctx, 0, 2+full/20, why); err != nil {
+	// In parts, for it may hold less than is believed; few, where each takes long.
+	part := max(3, full/20, int(math.Ceil(float64(full)*slow/(0.2*q.w))))
+	total, apart := 1, 0.0
+	var w *sight
+	for sent, idle := 1, until(began+0.5*q.w); sent < 2*full+20; sent, idle = sent+part, 0 {
+		if sent < full {
+			part = min(part, full-sent)
+		}
+		if w, err = p.wave(ctx, idle, part, why); err != nil {
 			return nil, err
 		}
-		total += w.a
+		if apart == 0 {
+			apart = w.s
+		}
+		if total += w.a; w.r > 0 {
+			break
+		}
+	}
+	if float64(total) < 0.9*float64(full) {
+		return nil, nil
 	}
 	if w.r == 0 || w.s > began+0.9*q.w {
 		return nil, nil
@@ -122,7 +131,7 @@ func (p *Probe) pattern(ctx context.Context, idle, until float64, most int) (rep
 			no = 0
 		}
 		late := p.sights[len(p.sights)-1].s > until
-		if late || no > most || len(got) == 4 && !slices.Contains(got, false) || len(got) > 4*crewMost {
+		if late || no > most || len(got) == 4 && !slices.Contains(got, false) || len(got) > 2*crewMost {
 			return 0, nil
 		}
 	}
@@ -131,6 +140,7 @@ func (p *Probe) pattern(ctx context.Context, idle, until float64, most int) (rep
 	// answers are quick.
 	last := p.sights[len(p.sights)-len(got):]
 	pace := (last[len(last)-1].s - last[0].s) / float64(len(last)-1)
+	seen := len(got)
 	for yes := false; !yes; {
 		idle = max(0.7*p.rtt(), 1.4*pace)
 		yes = got[len(got)-replicas]
@@ -138,7 +148,25 @@ func (p *Probe) pattern(ctx context.Context, idle, until float64, most int) (rep
 			return 0, err
 		}
 	}
+	if !got[len(got)-1] && luck(got[:seen], replicas) > 0.005 {
+		return 0, nil // it has no more, or it was by chance
+	}
 	return replicas, nil
+}
+
+// luck is the chance that answers at random repeat after so many.
+func luck(got []bool, after int) float64 {
+	yes := 0
+	for _, g := range got {
+		if g {
+			yes++
+		}
+	}
+	part, chance := float64(yes)/float64(len(got)), 1.0
+	for _, g := range got[after:] {
+		chance *= boolTo(g, part) + boolTo(!g, 1-part)
+	}
+	return chance
 }
 
 // recurs returns after how many answers they repeat, when there are enough to say so.
