@@ -195,3 +195,23 @@ func (p *Probe) flows() (first, rate float64) {
 	}
 	return first, quantile(rates, 0.5)
 }
+
+// reopened are the times from the first admission of a burst until it opened again
+// after all of it was spent.
+func (p *Probe) reopened() (out []float64) {
+	from, shut := -1.0, false
+	for _, w := range p.sights {
+		switch {
+		case w.a == 0 && w.r > 0:
+			shut = true
+		case w.a > 0 && shut:
+			if from >= 0 {
+				out = append(out, w.s-from)
+			}
+			from, shut = w.s, false
+		case w.a > 0 && from < 0:
+			from = w.s
+		}
+	}
+	return out
+}

@@ -199,7 +199,7 @@ func (p *Probe) alternating(ctx context.Context) (outcome, error) {
 	if w.r == 0 && len(p.sights) > 1 && w.a+w.r < 3 {
 		w = p.sights[len(p.sights)-2]
 	}
-	if w.a < 1 || w.r < 2 || w.a+w.r < 4 || p.alternated > 1 || p.share > 0 || p.reviews < 1 {
+	if w.r < 2 || w.a+w.r < 4 || w.r > 8*w.a || p.alternated > 1 || p.share > 0 || p.reviews < 1 {
 		return pass, nil
 	}
 	switch p.shares()[0].Family {
@@ -211,7 +211,7 @@ func (p *Probe) alternating(ctx context.Context) (outcome, error) {
 	}
 	p.alternated++
 	p.why = ""
-	most := min(crewMost, (w.a+w.r)/w.a+2)
+	most := (w.a+w.r)/w.a + 1
 	r, err := p.pattern(ctx, 0, math.Inf(1), most)
 	if r < 2 || err != nil {
 		return pass, err
@@ -409,11 +409,10 @@ func (p *Probe) crew(ctx context.Context, first int) (*spreadOut, error) {
 		s.crowdFit = f
 	}
 	w := p.spread.window
-	p.spread.sure = len(c.bursts) > 1 && f.share > 0.99 && f.gain > 12 && w.hi < 1.5*w.lo && 10*(f.high-f.low) < f.each
+	p.spread.sure = len(c.bursts) > 2 && f.share > 0.995 && f.gain > 12 && w.hi < 1.5*w.lo && 10*(f.high-f.low) < f.each
 	if p.trace != nil {
 		p.trace("   crew %+v", *p.spread)
 	}
-	p.recount(p.spread)
 	return p.spread, nil
 }
 
