@@ -38,7 +38,7 @@ func (p *Probe) rampSize() int {
 	if sent < 2 || len(p.rtts) == 0 {
 		return 1
 	}
-	part, most := 0.2, 100
+	part, most := 0.12, 100
 	switch rtt := p.rtt(); {
 	case rtt > 0.05: // a limit on what is under way needs them all at once
 		part, most = 0.3, 400
@@ -129,12 +129,19 @@ func (p *Probe) respend(ctx context.Context, shut float64) error {
 		sum += n
 	}
 	idle := 0.45*window - (p.sights[len(p.sights)-1].done - p.sights[len(p.sights)-2].s)
-	for i, n := 0, math.Floor(0.7*(full-sum)); sum < 2*full; i++ {
-		if i > 0 {
-			idle = 0
-			if n = full - sum; n < 1 {
-				n = 1 + min(math.Floor(0.1*full), 2*(sum-full)+2)
-			}
+	rest := full - sum
+	for i, n := 0, 0.0; sum < 2*full; i++ {
+		switch {
+		case i > 0 && full > sum && part < 1:
+			n, idle = min(2*n, full-sum), 0
+		case i > 0 && full > sum:
+			n, idle = full-sum, 0
+		case i > 0:
+			n, idle = 1+min(math.Floor(0.1*full), 2*(sum-full)+2), 0
+		case part < 1:
+			n = 1 + math.Floor(0.15*rest) // a bucket may have given back a part only
+		default:
+			n = math.Floor(0.7 * rest)
 		}
 		if n < 1 {
 			continue

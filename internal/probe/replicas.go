@@ -28,7 +28,8 @@ func (p *Probe) scattered(ctx context.Context) (*spreadOut, error) {
 		return nil, nil
 	}
 	first := len(p.sights)
-	dry, err := p.drain(ctx, total, 5, p.leaks)
+	// Those of the ramp that were refused in a row count as well.
+	dry, err := p.drain(ctx, total, max(1, 5-p.sights[first-1].shut), p.leaks)
 	if err != nil {
 		return nil, err
 	}

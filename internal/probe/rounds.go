@@ -152,7 +152,7 @@ func (p *Probe) turn() *experiment {
 	}
 	p.turns++
 	e.until = true
-	left := min(float64(max(1, more)), 3, max(1, math.Floor(float64(p.opt.MaxRequests-p.v.Requests-20)/float64(n))))
+	left := min(float64(max(1, more)), 5, max(1, math.Floor(float64(p.opt.MaxRequests-p.v.Requests-20)/float64(n))))
 	k := int(min(40, math.Ceil(math.Pow(max(1, wide/0.01), 1/left)))) - 1
 	at := 0.0
 	look := func(x float64) {

@@ -15,6 +15,7 @@ type sight struct {
 	early float64 // no admitted request had been served before
 	a, r  int     // admitted, refused
 	lost  int     // no answer: counted or not, nobody knows
+	shut  int     // how many of the last that were sent were refused, one after the other
 	scale float64 // what had been admitted before the first refusal
 	slow  float64 // the longest time that an admitted request took
 	slack float64 // how long an answer may take for the network alone

@@ -189,12 +189,14 @@ func (p *Probe) take(answers []Answer, why string) {
 		switch a.Outcome {
 		case Admitted:
 			w.a++
+			w.shut = 0
 			w.slow = max(w.slow, d-s)
 			w.ended = max(w.ended, d)
 			w.quick = min(w.quick, d)
 			least = min(least, d-s)
 		case Refused:
 			w.r++
+			w.shut++
 			p.nos = append(p.nos, d-s)
 		default:
 			w.lost++
