@@ -270,7 +270,7 @@ const staleMost = 7
 func (p *Probe) next() *experiment {
 	shares := p.shares()
 	last := p.sights[len(p.sights)-1]
-	pl := &planner{fitter: &p.fitter, dull: p.dull, dread: min(1.5, max(0.2, float64(p.v.Refused+5)/25)), rtt: min(p.rtt(), quantile(p.nos, 0.75)), full: p.rtt(), slack: p.slack(), net: p.net(), blur: p.blur()}
+	pl := &planner{fitter: &p.fitter, dull: p.dull, dread: min(1.5, max(0.4, float64(p.v.Refused+10)/25)), rtt: min(p.rtt(), quantile(p.nos, 0.75)), full: p.rtt(), slack: p.slack(), net: p.net(), blur: p.blur()}
 	pl.now = max(last.done, p.clock.Now().Sub(p.start).Seconds())
 	for _, s := range shares {
 		if s.Share < 0.002 {
