@@ -29,9 +29,8 @@ func (p *Probe) confirm() *experiment {
 	p.confirmed++
 	all := int(q.n) + 1
 	first := 1 + p.rng.IntN(max(1, all*2/3))
-	// Half of the pauses are longer than two windows: some limits begin anew then.
-	idle := (0.15 + 1.2*p.rng.Float64()) * q.period()
-	if p.confirmed%2 == 1 {
+	idle := (0.15 + 0.8*p.rng.Float64()) * q.period()
+	if p.confirmed == 1 { // some limits begin anew after a pause of more than two windows
 		idle = (2.05 + 0.6*p.rng.Float64()) * q.period()
 	}
 	e := &experiment{why: "whether it holds at another time, too", steps: []step{{idle: idle, n: first}, {idle: 0.6 * p.rng.Float64() * q.w, n: all - first}}}

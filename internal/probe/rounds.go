@@ -69,7 +69,7 @@ func (p *Probe) sustain() *experiment {
 	for i := range (more*n + part - 1) / part {
 		idle := pause
 		if i == 0 {
-			idle = max(pause, min(p.ready(q, part), 2*q.period()))
+			idle = max(0.01, min(p.ready(q, part), 2*q.period()))
 		}
 		e.steps = append(e.steps, step{idle: idle, n: part})
 	}
