@@ -82,7 +82,11 @@ func (p *Probe) longTurn() *experiment {
 	case closed:
 		return nil
 	}
-	if !o.kinds || wide(o.w) {
+	first := o.w
+	if o.best.kind == TokenBucket { // until it is full
+		first = span{o.w.lo * o.best.n, o.w.hi * o.best.n}
+	}
+	if !o.kinds || wide(first) {
 		if e := p.shortTurn(&o); e != nil {
 			p.longs++
 			return e
@@ -102,7 +106,10 @@ func (p *Probe) shortTurn(o *outlook) *experiment {
 	n := int(q.n)
 	st := q.state.(*pair)
 	least, _ := st.two.room(o.now, o.now+o.blur)
-	if n < 2 || q.kind == TokenBucket || least < q.n || p.v.Requests+2*n+10 > p.opt.MaxRequests {
+	if q.kind == TokenBucket {
+		return p.shortPace(o, least)
+	}
+	if n < 2 || least < q.n || p.v.Requests+2*n+10 > p.opt.MaxRequests {
 		return nil
 	}
 	rtt := min(p.rtt(), quantile(p.nos, 0.75))
@@ -144,6 +151,21 @@ func (p *Probe) shortTurn(o *outlook) *experiment {
 		e.then = append(e.then, step{n: half - 1}, step{idle: 0.45 * q.w, n: n - half})
 	} else {
 		e.then = append(e.then, step{idle: 0.45 * q.w, n: n - 1})
+	}
+	return e
+}
+
+// shortPace empties the shorter limit, a bucket, again and again while the longer one
+// has room for it: what was given adds up, and each time a little more is asked for.
+func (p *Probe) shortPace(o *outlook, room float64) *experiment {
+	part := max(1, math.Floor(0.8*o.best.n))
+	times := int(min(8, math.Floor(room/part)))
+	if times < 3 || part*o.best.w < 2*p.rtt() || p.v.Requests+times*int(part+2) > p.opt.MaxRequests {
+		return nil
+	}
+	e := &experiment{why: whyShort, through: true, steps: []step{{idle: 0.01, n: int(o.best.n) + 1}}}
+	for range times - 1 {
+		e.steps = append(e.steps, step{idle: part * o.best.w, n: int(part) + 1})
 	}
 	return e
 }
