@@ -47,6 +47,7 @@ var floors = map[string]float64{
 	"internal/gauge":              0.35,
 	"internal/forecast":           1,
 	"internal/probe":              1,
+	"internal/keyscope":           1.1,
 	"internal/drill":              1.2,
 	"internal/drill/cloudwatch":   2.2,
 	"internal/drill/tenant":       2.2,

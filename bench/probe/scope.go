@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weir-dev/weir/internal/keyscope"
 	"github.com/weir-dev/weir/internal/probe"
 	"github.com/weir-dev/weir/limit"
 )
@@ -22,7 +23,7 @@ type layer struct {
 }
 
 // scopeWorld is a server with limits by key, and the network before it, in virtual
-// time: a VariedSender.
+// time: a keyscope.Sender.
 type scopeWorld struct {
 	*world
 	layers []*layer
@@ -32,7 +33,7 @@ type scopeWorld struct {
 }
 
 // at asks all layers at an instant: all count the request, or none.
-func (w *scopeWorld) at(t time.Time, who probe.Who) (bool, time.Duration) {
+func (w *scopeWorld) at(t time.Time, who keyscope.Who) (bool, time.Duration) {
 	for len(w.ends) > 0 && !w.ends[0].at.After(t) {
 		w.ends[0].l.(limit.Releaser).Release(w.ends[0].at, 1)
 		w.ends = w.ends[1:]
@@ -77,7 +78,7 @@ func (w *scopeWorld) at(t time.Time, who probe.Who) (bool, time.Duration) {
 }
 
 // SendAs lets requests go as different clients, 20 µs apart at least.
-func (w *scopeWorld) SendAs(_ context.Context, calls []probe.Call) ([]probe.Answer, error) {
+func (w *scopeWorld) SendAs(_ context.Context, calls []keyscope.Call) ([]probe.Answer, error) {
 	type arrival struct {
 		at time.Time
 		i  int
@@ -148,7 +149,7 @@ func generateScope(r *rand.Rand, seed uint64) *scopeWorld {
 	return w
 }
 
-// scopes measures probe.FindScope over n random scopes. The limit itself is taken as
+// scopes measures keyscope.Find over n random scopes. The limit itself is taken as
 // known: finding it is measured by the rest of this command.
 func scopes(n int, seed uint64, verbose bool) (right, sure, sureRight int) {
 	var requests, refused, rests []float64
@@ -158,7 +159,7 @@ func scopes(n int, seed uint64, verbose bool) (right, sure, sureRight int) {
 		w := generateScope(rand.New(rand.NewPCG(s, 2)), s)
 		one := w.layers[0]
 		found := probe.Found{Family: w.family, Policies: []limit.Policy{one.policy}, Ban: w.ban, LimitLow: one.policy.Capacity(), LimitHigh: one.policy.Capacity()}
-		sc, err := probe.FindScope(context.Background(), probe.ScopeOptions{Found: found, Values: w.values, Seed: s, MaxTime: 24 * time.Hour, MaxRequests: 6000, MaxRefused: 2000}, w, w)
+		sc, err := keyscope.Find(context.Background(), keyscope.Options{Found: found, Values: w.values, Seed: s, MaxTime: 24 * time.Hour, MaxRequests: 6000, MaxRefused: 2000}, w, w)
 		if err != nil {
 			panic(err)
 		}

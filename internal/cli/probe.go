@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/internal/keyscope"
 	blackbox "github.com/weir-dev/weir/internal/probe"
 	"github.com/weir-dev/weir/internal/report"
 	"github.com/weir-dev/weir/internal/sink/price"
@@ -143,7 +144,7 @@ func (c *probeCmd) varied(u *url.URL, req *hit.Request) (things []*varied, err e
 		}
 		things = append(things, v)
 	}
-	_, err = variant(req, things, make(blackbox.Who, len(things))) // what cannot be varied is said before anything is sent
+	_, err = variant(req, things, make(keyscope.Who, len(things))) // what cannot be varied is said before anything is sent
 	return things, err
 }
 
@@ -187,7 +188,7 @@ func (c *probeCmd) world(s *session, req *hit.Request, things []*varied, rules *
 	// A connection that the target has just closed leaves unknown what was counted.
 	options.IdleTimeout, options.MaxRedirects, options.Connections = 2*time.Second, target.NoRedirects, target.PerUser
 	options.BodyLimit = probeBody
-	base, err := variant(req, things, make(blackbox.Who, len(things)))
+	base, err := variant(req, things, make(keyscope.Who, len(things)))
 	if err != nil {
 		return nil, err
 	}
@@ -236,9 +237,9 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 		v.Stopped = err.Error()
 	}
 	kind := stopKind(err)
-	var scope, behind *blackbox.Scope
+	var scope, behind *keyscope.Scope
 	if len(world.things) > 0 && err == nil {
-		look := func(o blackbox.ScopeOptions) *blackbox.Scope {
+		look := func(o keyscope.Options) *keyscope.Scope {
 			s, err := c.scope(ctx, world, v, j, show, began, most, o)
 			if err == nil {
 				return s
@@ -249,10 +250,10 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 			}
 			return s
 		}
-		scope = look(blackbox.ScopeOptions{Found: v.Found})
-		if long, spend, ok := v.Behind(); ok && scope.Stopped == "" {
+		scope = look(keyscope.Options{Found: v.Found})
+		if long, spend, ok := keyscope.Behind(&v.Found); ok && scope.Stopped == "" {
 			most -= scope.Requests
-			behind = look(blackbox.ScopeOptions{Found: long, Spend: spend})
+			behind = look(keyscope.Options{Found: long, Spend: spend})
 			if len(behind.Rounds) == 0 {
 				behind = nil
 			}
@@ -286,18 +287,18 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 }
 
 // scope finds out what a limit is counted by, with what is left of the budget.
-func (c *probeCmd) scope(ctx context.Context, world *probeWorld, v *blackbox.Verdict, j *probeJournal, show *probeShow, began time.Time, most int, o blackbox.ScopeOptions) (*blackbox.Scope, error) {
+func (c *probeCmd) scope(ctx context.Context, world *probeWorld, v *blackbox.Verdict, j *probeJournal, show *probeShow, began time.Time, most int, o keyscope.Options) (*keyscope.Scope, error) {
 	for _, t := range world.things {
 		o.Values = append(o.Values, len(t.values))
 	}
 	o.Seen, o.Gap, o.Seed, o.Tell, o.Record = j.records, time.Duration(float64(time.Second)/c.MaxRate), c.Seed, show.key, j.add
 	o.MaxRequests, o.MaxRefused = max(1, most-v.Requests), max(1, c.MaxThrottled-world.guard.refused())
 	o.MaxTime = max(time.Millisecond, c.MaxTime-time.Since(began))
-	return blackbox.FindScope(ctx, o, world, world)
+	return keyscope.Find(ctx, o, world, world)
 }
 
 // deliver writes the report in all forms.
-func (c *probeCmd) deliver(s *session, r *report.Probe, v *blackbox.Verdict, scope, behind *blackbox.Scope, world *probeWorld) error {
+func (c *probeCmd) deliver(s *session, r *report.Probe, v *blackbox.Verdict, scope, behind *keyscope.Scope, world *probeWorld) error {
 	color, _ := isTerminal(s.stdout)
 	if err := r.WriteText(s.stdout, color && s.getenv("NO_COLOR") == ""); err != nil {
 		return cannotRun("", "%v", err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weir-dev/weir/internal/keyscope"
 	"github.com/weir-dev/weir/internal/policy"
 	blackbox "github.com/weir-dev/weir/internal/probe"
 	"github.com/weir-dev/weir/internal/report"
@@ -14,7 +15,7 @@ import (
 )
 
 // report puts together what was found.
-func (c *probeCmd) report(world *probeWorld, v *blackbox.Verdict, scope, behind *blackbox.Scope, j *probeJournal) *report.Probe {
+func (c *probeCmd) report(world *probeWorld, v *blackbox.Verdict, scope, behind *keyscope.Scope, j *probeJournal) *report.Probe {
 	r := report.NewProbe(v)
 	r.Target = world.req.Method + " " + maskURL(world.req.URL)
 	told := false
@@ -50,7 +51,7 @@ func (c *probeCmd) report(world *probeWorld, v *blackbox.Verdict, scope, behind 
 }
 
 // scopeReport is what a limit is counted by; lead begins its sentence.
-func scopeReport(r *report.Probe, s *blackbox.Scope, things []*varied, lead string) *report.ProbeScope {
+func scopeReport(r *report.Probe, s *keyscope.Scope, things []*varied, lead string) *report.ProbeScope {
 	out := &report.ProbeScope{
 		Confidence: s.Confidence, Sure: s.Sure, BothWays: s.BothWays, Things: []report.ProbeThing{}, Stopped: s.Stopped,
 		Rounds: []report.ProbeRound{}, Requests: s.Requests, Refused: s.Refused,
@@ -118,7 +119,7 @@ func countedWords(counted []bool, things []*varied, none string) string {
 	return "by " + list(by)
 }
 
-func scopeSentence(s *blackbox.Scope, things []*varied, subject string) string {
+func scopeSentence(s *keyscope.Scope, things []*varied, subject string) string {
 	var not []string
 	for i, c := range s.Counted {
 		if !c {
@@ -152,7 +153,7 @@ type foundKey struct {
 	lost string // in words: what cannot be said
 }
 
-func keyOf(s *blackbox.Scope, things []*varied) (k foundKey) {
+func keyOf(s *keyscope.Scope, things []*varied) (k foundKey) {
 	var parts, lost []string
 	for i, c := range s.Counted {
 		if !c || i >= len(things) {
@@ -172,7 +173,7 @@ func keyOf(s *blackbox.Scope, things []*varied) (k foundKey) {
 }
 
 // writePolicy writes the limit as a policy file.
-func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behind *blackbox.Scope, world *probeWorld) error {
+func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behind *keyscope.Scope, world *probeWorld) error {
 	things := world.things
 	answer, tell, lost := world.answers.answer()
 	f := &policy.File{}
@@ -246,7 +247,7 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 			p.Limit += grow
 		}
 		head += "# The limit above is about that large; its rate and window are taken to be those of the one below.\n"
-		above := &blackbox.Scope{Counted: scope.Above.Counted}
+		above := &keyscope.Scope{Counted: scope.Above.Counted}
 		if err := add("found-above", p, keyOf(above, things).text); err != nil {
 			return err
 		}
@@ -280,7 +281,7 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 }
 
 // probedPaths are the requests that the file is for: those that were asked.
-func probedPaths(r *report.Probe, scope *blackbox.Scope, things []*varied) (out []string) {
+func probedPaths(r *report.Probe, scope *keyscope.Scope, things []*varied) (out []string) {
 	method, address, _ := strings.Cut(r.Target, " ")
 	u, err := url.Parse(address)
 	if err != nil {

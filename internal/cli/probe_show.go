@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weir-dev/weir/internal/keyscope"
 	blackbox "github.com/weir-dev/weir/internal/probe"
 	"github.com/weir-dev/weir/internal/report"
 )
@@ -102,7 +103,7 @@ func (p *probeShow) draw(lines []string) {
 }
 
 // key shows the search for what the limit is counted by.
-func (p *probeShow) key(doing string, s *blackbox.Scope) {
+func (p *probeShow) key(doing string, s *keyscope.Scope) {
 	if !p.mode.Redraw {
 		fmt.Fprintf(p.w, "[%d sent, %d refused] what it is counted by; next: %s\n", s.Requests, s.Refused, doing)
 		return

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/weir-dev/weir/internal/hit"
-	blackbox "github.com/weir-dev/weir/internal/probe"
+	"github.com/weir-dev/weir/internal/keyscope"
 )
 
 // varied is one thing that is varied, to see whether the limit is counted by it.
@@ -141,7 +141,7 @@ func (v *varied) addresses(to *url.URL) error {
 }
 
 // variant returns the request as a client sends it.
-func variant(req *hit.Request, things []*varied, who blackbox.Who) (*hit.Request, error) {
+func variant(req *hit.Request, things []*varied, who keyscope.Who) (*hit.Request, error) {
 	if len(things) == 0 {
 		return req, nil
 	}

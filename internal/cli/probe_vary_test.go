@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/weir-dev/weir/internal/hit"
-	blackbox "github.com/weir-dev/weir/internal/probe"
+	"github.com/weir-dev/weir/internal/keyscope"
 )
 
 func TestVary(t *testing.T) {
@@ -42,7 +42,7 @@ func TestVary(t *testing.T) {
 			r.Header, r.Body = []hit.Field{{Name: "content-type", Value: c.kind + "; charset=utf-8"}}, []byte(c.body)
 		}
 		before := dump(r)
-		got, err := variant(r, []*varied{v}, blackbox.Who{1})
+		got, err := variant(r, []*varied{v}, keyscope.Who{1})
 		if err != nil || !strings.Contains(dump(got), c.want) {
 			t.Errorf("%s: %v\n got %s\nwant %s in it", c.vary, err, dump(got), c.want)
 		}
@@ -80,7 +80,7 @@ func TestVaryErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := variant(&hit.Request{URL: "http://h/", Body: []byte(body)}, []*varied{v}, blackbox.Who{0}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := variant(&hit.Request{URL: "http://h/", Body: []byte(body)}, []*varied{v}, keyscope.Who{0}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("body %q: %v, want %q", body, err, want)
 		}
 	}

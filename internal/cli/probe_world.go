@@ -9,12 +9,13 @@ import (
 
 	"github.com/weir-dev/weir/internal/header"
 	"github.com/weir-dev/weir/internal/hit"
+	"github.com/weir-dev/weir/internal/keyscope"
 	blackbox "github.com/weir-dev/weir/internal/probe"
 	"github.com/weir-dev/weir/internal/target"
 )
 
 // probeWorld is the wall clock and the target: the Clock and the Sender of a probe,
-// and the VariedSender of what comes after.
+// and the Sender of the search for keys after it.
 type probeWorld struct {
 	targets []*target.Target // one for each source address; else one
 	things  []*varied
@@ -47,7 +48,7 @@ func (w *probeWorld) Sleep(ctx context.Context, until time.Time) error {
 
 // Send sends the request as it is.
 func (w *probeWorld) Send(ctx context.Context, at []time.Duration) ([]blackbox.Answer, error) {
-	calls := make([]blackbox.Call, len(at))
+	calls := make([]keyscope.Call, len(at))
 	for i, d := range at {
 		calls[i].At = d
 	}
@@ -56,11 +57,11 @@ func (w *probeWorld) Send(ctx context.Context, at []time.Duration) ([]blackbox.A
 
 // SendOver sends the request over each of the connections at once.
 func (w *probeWorld) SendOver(ctx context.Context, conns []int) ([]blackbox.Answer, error) {
-	return w.send(ctx, make([]blackbox.Call, len(conns)), func(i int) int { return (conns[i] - 1) % probeConnections })
+	return w.send(ctx, make([]keyscope.Call, len(conns)), func(i int) int { return (conns[i] - 1) % probeConnections })
 }
 
 // source is the number of the address that a client connects from.
-func (w *probeWorld) source(who blackbox.Who) int {
+func (w *probeWorld) source(who keyscope.Who) int {
 	for i, v := range w.things {
 		if v.kind == "source-ip" && i < len(who) {
 			return who[i]
@@ -70,7 +71,7 @@ func (w *probeWorld) source(who blackbox.Who) int {
 }
 
 // as returns the request of a client.
-func (w *probeWorld) as(who blackbox.Who) (*hit.Request, error) {
+func (w *probeWorld) as(who keyscope.Who) (*hit.Request, error) {
 	key := fmt.Sprint([]int(who))
 	if r := w.made[key]; r != nil {
 		return r, nil
@@ -87,13 +88,13 @@ func (w *probeWorld) as(who blackbox.Who) (*hit.Request, error) {
 
 // SendAs sends each request at its time, later where the rate is bounded. What the
 // guard forbids is not sent, and then the answers are fewer, and there is an error.
-func (w *probeWorld) SendAs(ctx context.Context, calls []blackbox.Call) ([]blackbox.Answer, error) {
+func (w *probeWorld) SendAs(ctx context.Context, calls []keyscope.Call) ([]blackbox.Answer, error) {
 	users := min(len(calls), probeConnections)
 	return w.send(ctx, calls, func(i int) int { return i % users })
 }
 
 // send sends each call over the connection of a user.
-func (w *probeWorld) send(ctx context.Context, calls []blackbox.Call, user func(i int) int) ([]blackbox.Answer, error) {
+func (w *probeWorld) send(ctx context.Context, calls []keyscope.Call, user func(i int) int) ([]blackbox.Answer, error) {
 	reqs := make([]*hit.Request, len(calls))
 	of := map[int][]int{} // the calls of each user
 	for len(w.senders) < len(w.targets) {
@@ -184,7 +185,7 @@ func (p *probePace) after(t time.Time) time.Time {
 }
 
 // path is the path that a client asks for, "" where that is not varied.
-func (w *probeWorld) path(who blackbox.Who) string {
+func (w *probeWorld) path(who keyscope.Who) string {
 	for i, v := range w.things {
 		switch {
 		case v.kind != "path":

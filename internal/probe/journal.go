@@ -15,7 +15,7 @@ import (
 // Record is one wave: everything that was seen, for a later session to go on from.
 type Record struct {
 	Why     string
-	As      string // the client that sent it, where FindScope asked as another one; "" for the request itself
+	As      string // the client that sent it, where a search for keys asked as another one; "" for the request itself
 	Answers []Answer
 }
 

@@ -1,9 +1,11 @@
-package probe
+package keyscope
 
 import (
 	"context"
 	"math"
 	"time"
+
+	"github.com/weir-dev/weir/internal/probe"
 )
 
 // round lets the limit rest, spends all of it as one client, asks as others while
@@ -34,7 +36,7 @@ func (f *scoper) round(ctx context.Context, who Who, asks []ask, then Who, why s
 		extra += found.Replicas
 	}
 	gap := max(f.opt.Gap.Seconds(), 20e-6)
-	rate := found.rate()
+	rate := found.Rate()
 	// What comes back while it is spent has to be spent, too.
 	spending := float64(total+extra) * gap / max(0.1, 1-rate*gap)
 	total += int(rate * spending)
@@ -137,13 +139,13 @@ func (f *scoper) rest(ctx context.Context) error {
 }
 
 // take counts what was sent.
-func (f *scoper) take(answers []Answer, why string) {
+func (f *scoper) take(answers []probe.Answer, why string) {
 	f.s.Requests += len(answers)
 	for _, a := range answers {
 		switch a.Outcome {
-		case Refused:
+		case probe.Refused:
 			f.s.Refused++
-		case Admitted:
+		case probe.Admitted:
 		default:
 			f.s.Lost++
 		}
@@ -151,15 +153,15 @@ func (f *scoper) take(answers []Answer, why string) {
 			f.last = a.Sent
 		}
 	}
-	rec := Record{Why: why, As: "several", Answers: answers}
-	f.trips([]Record{rec})
+	rec := probe.Record{Why: why, As: "several", Answers: answers}
+	f.trips([]probe.Record{rec})
 	if f.opt.Record != nil && len(answers) > 0 {
 		f.opt.Record(rec)
 	}
 }
 
 // judge weighs what the others got against what the exhausted client got at the same time.
-func (f *scoper) judge(who Who, asks []ask, then Who, kinds []int, answers []Answer, extra int, why string) (informed bool) {
+func (f *scoper) judge(who Who, asks []ask, then Who, kinds []int, answers []probe.Answer, extra int, why string) (informed bool) {
 	r := Round{Exhausted: who, Why: why, Asked: make([]Asked, len(asks))}
 	for i := range asks {
 		r.Asked[i].Who = asks[i].who
@@ -178,7 +180,7 @@ func (f *scoper) judge(who Who, asks []ask, then Who, kinds []int, answers []Ans
 		if a.Done.After(r.Done) {
 			r.Done = a.Done
 		}
-		ok, refused := a.Outcome == Admitted, a.Outcome == Refused
+		ok, refused := a.Outcome == probe.Admitted, a.Outcome == probe.Refused
 		count := func(y, n *int) {
 			if ok {
 				*y++

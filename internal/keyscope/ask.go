@@ -1,4 +1,4 @@
-package probe
+package keyscope
 
 import (
 	"context"
@@ -6,13 +6,15 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/weir-dev/weir/internal/probe"
 )
 
-// scoper is one run of FindScope.
+// scoper is one run of Find.
 type scoper struct {
-	opt    ScopeOptions
-	sender VariedSender
-	clock  Clock
+	opt    Options
+	sender Sender
+	clock  probe.Clock
 	rng    *rand.Rand
 	s      *Scope
 
@@ -30,11 +32,11 @@ type scoper struct {
 }
 
 // trips learns how far the network reorders from what was seen.
-func (f *scoper) trips(seen []Record) {
+func (f *scoper) trips(seen []probe.Record) {
 	var all []float64
 	for _, r := range seen {
 		for _, a := range r.Answers {
-			if a.Outcome == Refused {
+			if a.Outcome == probe.Refused {
 				all = append(all, a.Done.Sub(a.Sent).Seconds())
 			}
 			if a.Sent.After(f.last) {

@@ -1,4 +1,4 @@
-package probe
+package keyscope
 
 import (
 	"context"
@@ -9,12 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weir-dev/weir/internal/probe"
 	"github.com/weir-dev/weir/limit"
 )
 
 // keyed is a server that counts clients apart by some of the things that are varied.
 type keyed struct {
-	*world
+	now    time.Time
+	sent   int
 	layers []keyedLimit
 	exempt func(Who) bool
 	fail   int // requests after which the wire is cut; 0: never
@@ -27,22 +29,33 @@ type keyedLimit struct {
 }
 
 func newKeyed(layers ...keyedLimit) *keyed {
-	k := &keyed{world: newWorld(limit.Policy{Limit: 1, Window: time.Second, Burst: 1}, 8*time.Millisecond, 3), layers: layers}
+	k := &keyed{now: time.Unix(1_700_000_000, 123456789), layers: layers}
 	for i := range k.layers {
 		k.layers[i].counts = map[string]limit.Limiter{}
 	}
 	return k
 }
 
-func (k *keyed) SendAs(_ context.Context, calls []Call) ([]Answer, error) {
-	out := make([]Answer, len(calls))
+func (k *keyed) Now() time.Time { return k.now }
+
+func (k *keyed) Sleep(ctx context.Context, until time.Time) error {
+	if until.After(k.now) {
+		k.now = until
+	}
+	return ctx.Err()
+}
+
+var errBroken = errors.New("the wire was cut")
+
+func (k *keyed) SendAs(_ context.Context, calls []Call) ([]probe.Answer, error) {
+	out := make([]probe.Answer, len(calls))
 	for i, c := range calls {
 		if k.fail > 0 && k.sent >= k.fail {
 			return out[:i], errBroken
 		}
 		k.sent++
 		at := k.now.Add(c.At + time.Duration(i)*50*time.Microsecond)
-		out[i] = Answer{Sent: at, Done: at.Add(4 * time.Millisecond)}
+		out[i] = probe.Answer{Sent: at, Done: at.Add(4 * time.Millisecond)}
 		if k.exempt != nil && k.exempt(c.Who) {
 			continue
 		}
@@ -63,7 +76,7 @@ func (k *keyed) SendAs(_ context.Context, calls []Call) ([]Answer, error) {
 			ls = append(ls, l.counts[key])
 		}
 		if !limit.All(ls...).Take(at.Add(2*time.Millisecond), 1).Allowed {
-			out[i].Outcome = Refused
+			out[i].Outcome = probe.Refused
 		}
 	}
 	k.now = out[len(out)-1].Done
@@ -106,7 +119,7 @@ func TestScope(t *testing.T) {
 		ran++
 		k := newKeyed(c.layers...)
 		k.exempt = c.exempt
-		s, err := FindScope(t.Context(), ScopeOptions{Found: Found{Family: FixedFirst, Policies: []limit.Policy{ten}, LimitLow: 10, LimitHigh: 10}, Values: []int{2, 2, 3}}, k, k)
+		s, err := Find(t.Context(), Options{Found: probe.Found{Family: probe.FixedFirst, Policies: []limit.Policy{ten}, LimitLow: 10, LimitHigh: 10}, Values: []int{2, 2, 3}}, k, k)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,8 +153,8 @@ func TestScope(t *testing.T) {
 func TestScopeBehind(t *testing.T) {
 	short := limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 5, Window: time.Second}
 	long := limit.Policy{Algorithm: limit.SlidingLog, Limit: 22, Window: time.Minute}
-	found := Found{Family: Stacked, Policies: []limit.Policy{short, long}}
-	behind, spend, ok := found.Behind()
+	found := probe.Found{Family: probe.Stacked, Policies: []limit.Policy{short, long}}
+	behind, spend, ok := Behind(&found)
 	if !ok || len(spend) != 5 {
 		t.Fatalf("spend %v, %v", spend, ok)
 	}
@@ -149,7 +162,7 @@ func TestScopeBehind(t *testing.T) {
 	for want, by := range map[string][]int{"[false false false]": nil, "[false true false]": {1}, "[true false true]": {0, 2}} {
 		ran++
 		k := newKeyed(keyedLimit{policy: short, by: []int{0}}, keyedLimit{policy: long, by: by})
-		s, err := FindScope(t.Context(), ScopeOptions{Found: behind, Spend: spend, Values: []int{2, 2, 2}}, k, k)
+		s, err := Find(t.Context(), Options{Found: behind, Spend: spend, Values: []int{2, 2, 2}}, k, k)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +176,7 @@ func TestScopeBehind(t *testing.T) {
 	if ran != 3 {
 		t.Fatalf("%d ran", ran)
 	}
-	if _, _, ok := (&Found{Family: FixedClock, Policies: []limit.Policy{short}}).Behind(); ok {
+	if _, _, ok := Behind(&probe.Found{Family: probe.FixedClock, Policies: []limit.Policy{short}}); ok {
 		t.Error("one limit has one behind it")
 	}
 }
@@ -172,7 +185,7 @@ func TestScopeBehind(t *testing.T) {
 func TestScopeGroups(t *testing.T) {
 	k := newKeyed(keyedLimit{policy: ten, by: []int{0}})
 	group := &grouped{k}
-	s, err := FindScope(t.Context(), ScopeOptions{Found: Found{Family: FixedFirst, Policies: []limit.Policy{ten}}, Values: []int{3}}, group, k)
+	s, err := Find(t.Context(), Options{Found: probe.Found{Family: probe.FixedFirst, Policies: []limit.Policy{ten}}, Values: []int{3}}, group, k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +197,7 @@ func TestScopeGroups(t *testing.T) {
 // grouped counts the first two values together.
 type grouped struct{ *keyed }
 
-func (g *grouped) SendAs(ctx context.Context, calls []Call) ([]Answer, error) {
+func (g *grouped) SendAs(ctx context.Context, calls []Call) ([]probe.Answer, error) {
 	calls = slices.Clone(calls)
 	for i := range calls {
 		if calls[i].Who[0] == 1 {
@@ -195,9 +208,9 @@ func (g *grouped) SendAs(ctx context.Context, calls []Call) ([]Answer, error) {
 }
 
 func TestScopeBounds(t *testing.T) {
-	found := Found{Family: FixedFirst, Policies: []limit.Policy{ten}}
+	found := probe.Found{Family: probe.FixedFirst, Policies: []limit.Policy{ten}}
 	k := newKeyed(keyedLimit{policy: ten, by: []int{0}})
-	s, err := FindScope(t.Context(), ScopeOptions{Found: found, Values: []int{2}, MaxRequests: 25}, k, k)
+	s, err := Find(t.Context(), Options{Found: found, Values: []int{2}, MaxRequests: 25}, k, k)
 	if err != nil || k.sent > 25 {
 		t.Errorf("%d requests, the bound is 25: %v", k.sent, err)
 	}
@@ -205,12 +218,12 @@ func TestScopeBounds(t *testing.T) {
 		t.Error("sure after one round")
 	}
 	k = newKeyed(keyedLimit{policy: ten, by: []int{0}})
-	if s, err := FindScope(t.Context(), ScopeOptions{Values: []int{2}}, k, k); err != nil || !strings.Contains(s.Stopped, "no limit") || k.sent > 0 {
+	if s, err := Find(t.Context(), Options{Values: []int{2}}, k, k); err != nil || !strings.Contains(s.Stopped, "no limit") || k.sent > 0 {
 		t.Errorf("without a limit: %v, %v, %d sent", s, err, k.sent)
 	}
 	k = newKeyed(keyedLimit{policy: ten, by: []int{0}})
 	k.fail = 15
-	if s, err := FindScope(t.Context(), ScopeOptions{Found: found, Values: []int{2}}, k, k); !errors.Is(err, errBroken) || s.Requests != 15 {
+	if s, err := Find(t.Context(), Options{Found: found, Values: []int{2}}, k, k); !errors.Is(err, errBroken) || s.Requests != 15 {
 		t.Errorf("a wire that is cut: %v, %+v", err, s)
 	}
 }

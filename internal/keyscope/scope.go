@@ -1,4 +1,9 @@
-package probe
+// Package keyscope finds out what a limit is counted by: the Scope is which of the things
+// that a request carries (a header, a part of the path, an address) have a count of
+// their own for each value. The limit itself has been found before, by package probe.
+//
+// It opens no connection and reads no clock: Sender and the clock are given.
+package keyscope
 
 import (
 	"context"
@@ -6,10 +11,10 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/weir-dev/weir/limit"
+	"github.com/weir-dev/weir/internal/probe"
 )
 
-// Who is a client that FindScope asks as: of each thing that is varied, the number of
+// Who is a client that Find asks as: of each thing that is varied, the number of
 // its value. All zero is the request itself.
 type Who []int
 
@@ -19,18 +24,18 @@ type Call struct {
 	Who Who
 }
 
-// VariedSender sends as different clients, in the manner of Sender.
-type VariedSender interface {
-	SendAs(ctx context.Context, calls []Call) ([]Answer, error)
+// Sender sends as different clients, in the manner of Sender.
+type Sender interface {
+	SendAs(ctx context.Context, calls []Call) ([]probe.Answer, error)
 }
 
-// ScopeOptions say what is known before. Found is the limit, of which the size and the
+// Options say what is known before. Found is the limit, of which the size and the
 // time to recover are used; Values is how many values each thing has, two at least.
-type ScopeOptions struct {
-	Found  Found
+type Options struct {
+	Found  probe.Found
 	Values []int
-	Seen   []Record      // what was seen before: how far the network may reorder
-	Gap    time.Duration // between two requests at least, as the sender keeps it
+	Seen   []probe.Record // what was seen before: how far the network may reorder
+	Gap    time.Duration  // between two requests at least, as the sender keeps it
 	Seed   uint64
 
 	// Spend is how a limit behind a tighter one is exhausted: bursts with pauses, before
@@ -42,7 +47,7 @@ type ScopeOptions struct {
 	MaxTime     time.Duration // zero: 30 minutes
 
 	Tell   func(doing string, s *Scope) // before each round; nil: nobody
-	Record func(Record)                 // after each round; nil: nobody
+	Record func(probe.Record)           // after each round; nil: nobody
 }
 
 // Burst is requests that go at once, and a pause after them.
@@ -53,16 +58,16 @@ type Burst struct {
 
 // Behind says how the second of two stacked limits is exhausted, and that limit alone;
 // ok is false where f is not stacked, or the first does not let enough through.
-func (f *Found) Behind() (long Found, spend []Burst, ok bool) {
-	if f.Family != Stacked || len(f.Policies) != 2 {
+func Behind(f *probe.Found) (long probe.Found, spend []Burst, ok bool) {
+	if f.Family != probe.Stacked || len(f.Policies) != 2 {
 		return long, nil, false
 	}
-	one, two := Found{Policies: f.Policies[:1], WindowOff: f.WindowOff}, Found{Policies: f.Policies[1:], WindowOff: f.WindowOff}
-	n, idle := one.size(), time.Duration(float64(one.Rest())*1.05)+50*time.Millisecond
+	one, two := probe.Found{Policies: f.Policies[:1], WindowOff: f.WindowOff}, probe.Found{Policies: f.Policies[1:], WindowOff: f.WindowOff}
+	n, idle := one.Size(), time.Duration(float64(one.Rest())*1.05)+50*time.Millisecond
 	if n == 0 {
 		return long, nil, false
 	}
-	for left := two.size(); left > 0; left -= n {
+	for left := two.Size(); left > 0; left -= n {
 		spend = append(spend, Burst{min(n, left), idle})
 	}
 	if len(spend) > 200 || time.Duration(len(spend))*idle > two.Policies[0].Window*4/5 {
@@ -105,7 +110,7 @@ type Above struct {
 	Counted []bool // by what it is counted itself
 }
 
-// Round is one experiment of FindScope.
+// Round is one experiment of Find.
 type Round struct {
 	Sent, Done        time.Time
 	Exhausted         Who
@@ -120,11 +125,11 @@ type Asked struct {
 	Admitted, Refused int
 }
 
-// FindScope finds out by which of the varied things a limit is counted: it spends
+// Find finds out by which of the varied things a limit is counted: it spends
 // all of one client's limit, asks as clients that differ in one thing while that one
 // is refused, and then the other way round. The limit has to be known already. The
 // error is the sender's or the context's; the scope says what was known by then.
-func FindScope(ctx context.Context, o ScopeOptions, s VariedSender, c Clock) (*Scope, error) {
+func Find(ctx context.Context, o Options, s Sender, c probe.Clock) (*Scope, error) {
 	if o.MaxRequests == 0 {
 		o.MaxRequests = 5000
 	}
@@ -135,7 +140,7 @@ func FindScope(ctx context.Context, o ScopeOptions, s VariedSender, c Clock) (*S
 		o.MaxTime = 30 * time.Minute
 	}
 	k := len(o.Values)
-	f := &scoper{opt: o, sender: s, clock: c, s: &Scope{Counted: make([]bool, k)}, size: o.Found.size(), margin: math.MaxInt}
+	f := &scoper{opt: o, sender: s, clock: c, s: &Scope{Counted: make([]bool, k)}, size: o.Found.Size(), margin: math.MaxInt}
 	f.rng = rand.New(rand.NewPCG(o.Seed, 0x73636f70))
 	f.apart = make([][]float64, k)
 	for i, n := range o.Values {
@@ -150,51 +155,6 @@ func FindScope(ctx context.Context, o ScopeOptions, s VariedSender, c Clock) (*S
 		err = nil
 	}
 	return f.s, err
-}
-
-// size is what a client may get at once, from rest.
-func (f *Found) size() int {
-	if len(f.Policies) == 0 {
-		return 0
-	}
-	return int(min(f.Policies[0].Capacity(), 1e6))
-}
-
-// Rest is how long until the limit is as good as new after it was exhausted.
-func (f *Found) Rest() time.Duration {
-	most := time.Duration(0)
-	for _, p := range f.Policies {
-		d := p.Window
-		switch {
-		case p.Limit <= 0:
-		case p.Algorithm == limit.TokenBucket, p.Algorithm == limit.LeakyBucket, p.Algorithm == limit.RefillBucket:
-			d = time.Duration(float64(p.Window) * math.Ceil(float64(p.Capacity()+1)/float64(p.Limit)))
-			if p.Algorithm != limit.RefillBucket {
-				d = time.Duration(float64(p.Window) * float64(p.Capacity()+1) / float64(p.Limit))
-			}
-		case p.Algorithm == limit.SlidingWindow:
-			d = 2 * p.Window
-		}
-		most = max(most, d)
-	}
-	return time.Duration(float64(most+f.Ban) * (1 + 2*math.Min(f.WindowOff, 0.5)))
-}
-
-// rate is how many a second the tightest limit lets through for good.
-func (f *Found) rate() float64 {
-	least := math.Inf(1)
-	for _, p := range f.Policies {
-		if p.Window > 0 {
-			switch p.Algorithm {
-			case limit.TokenBucket, limit.LeakyBucket, limit.RefillBucket:
-				least = min(least, float64(p.Limit)/p.Window.Seconds())
-			}
-		}
-	}
-	if math.IsInf(least, 1) {
-		return 0 // nothing comes back before the window ends
-	}
-	return least
 }
 
 // certain is how large a log ratio settles a question: 199 to 1.
@@ -235,3 +195,10 @@ func (f *scoper) conclude() {
 	}
 	s.Sure = s.Confidence >= 0.98 && s.Free == 0 && len(f.open(math.MaxInt)) == 0
 }
+
+// errStop is why a search ends early, when it is no error.
+type errStop string
+
+func (e errStop) Error() string { return string(e) }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
