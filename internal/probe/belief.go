@@ -21,6 +21,7 @@ func (p *Probe) refit() {
 		}
 		best = min(best, h.cost())
 	}
+	p.top = best
 	for _, h := range p.herds {
 		switch c := h.cost() - best; {
 		case c < 0.5 || c < 3 && p.share > 0:
@@ -28,6 +29,7 @@ func (p *Probe) refit() {
 			p.fit(h, 40)
 			p.bracket(h, 250)
 			continue
+		case p.share > 0 && c > hopeless && h.dead%4 > 0:
 		case h.dead == 0 && p.share > 0:
 			if h.widely++; h.widely < 2 {
 				h.best = append(h.best, p.wide(h)...)
@@ -42,6 +44,10 @@ func (p *Probe) refit() {
 		h.dead++
 	}
 }
+
+// hopeless is how much more than the best a family leaves to chance, among others, that
+// is seldom looked for: what a search missed is hardly ever so much.
+const hopeless = 15
 
 // siblings puts the figures of the family that explains most into those that
 // differ from it in one rule, lest one of them be given up for a search that missed.
@@ -90,6 +96,9 @@ func (p *Probe) revive() (found bool) {
 		best = min(best, h.cost())
 	}
 	for _, h := range p.herds {
+		if h.family == Stacked && p.share > 0 {
+			continue
+		}
 		if before := h.cost(); before > best+4 || before == best {
 			effort := 700
 			if p.tries < 2 && p.share == 0 {

@@ -3,10 +3,28 @@ package probe
 import "math"
 
 // birth is what is thought of who began a window that a request begins, where others
-// may have: it began since from, with the first of them or, at own, with the probe's own.
+// may have: the first of them after the window before had ended, or at own the probe.
 type birth struct {
-	from, own float64
-	odds      float64 // the price of what has been seen of it, against the likeliest way
+	ended span    // when the window before ended
+	loose float64 // that is not known: it began at any time in so many seconds before own
+	own   float64
+	odds  float64 // the price of what has been seen of it, against the likeliest way
+}
+
+// unborn is how likely it is that nobody had begun the window by x, before own.
+func (m *floating) unborn(b *birth, x float64) float64 {
+	switch long := b.ended.hi - b.ended.lo; {
+	case b.loose > 0:
+		busy := m.rate * m.width
+		return 1 - min(1, max(0, 1-(b.own-x)/b.loose))*busy/(1+busy)
+	case x <= b.ended.lo:
+		return 1
+	case m.rate*long < 1e-3:
+		return math.Exp(-m.rate * (x - b.ended.lo))
+	default:
+		to := min(x, b.ended.hi)
+		return (b.ended.hi - to + (math.Exp(-m.rate*(x-to))-math.Exp(-m.rate*(x-b.ended.lo)))/m.rate) / long
+	}
 }
 
 // narrow charges a way for what is now known of when its window began. Subtle: else
@@ -16,14 +34,39 @@ func (m *floating) narrow(b *opened, was span) {
 		return
 	}
 	mass := func(s span) float64 {
-		gone := func(x float64) float64 { return math.Exp(-m.rate * max(0, min(x, b.own)-b.from)) }
-		p := gone(s.lo) - gone(s.hi)
-		if s.hi >= b.own {
-			p += gone(b.own)
+		p := m.unborn(&b.birth, s.lo)
+		if s.hi < b.own {
+			p -= m.unborn(&b.birth, s.hi)
 		}
 		return max(p, 1e-4)
 	}
 	b.odds += max(0, math.Log(mass(was)/mass(b.at)))
+}
+
+// began is when a window began, as far as that is known, and the variance of it.
+func (m *floating) began(b *opened, least float64) (at, variance float64) {
+	lo, hi := min(max(b.at.lo, least), b.at.hi), b.at.hi
+	if b.own > lo {
+		hi = min(hi, b.own)
+	}
+	if b.loose > 0 || b.ended.hi == 0 {
+		return (lo + hi) / 2, (hi - lo) * (hi - lo) / 12
+	}
+	// As soon as one of others came, or with the probe's own.
+	blur := m.rate * min(hi-lo, b.ended.hi-b.ended.lo)
+	lo = max(lo, min(hi, (b.ended.lo+b.ended.hi)/2))
+	r, long := m.rate, hi-lo
+	if r*long < 0.01 {
+		return (lo + hi) / 2, (long*long + blur*blur/(r*r)) / 12
+	}
+	gone := math.Exp(-r * long)
+	mean := (1 - gone) / r
+	variance = 2/(r*r)*(1-gone*(1+r*long)) - mean*mean
+	if hi != b.own { // it is known that somebody came
+		mean = 1/r - long*gone/(1-gone)
+		variance = 1/(r*r) - long*long*gone/((1-gone)*(1-gone))
+	}
+	return lo + mean, variance + blur*blur/(12*r*r)
 }
 
 // likely is keep where others use the limit: ways that are much less likely than the

@@ -91,8 +91,8 @@ func (m *floating) crowd(w *sight, rate float64) (before, v, x float64) {
 	case !b.is:
 		x = m.width
 	case b.at.hi+m.width > w.since:
-		at := max(m.theirs.since, (b.at.lo+b.at.hi)/2)
-		return 0, spread(min(b.at.hi-b.at.lo, m.width)), max(0, w.d-at)
+		at, off := m.began(b, w.since-m.width)
+		return 0, rate * rate * off, max(0, w.d-max(m.theirs.since, at))
 	default:
 		x = w.d - b.at.lo - m.width
 	}

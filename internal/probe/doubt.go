@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -124,6 +125,9 @@ const doubtLeast = 3
 func (p *Probe) allow(share float64) {
 	for try := range 2 { // the search may only have missed it
 		for _, h := range p.herds {
+			if h.lone() || h.family == Stacked {
+				continue
+			}
 			if try == 0 {
 				h.best = append(h.best, p.wide(h)...)
 			}
@@ -138,16 +142,24 @@ func (p *Probe) allow(share float64) {
 		h.widely++
 		h.best = append(h.best, p.wide(h)...)
 		p.fit(h, 400)
+		p.top = min(p.top, h.cost())
 	}
 }
+
+// lone tells whether a herd is of hypotheses that know nothing of others.
+func (h *herd) lone() bool { return h.used || h.anew || h.family == Ban && h.kind != None }
+
+// stacksAmong is how many kinds of two limits are kept where others use them: each
+// costs as much thought as the others together.
+const stacksAmong = 3
 
 // reckon takes others to use a share of the limit from now on, and looks at everything
 // again.
 func (p *Probe) reckon(share float64) {
 	p.share = share
 	p.bound()
-	p.herds = slices.DeleteFunc(p.herds, func(h *herd) bool { return h.used || h.anew || h.family == Ban && h.kind != None })
-	p.askedUsed, p.stale = true, 0
+	p.herds = slices.DeleteFunc(p.herds, (*herd).lone)
+	p.askedUsed, p.stale, p.top = true, 0, math.Inf(1)
 	clear(p.dull)
 	for _, h := range p.herds {
 		for _, q := range h.best {
@@ -157,6 +169,17 @@ func (p *Probe) reckon(share float64) {
 		}
 		slices.SortStableFunc(h.best, byCost)
 		h.dead = 0
+		p.top = min(p.top, h.cost())
+	}
+	var stacks []*herd
+	for _, h := range p.herds {
+		if h.family == Stacked {
+			stacks = append(stacks, h)
+		}
+	}
+	slices.SortStableFunc(stacks, func(a, b *herd) int { return cmp.Compare(a.cost(), b.cost()) })
+	if len(stacks) > stacksAmong {
+		p.herds = slices.DeleteFunc(p.herds, func(h *herd) bool { return slices.Contains(stacks[stacksAmong:], h) })
 	}
 }
 

@@ -1,7 +1,5 @@
 package probe
 
-import "math"
-
 // opened is one way in which things may stand with a window that its first
 // request opens: when it was opened, what it has counted, or until when all is
 // refused.
@@ -71,6 +69,7 @@ func (m *floating) step(b *opened, w *sight) {
 		if w.share > 0 { // somebody else may have opened one since
 			from = max(w.since-m.width, b.at.lo)
 		}
+		c.ended, c.loose = b.at, whoever(b.at.hi < w.since-m.width, m.width, 0)
 		m.open(c, w, from, n, w.r > 0)
 		return
 	}
@@ -80,13 +79,17 @@ func (m *floating) step(b *opened, w *sight) {
 			m.next = append(m.next, opened{banned: true, at: span{max(w.since, m.passed+m.ban), end}, gap: max(0, m.cap-b.n.hi), birth: birth{odds: b.odds}})
 		}
 		from := w.since
+		c := opened{birth: birth{loose: m.width, odds: b.odds}}
 		if w.share > 0 { // somebody else may have opened it
 			from = w.since - m.width
 			if b.is {
 				from = max(from, b.at.lo+m.width)
+				if b.at.hi > from-m.width { // not long ago
+					c.ended, c.loose = span{b.at.lo + m.width, b.at.hi + m.width}, 0
+				}
 			}
 		}
-		m.open(opened{birth: birth{odds: b.odds}}, w, from, n, w.r > 0)
+		m.open(c, w, from, n, w.r > 0)
 		return
 	}
 	old := *b
@@ -107,7 +110,7 @@ func (m *floating) step(b *opened, w *sight) {
 		over := *b
 		over.at.hi = max(over.at.lo, min(over.at.hi, w.d-m.width))
 		m.narrow(&over, b.at)
-		c := opened{is: true, split: true, birth: birth{from: from, own: w.since, odds: over.odds}, at: span{from, w.d}, n: span{min(m.cap, max(0, n-rest)), min(m.cap, n) + lost}}
+		c := opened{is: true, split: true, birth: birth{ended: span{b.at.lo + m.width, b.at.hi + m.width}, own: w.since, odds: over.odds}, at: span{from, w.d}, n: span{min(m.cap, max(0, n-rest)), min(m.cap, n) + lost}}
 		c.over = max(0, n-rest-m.cap)
 		c.gap = max(0, min(m.cap-b.n.hi-n-lost, m.cap-n-lost))
 		if w.r > 0 && m.ban > 0 {
@@ -132,9 +135,8 @@ func (m *floating) open(c opened, w *sight, from, n float64, refused bool) {
 		}
 	}
 	c.is, c.at = true, span{from, w.d}
-	c.birth = birth{from: from, own: w.since, odds: c.odds}
-	if n == 0 {
-		c.own = math.Inf(1)
+	if c.own = w.since; n == 0 {
+		c.own = w.d
 	}
 	c.over += max(0, n-m.cap)
 	c.n = span{min(n, m.cap), min(m.cap, n+float64(w.lost))}
@@ -213,7 +215,7 @@ func (m *floating) refuse(w *sight, gap float64) {
 			continue
 		}
 		if !b.is { // others have opened it
-			b = opened{is: true, at: span{w.since - m.width, w.d}, n: span{m.cap, m.cap}, birth: birth{from: w.since - m.width, own: math.Inf(1), odds: b.odds}}
+			b = opened{is: true, at: span{w.since - m.width, w.d}, n: span{m.cap, m.cap}, birth: birth{loose: m.width + w.d - w.since, own: w.d, odds: b.odds}}
 		} else if !b.split {
 			b.n = span{m.cap, m.cap}
 			at := b.at

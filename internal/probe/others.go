@@ -249,8 +249,8 @@ func (p *particle) alike() float64 {
 }
 
 // usual tells whether what others did is what chance does: nothing was admitted too
-// many, and hardly ever did a wave meet what no steady stream explains.
-func (p *particle) usual() bool { return p.overs < 0.5 && p.odd <= 1+0.03*p.met }
+// many.
+func (p *particle) usual() bool { return p.overs < 0.5 }
 
 // foresee is how many of others a wave will meet, which is not taken in.
 func (p *particle) foresee(m shared, w *sight) (t meeting) {

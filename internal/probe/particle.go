@@ -12,8 +12,6 @@ type particle struct {
 	paid   float64 // see charge
 	left   float64
 	overs  float64 // of its cost, what was admitted too many
-	met    float64 // waves that met it full, and of these those that no steady stream explains
-	odd    float64
 	flow   float64 // units a second that the limit lets through
 	less   stream  // what is to be learnt of waves that met fewer than expected, see charge
 	greedy float64 // see greed
@@ -45,7 +43,7 @@ func (p *particle) look(sights []sight, bound, most float64) (within bool) {
 		p.seen, p.cost = 0, 0
 	}
 	if p.seen == 0 && len(sights) > 0 && sights[0].share > 0 {
-		p.overs, p.met, p.odd, p.less = 0, 0, 0, stream{}
+		p.overs, p.less = 0, stream{}
 		p.flow = p.through(sights[0].work)
 		others(p.state)
 		p.them, p.paid, p.left, p.greedy = newStream(p.flow), 0, math.Inf(1), 0

@@ -62,6 +62,9 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 	if len(hd.best) > 0 {
 		bound = hd.best[min(len(hd.best), herdSize/2)-1].cost
 	}
+	if f.share > 0 {
+		bound = min(bound, f.top+hopeless)
+	}
 	keep := func(h hypothesis) {
 		if q := f.within(h, bound+1, bound); q != nil {
 			found = append(found, q)
@@ -89,7 +92,7 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 		return f.comb(hd)
 	case Ban:
 		f.findOpenings()
-		for _, o := range f.opened[:min(len(f.opened), 5)] {
+		for _, o := range f.opened[:min(len(f.opened), int(whoever(f.share > 0, 2, 5)))] {
 			last := 0 // the refusal that began the ban
 			for i := range f.sights {
 				if w := &f.sights[i]; w.s < o.hi && w.r > 0 && (w.a > 0 || i > 0 && f.sights[i-1].r == 0) {
@@ -98,7 +101,7 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 			}
 			for _, x := range []float64{0.1, 0.5, 0.9} {
 				v := o.lo + x*(o.hi-o.lo) - f.sights[last].s
-				for w := shortest; w < 2*v; w *= 1.07 {
+				for w := shortest; w < 2*v; w *= f.coarser(1.07) {
 					for _, i := range f.full[:min(4, len(f.full))] {
 						keep(hypothesis{family: Ban, kind: hd.kind, w: w, v: v, n: f.admittedIn(i, w)})
 					}
@@ -143,9 +146,9 @@ func (f *fitter) comb(hd *herd) (found []*particle) {
 	var pool []*particle
 	const keep = 16
 	bound := f.enough()
-	ratio, heads := 1.025, 24
+	ratio, heads, tries := 1.025, 24, 150
 	if f.share > 0 {
-		ratio, heads = 1.06, 12
+		ratio, heads, tries, bound = 1.06, 12, 50, f.top+hopeless
 	}
 	for w := shortest; w < 2*now; w *= ratio {
 		var best *particle
@@ -178,7 +181,7 @@ func (f *fitter) comb(hd *herd) (found []*particle) {
 		}
 	}
 	for _, q := range pool {
-		r := &reach{fitter: f, most: 0.35, now: now, tries: 150}
+		r := &reach{fitter: f, most: 0.35, now: now, tries: tries}
 		for _, dn := range []float64{0, -1, 1} {
 			h := q.hypothesis
 			h.n += dn

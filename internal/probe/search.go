@@ -83,6 +83,7 @@ type fitter struct {
 	full         []int             // waves of which something was refused, see refusals
 	most         float64           // what no limit that was met can exceed
 	share        float64           // how much of the limit others are taken to use
+	top          float64           // what the best of all leaves to chance, where others use it
 	works        bool              // admitted requests are seen to be worked on
 	hold, jitter float64           // how long admitted requests are worked on, and how well times are known
 	trip         float64           // how long an admitted request takes, the network with it
@@ -171,8 +172,9 @@ func (f *fitter) coincides(h *hypothesis) float64 {
 	if h.family == LeakyQueue && (h.n-h.m)*h.w < 2*f.jitter {
 		return 5 // its longest delay could not be seen: a token bucket says the same
 	}
+	odd := 0.0
 	if h.m > 0 && (h.family == SlidingWindow || h.family == SlidingWindowDenied) {
-		return 0.3 // most of them round down
+		odd = 0.3 // most of them round down
 	}
 	if h.family == Ban && h.v > 2*f.sights[len(f.sights)-1].d {
 		return 3 // its end was never seen, and it would explain whatever is refused
@@ -188,15 +190,16 @@ func (f *fitter) coincides(h *hypothesis) float64 {
 		}
 	}
 	if h.family == Concurrency || h.family == None || !f.works {
-		return 0
+		return odd
 	}
 	near := func(w float64) bool {
-		return w > 0 && math.Abs(w-f.hold) < min(f.jitter, 0.6*f.hold)+0.15*f.hold || w > f.hold && w < 1.1*f.trip
+		return w > 0 && math.Abs(w-f.hold) < min(f.jitter, 0.6*f.hold)+0.15*f.hold || w > f.hold && w < 1.1*f.trip ||
+			f.share > 0 && w < f.hold // others blur it, and who waits for the answers never asks within it
 	}
-	if near(h.w) || near(h.v) && h.family == Ban || (h.family == TokenBucket || h.family == LeakyQueue) && h.n*h.w < 3*f.hold {
-		return 7
+	if near(h.w) || near(h.v) && (h.family == Ban || h.family == Stacked && f.share > 0) || (h.family == TokenBucket || h.family == LeakyQueue) && h.n*h.w < 3*f.hold {
+		return odd + 7
 	}
-	return 0
+	return odd
 }
 
 // fit renews a herd: particles that still explain everything are kept, and more
@@ -219,6 +222,9 @@ func (f *fitter) fit(hd *herd, effort int) {
 	// What costs more than most has no part in what follows: it would be cut off, and
 	// none beyond size is looked at, except in a search of much effort.
 	most := func() float64 {
+		if f.share > 0 && len(pool) > 0 && pool[0].cost < f.top+hopeless {
+			return min(pool[min(len(pool)-1, size-1)].cost+boolTo(len(pool) < size, hopeless), f.top+hopeless)
+		}
 		switch {
 		case len(pool) > 4*size: // not cut yet
 		case effort < 700 && len(pool) >= size:
