@@ -46,7 +46,7 @@ func (p *Probe) ask(ctx context.Context) (outcome, error) {
 func (p *Probe) send(plan func() *experiment) question {
 	return func(ctx context.Context) (outcome, error) {
 		e := plan()
-		if e == nil {
+		if e == nil || p.tooLong(e) {
 			return pass, nil
 		}
 		if p.opt.Progress != nil {
@@ -55,6 +55,20 @@ func (p *Probe) send(plan func() *experiment) question {
 		p.why = e.why
 		return asked, p.do(ctx, e)
 	}
+}
+
+// tooLong tells whether an experiment takes more time than is left, while others may still
+// tell something: an explanation that is wrong may ask for any length of time.
+func (p *Probe) tooLong(e *experiment) bool {
+	took := 0.0
+	for _, s := range e.steps {
+		took += s.idle
+	}
+	if took < p.timeLeft() || p.settled(p.shares()) {
+		return false
+	}
+	p.short = true
+	return true
 }
 
 // outcomeOf is what came of a question that made its waves, or changed the hypotheses, by

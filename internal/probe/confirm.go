@@ -68,7 +68,7 @@ func (p *Probe) unconfirmed() bool {
 func (p *Probe) isRound(h *herd) bool {
 	w := span{h.best[0].w, h.best[0].w}
 	for _, q := range h.best {
-		if q.cost > h.cost()+0.25 {
+		if q.cost > h.cost()+max(0.25, q.alike()) {
 			break
 		}
 		w = w.with(q.w)

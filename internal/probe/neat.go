@@ -139,6 +139,28 @@ func (p *Probe) neatGrid(h *herd, best *particle, wid span, limits []float64, ok
 			}
 		}
 	}
+	if p.share > 0 {
+		return p.neatAmong(h, best, roundIn(wid), limits)
+	}
+	return best.hypothesis
+}
+
+// neatAmong is neatGrid where others use the limit, too: what a round window explains
+// there it explains with heads at certain places only, which are sought.
+func (p *Probe) neatAmong(h *herd, best *particle, windows, limits []float64) hypothesis {
+	now := p.sights[len(p.sights)-1].d
+	for _, w := range windows[:min(len(windows), 6)] {
+		for _, n := range limits[:min(len(limits), 3)] {
+			for _, q := range h.best[:min(len(h.best), 3)] {
+				r := &reach{fitter: &p.fitter, most: best.cost + 0.01 + best.alike(), now: now, tries: 40}
+				g := q.hypothesis.by(windowFig, 0, now/2) // its head in the middle stays
+				g.n, g.w = n, w
+				if c := r.descend(g, []figure{headFig}); c != nil && c.cost <= r.most {
+					return c.hypothesis
+				}
+			}
+		}
+	}
 	return best.hypothesis
 }
 

@@ -153,6 +153,9 @@ func (p *Probe) found(fam Family, deep bool) Found {
 	if w.hi > 0 {
 		f.WindowOff = max(w.hi-width, width-w.lo, 0) / width
 	}
+	if p.share > 0 && best.family.gridded() {
+		width = best.w // its head goes with it
+	}
 	policy := func(kind Family, n, w float64, ph float64) limit.Policy {
 		pol := limit.Policy{Limit: int64(n), Window: seconds(w)}
 		switch kind {
