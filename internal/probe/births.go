@@ -43,37 +43,44 @@ func (m *floating) narrow(b *opened, was span) {
 	b.odds += max(0, math.Log(mass(was)/mass(b.at)))
 }
 
-// began is when a window began, as far as that is known, and the variance of it.
-func (m *floating) began(b *opened, least float64) (at, variance float64) {
+// began is when a window began, as far as that is known, the variance of it, and how
+// likely it is that one of others began it, who is in it then.
+func (m *floating) began(b *opened, least float64) (at, variance, theirs float64) {
 	lo, hi := min(max(b.at.lo, least), b.at.hi), b.at.hi
 	if b.own > lo {
 		hi = min(hi, b.own)
 	}
-	if b.loose > 0 || b.ended.hi == 0 {
-		return (lo + hi) / 2, (hi - lo) * (hi - lo) / 12
+	if long := hi - lo; b.loose > 0 || b.ended.hi == 0 {
+		theirs = 1
+		if busy := m.rate * m.width; b.loose > 0 && hi == b.own { // or nobody came before the probe did
+			theirs = busy * long / (busy*long + b.loose)
+		}
+		return hi - theirs*long/2, theirs * (4 - 3*theirs) * long * long / 12, theirs
 	}
 	// As soon as one of others came, or with the probe's own.
 	blur := m.rate * min(hi-lo, b.ended.hi-b.ended.lo)
 	lo = max(lo, min(hi, (b.ended.lo+b.ended.hi)/2))
 	r, long := m.rate, hi-lo
 	if r*long < 0.01 {
-		return (lo + hi) / 2, (long*long + blur*blur/(r*r)) / 12
+		return (lo + hi) / 2, (long*long + blur*blur/(r*r)) / 12, boolTo(hi != b.own, 1)
 	}
 	gone := math.Exp(-r * long)
 	mean := (1 - gone) / r
 	variance = 2/(r*r)*(1-gone*(1+r*long)) - mean*mean
+	theirs = 1 - gone
 	if hi != b.own { // it is known that somebody came
 		mean = 1/r - long*gone/(1-gone)
 		variance = 1/(r*r) - long*long*gone/((1-gone)*(1-gone))
+		theirs = 1
 	}
-	return lo + mean, variance + blur*blur/(12*r*r)
+	return lo + mean, variance + blur*blur/(12*r*r), theirs
 }
 
 // likely is keep where others use the limit: ways that are much less likely than the
 // likeliest are dropped.
 func (m *floating) likely() (over float64) {
 	cost := func(o *opened) float64 {
-		return overCost*o.over + o.odds + boolTo(m.ban > 0 && o.gap > 0.5*m.cap, o.gap)
+		return boolTo(o.over > 0, overCost*(0.3+o.over)) + o.odds + boolTo(m.ban > 0 && o.gap > 0.5*m.cap, o.gap)
 	}
 	best := 0
 	for i := range m.next {

@@ -91,8 +91,12 @@ func (m *floating) crowd(w *sight, rate float64) (before, v, x float64) {
 	case !b.is:
 		x = m.width
 	case b.at.hi+m.width > w.since:
-		at, off := m.began(b, w.since-m.width)
-		return 0, rate * rate * off, max(0, w.d-max(m.theirs.since, at))
+		at, off, theirs := m.began(b, w.since-m.width)
+		if m.theirs.since > at {
+			return 0, rate * rate * off, max(0, w.d-m.theirs.since)
+		}
+		// Who began it tells of the time before it, in which nobody else came.
+		return 0, rate*rate*off + theirs*(1-theirs), max(0, w.d-at) + theirs/max(rate, 1e-9)
 	default:
 		x = w.d - b.at.lo - m.width
 	}

@@ -84,7 +84,7 @@ func (m *floating) step(b *opened, w *sight) {
 			from = w.since - m.width
 			if b.is {
 				from = max(from, b.at.lo+m.width)
-				if b.at.hi > from-m.width { // not long ago
+				if b.at.lo+2*m.width > w.since { // else another may have passed since
 					c.ended, c.loose = span{b.at.lo + m.width, b.at.hi + m.width}, 0
 				}
 			}
