@@ -8,7 +8,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -32,6 +31,8 @@ type score struct {
 	accused           bool // of lying, by the headers
 	limitOK, windowOK bool
 	timeOK            bool // of replicas, the window or rate of each within 10 %
+	bracketed         bool // the figures are those of one limit, and have bounds
+	limitIn, windowIn bool // the truth is within these
 	requests, refused float64
 	windows           float64
 	confidence        float64
@@ -225,6 +226,10 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 	if s.named && tr.family == probe.Stacked {
 		s.limitOK, s.windowOK, s.kindsOK = tr.alike(v.Policies)
 	} else if s.named && tr.family != probe.None && tr.family != probe.Replicas {
+		p, q := tr.policies[0], v.Policies[0]
+		s.bracketed = true
+		s.limitIn = v.LimitLow <= p.Capacity() && p.Capacity() <= v.LimitHigh
+		s.windowIn = p.Window == 0 || near(per(p), per(q), v.WindowOff+0.0005)
 		for i, p := range tr.policies {
 			q := v.Policies[i]
 			if p.Capacity() != q.Capacity() {
@@ -373,6 +378,7 @@ func table(families []probe.Family, scores []score) {
 	}
 	line("all", scores)
 	kinds(scores)
+	brackets(scores)
 }
 
 // kinds says of two limits how often each was said to be of its kind.
@@ -401,32 +407,4 @@ func boolInt(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// spent prints what the requests and the refusals of all went to, the dearest first.
-func spent(of []score) {
-	type item struct {
-		why       string
-		req, ref  int
-		limiters  int
-		mostOfOne int
-	}
-	sum := map[string]*item{}
-	for _, s := range of {
-		for why, c := range s.spent {
-			if sum[why] == nil {
-				sum[why] = &item{why: why}
-			}
-			it := sum[why]
-			it.req, it.ref, it.limiters, it.mostOfOne = it.req+c[0], it.ref+c[1], it.limiters+1, max(it.mostOfOne, c[0])
-		}
-	}
-	var items []*item
-	for _, it := range sum {
-		items = append(items, it)
-	}
-	slices.SortFunc(items, func(a, b *item) int { return cmp.Or(b.req-a.req, cmp.Compare(a.why, b.why)) })
-	for _, it := range items {
-		fmt.Printf("%7d requests %6d refused, of %3d limiters, at most %4d: %s\n", it.req, it.ref, it.limiters, it.mostOfOne, it.why)
-	}
 }

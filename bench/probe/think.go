@@ -50,3 +50,17 @@ func thinking(of []score) {
 	at := func(q float64) time.Duration { return all[int(float64(len(all)-1)*q)].Round(time.Millisecond) }
 	fmt.Printf("thinking between two waves: 95 of 100 within %v, 99 within %v, at most %v\n", at(0.95), at(0.99), at(1))
 }
+
+// brackets says how often the truth is within the bounds that are said of the figures, of
+// those that were named.
+func brackets(of []score) {
+	n, limit, window := 0, 0, 0
+	for _, s := range of {
+		n += boolInt(s.bracketed)
+		limit += boolInt(s.bracketed && s.limitIn)
+		window += boolInt(s.bracketed && s.windowIn)
+	}
+	if n > 0 {
+		fmt.Printf("within the bounds that are said: the limit in %d, the window in %d of %d\n", limit, window, n)
+	}
+}
