@@ -233,18 +233,10 @@ func (f *fitter) coarser(ratio float64) float64 {
 }
 
 // holds tells whether what is said of a limit that others use may be said for certain:
-// what others did is what chance does, the figures are such as people choose, or explain
-// what was asked at random times, and the
+// what others did is what chance does, the figures are such as people choose, and the
 // limit as it is said explains the answers as well as the best of its herd does. Subtle:
 // a probe that asks when it opens makes a rhythm of its own, which looks like a clock's.
 func (p *Probe) holds(h *herd, said Found) bool {
 	best := h.best[0]
-	usual := p.isRound(h)
-	switch h.family {
-	case Concurrency:
-		usual = true
-	case FixedFirst, SlidingLog, SlidingLogDenied, TokenBucket, LeakyQueue: // these have no heads that bend
-		usual = usual || p.confirmed >= confirms
-	}
-	return best.usual() && usual && p.Explain(said) <= best.cost+best.near()
+	return best.usual() && (h.family == Concurrency || p.isRound(h)) && p.Explain(said) <= best.cost+best.near()
 }

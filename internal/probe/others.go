@@ -112,9 +112,44 @@ func (s *stream) learn(t *meeting) {
 	s.b += t.x
 }
 
+// ledger is what waves since a limit was last met full have cost, for what others did
+// not take of it; see due.
+type ledger struct {
+	paid, left float64 // and what the latest of them left for others
+	less       stream  // what is to be learnt of waves that met fewer than expected
+}
+
+// due is the price of a meeting, and that less what was paid for by waves before.
+func (l *ledger) due(t *meeting, n float64) (all, due float64) {
+	if t.shut {
+		return 0, 0
+	}
+	if all = t.price(n); t.hi > l.left+0.5 { // something has come back
+		return all, all
+	}
+	return all, max(0, all-l.paid)
+}
+
+// settle notes that a meeting was paid for, whose price was all; met, that it was met full.
+func (p *particle) settle(l *ledger, t *meeting, all float64, met bool) {
+	if t.shut {
+		return
+	}
+	if t.hi > l.left+0.5 {
+		p.them.a, p.them.b = p.them.a+l.less.a, p.them.b+l.less.b
+		l.paid, l.less = 0, stream{}
+	}
+	if met {
+		*l = ledger{left: math.Inf(1)}
+		return
+	}
+	if t.hi < t.mean {
+		l.less = stream{max(0, 0.7*t.hi-t.before), t.x}
+	}
+	l.paid, l.left = max(l.paid, all), t.hi
+}
+
 // alone takes in a wave for a limit that others may use, and returns what it costs.
-// paid is what waves since the limit was last met full have cost already, and left what
-// the latest of them left for others.
 func (p *particle) alone(m shared, w *sight) (cost float64) {
 	t := meet(m, w, &p.them)
 	if t.over > 1e-6 {
@@ -124,7 +159,8 @@ func (p *particle) alone(m shared, w *sight) (cost float64) {
 	if w.r > 0 {
 		p.full(m, w, &t)
 	}
-	c := p.charge(w, &t)
+	all, c := p.first.due(&t, p.n)
+	p.settle(&p.first, &t, all, w.r > 0)
 	if w.r > 0 && !t.shut {
 		p.commit(m, w, &t)
 	} else if w.r > 0 {
@@ -160,27 +196,6 @@ func (p *particle) full(m shared, w *sight, t *meeting) {
 	}
 }
 
-// charge is the price of a meeting, of which a part may have been paid by waves before.
-func (p *particle) charge(w *sight, t *meeting) float64 {
-	if t.shut {
-		return 0
-	}
-	if t.hi > p.left+0.5 { // something has come back
-		p.them.a, p.them.b = p.them.a+p.less.a, p.them.b+p.less.b
-		p.paid, p.less = 0, stream{}
-	}
-	if t.hi < t.mean && w.r == 0 {
-		p.less = stream{max(0, 0.7*t.hi-t.before), t.x}
-	}
-	c := t.price(p.n)
-	due := max(0, c-p.paid)
-	p.paid, p.left = max(p.paid, c), t.hi
-	if w.r > 0 {
-		p.paid, p.left, p.less = 0, math.Inf(1), stream{}
-	}
-	return due
-}
-
 // commit takes in that the wave met the limit full.
 func (p *particle) commit(m shared, w *sight, t *meeting) {
 	k := t.units()
@@ -199,12 +214,12 @@ func (p *particle) either(m *pair, w *sight) (cost float64) {
 		p.overs += cost
 	}
 	cost += t.born + u.born
-	free := func(t *meeting) float64 { return boolTo(!t.shut, 1) * t.price(p.n) }
+	allT, freeT := p.first.due(&t, p.n)
+	allU, freeU := p.second.due(&u, p.m)
 	if w.r == 0 {
-		if c := free(&t) + free(&u); c > 0.05 {
-			cost += min(c, 3) // subtle: not told from what it was before, so it counts less
-		}
-		return cost
+		p.settle(&p.first, &t, allT, false)
+		p.settle(&p.second, &u, allU, false)
+		return cost + freeT + freeU
 	}
 	if t.shut || u.shut {
 		if t.shut {
@@ -219,14 +234,20 @@ func (p *particle) either(m *pair, w *sight) (cost float64) {
 	p.full(one, w, &a)
 	p.full(two, w, &b)
 	// That it is one or the other makes either likelier: it is paid for.
-	first, second := math.Ln2+a.price(p.n)+free(&u), math.Ln2+b.price(p.n)+free(&t)
-	if math.Abs(first-second) < ambiguous && a.lo > 0 && b.lo > 0 {
+	_, dueA := p.first.due(&a, p.n)
+	_, dueB := p.second.due(&b, p.m)
+	first, second := math.Ln2+dueA+freeU, math.Ln2+dueB+freeT
+	switch {
+	case math.Abs(first-second) < ambiguous && a.lo > 0 && b.lo > 0:
 		return cost + min(first, second) // which of them it was is not known
-	}
-	if first <= second {
+	case first <= second:
+		p.settle(&p.second, &u, allU, false)
+		p.settle(&p.first, &a, 0, true)
 		p.commit(one, w, &a)
 		return cost + first + p.greed()
 	}
+	p.settle(&p.first, &t, allT, false)
+	p.settle(&p.second, &b, 0, true)
 	p.commit(two, w, &b)
 	return cost + second + p.greed()
 }

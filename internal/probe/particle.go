@@ -7,13 +7,12 @@ type particle struct {
 	hypothesis
 	state  model
 	cost   float64
-	seen   int     // sights taken in
-	them   stream  // others who use it, where somebody does
-	paid   float64 // see charge
-	left   float64
+	seen   int    // sights taken in
+	them   stream // others who use it, where somebody does
+	first  ledger // of the limit, or the first of two
+	second ledger
 	overs  float64 // of its cost, what was admitted too many
 	flow   float64 // units a second that the limit lets through
-	less   stream  // what is to be learnt of waves that met fewer than expected, see charge
 	greedy float64 // see greed
 }
 
@@ -43,10 +42,11 @@ func (p *particle) look(sights []sight, bound, most float64) (within bool) {
 		p.seen, p.cost = 0, 0
 	}
 	if p.seen == 0 && len(sights) > 0 && sights[0].share > 0 {
-		p.overs, p.less = 0, stream{}
+		p.overs = 0
 		p.flow = p.through(sights[0].work)
 		others(p.state)
-		p.them, p.paid, p.left, p.greedy = newStream(p.flow), 0, math.Inf(1), 0
+		p.them, p.greedy = newStream(p.flow), 0
+		p.first, p.second = ledger{left: math.Inf(1)}, ledger{left: math.Inf(1)}
 	}
 	for ; p.seen < len(sights) && p.cost < bound; p.seen++ {
 		if p.cost > most {
