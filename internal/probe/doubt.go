@@ -123,19 +123,14 @@ const doubtLeast = 3
 // allow lets others use a share of the limit from now on, and looks at everything
 // again. What nobody explains alone may be explained so.
 func (p *Probe) allow(share float64) {
-	for try := range 2 { // the search may only have missed it
-		for _, h := range p.herds {
-			if h.lone() || h.family == Stacked {
-				continue
-			}
-			if try == 0 {
-				h.best = append(h.best, p.wide(h)...)
-			}
+	for _, h := range p.herds { // the search may only have missed it
+		if !h.lone() && h.family != Stacked {
+			h.best = append(h.best, p.wide(h)...)
 			p.fit(h, 500)
 		}
-		if p.cheapest() < 3 {
-			return
-		}
+	}
+	if p.cheapest() < 3 {
+		return
 	}
 	p.reckon(share)
 	for _, h := range p.herds {
