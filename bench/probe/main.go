@@ -381,27 +381,6 @@ func table(families []probe.Family, scores []score) {
 	brackets(scores)
 }
 
-// kinds says of two limits how often each was said to be of its kind.
-func kinds(scores []score) {
-	named, right, sure, wrong := 0, 0, 0, 0
-	for _, s := range scores {
-		if s.family != probe.Stacked || !s.named {
-			continue
-		}
-		if named++; s.kindsOK {
-			right++
-		}
-		if s.sure {
-			if sure++; !s.kindsOK {
-				wrong++
-			}
-		}
-	}
-	if named > 0 {
-		fmt.Printf("two limits: the kinds of both right in %d of %d that were named; wrong in %d of %d that were sure\n", right, named, wrong, sure)
-	}
-}
-
 func boolInt(b bool) int {
 	if b {
 		return 1
