@@ -214,6 +214,51 @@ func parts(of map[int]int, total, before int) (replicas, each int) {
 	return replicas, each
 }
 
+// connMost is the highest number of a connection that is used.
+const connMost = 190
+
+// other is so many connections to go on with after a refusal: first such that were not
+// used yet, for each connection may have its replica; then of those that were admitted
+// and of those that were refused since a sight. nil where they cannot be chosen.
+func (p *Probe) other(since, n int) (over []int) {
+	if _, ok := p.sender.(ConnSender); !ok {
+		return nil
+	}
+	most := 0
+	for _, hs := range p.hands {
+		for _, h := range hs {
+			most = max(most, h.conn)
+		}
+	}
+	if since == len(p.sights)-1 && most > 0 && most+n <= connMost {
+		for i := range n {
+			over = append(over, most+1+i)
+		}
+		return over
+	}
+	last := map[int]bool{}
+	var order []int
+	for _, hs := range p.hands[since:] {
+		for _, h := range hs {
+			if _, ok := last[h.conn]; !ok && h.conn > 0 {
+				order = append(order, h.conn)
+			}
+			last[h.conn] = h.no
+		}
+	}
+	half := map[bool]int{}
+	for _, c := range order {
+		if no := last[c]; half[no] < (n+1)/2 && len(over) < n {
+			half[no]++
+			over = append(over, c)
+		}
+	}
+	if half[true] < 2 || half[false] < 2 {
+		return nil
+	}
+	return over
+}
+
 // alone asks over one connection until it is admitted again, and on until it is
 // refused. It returns when it opened, and how many it admitted.
 func (p *Probe) alone(ctx context.Context) (opened span, n int, err error) {

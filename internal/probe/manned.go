@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"math"
 )
 
 // manned asks whether replicas that are reached in turn, or nearly, explain what no
@@ -18,13 +19,9 @@ func (p *Probe) manned(ctx context.Context) (*spreadOut, error) {
 	if err != nil {
 		return s, err
 	}
-	if s != nil && before < 10 && j.kind == TokenBucket {
-		// Subtle: it is a proof only where a single limit explains it worse than what was
-		// seen until then. A bucket gives back one by one whatever stands behind it.
-		if p.refit(); p.cheapest() < before+3 {
-			p.spread = nil
-			return nil, nil
-		}
+	if s != nil && before < 10 && j.kind == TokenBucket && p.oneOfAll(j.fleet) {
+		p.spread = nil
+		return nil, nil
 	}
 	if s == nil { // what is not proved is believed in the end only, see conclude
 		return nil, nil
@@ -39,6 +36,24 @@ func (p *Probe) manned(ctx context.Context) (*spreadOut, error) {
 	}
 	p.spread = p.spreadOf(j, s)
 	return p.spread, nil
+}
+
+// oneOfAll tells whether one bucket that holds what a fleet of buckets does together
+// explains what was seen nearly as well. Subtle: it gives back one by one, too, only not
+// in bundles.
+func (p *Probe) oneOfAll(f fleet) bool {
+	all, one := p.upTo(1e6), math.Inf(1)
+	many := all.judge(f, 60, math.Inf(1)).cost
+	for _, more := range []float64{0, -1, 1, 2} {
+		for _, by := range []float64{1, 0.97, 0.985, 1.015, 1.03} {
+			g := fleet{way: byTurn, kind: TokenBucket, r: 1, n: f.n*float64(f.r) + more, w: by * f.w / float64(f.r)}
+			one = min(one, all.judge(g, 16, many+10).cost)
+		}
+	}
+	if p.trace != nil {
+		p.trace("   %v costs %.1f, one bucket instead %.1f", f, many, one)
+	}
+	return one < many+8
 }
 
 // convincing tells whether a fleet that was not put to the proof is to be believed:

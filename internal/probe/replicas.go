@@ -24,7 +24,7 @@ func (p *Probe) scattered(ctx context.Context) (*spreadOut, error) {
 	for _, w := range p.sights {
 		total += w.a
 	}
-	if total < 4 {
+	if total < 3 {
 		return nil, nil
 	}
 	first := len(p.sights)
@@ -283,7 +283,9 @@ func (p *Probe) drain(ctx context.Context, total, n int, enough func() bool) (dr
 	n |= 1
 	var part []float64 // of each wave, what was admitted
 	for i := 0; i < 60; i++ {
+		p.over = p.other(len(p.sights)-i-1, n+2*(i%2))
 		w, err := p.wave(ctx, 0, n+2*(i%2), "whether others still admit, as replicas do")
+		p.over = nil
 		if err != nil {
 			return false, err
 		}

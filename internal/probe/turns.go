@@ -39,8 +39,8 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 	total, apart := 1, 0.0
 	var w *sight
 	for sent, idle := 1, until(began+0.5*q.w); sent < 2*full+20; sent, idle = sent+part, 0 {
-		if sent < full {
-			part = min(part, full-sent)
+		if part = min(part, full-sent); part <= 0 {
+			part = 2 + full/20
 		}
 		if w, err = p.wave(ctx, idle, part, why); err != nil {
 			return nil, err
