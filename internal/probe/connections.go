@@ -246,15 +246,18 @@ func (p *Probe) other(since, n int) (over []int) {
 			last[h.conn] = h.no
 		}
 	}
-	half := map[bool]int{}
-	for _, c := range order {
-		if no := last[c]; half[no] < (n+1)/2 && len(over) < n {
-			half[no]++
-			over = append(over, c)
+	// Those that were refused come first: one limit that has room again admits these.
+	for _, no := range []bool{true, false} {
+		k := 0
+		for _, c := range order {
+			if last[c] == no && k < (n+1)/2 && len(over) < n {
+				k++
+				over = append(over, c)
+			}
 		}
-	}
-	if half[true] < 2 || half[false] < 2 {
-		return nil
+		if k < 2 {
+			return nil
+		}
 	}
 	return over
 }

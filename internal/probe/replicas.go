@@ -24,7 +24,7 @@ func (p *Probe) scattered(ctx context.Context) (*spreadOut, error) {
 	for _, w := range p.sights {
 		total += w.a
 	}
-	if total < 3 {
+	if total < 4 {
 		return nil, nil
 	}
 	first := len(p.sights)
