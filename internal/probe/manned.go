@@ -11,7 +11,7 @@ import (
 // nearly everything is put to the proof where a single limit might, too.
 func (p *Probe) manned(ctx context.Context) (*spreadOut, error) {
 	j, ok := p.likeliestFleet(byTurn, byLoad)
-	if !ok || p.cheapest() < 0.5 && (j.n < 3 || j.r > 8 || j.off() > 1.5) {
+	if !ok || p.cheapest() < 0.5 && (j.n < 3 || j.r > 8 || j.off() > 2.5) {
 		return nil, nil // where one limit explains it all, too, many small ones are no question
 	}
 	before := p.cheapest()
