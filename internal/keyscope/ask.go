@@ -115,7 +115,7 @@ func (f *scoper) find(ctx context.Context) error {
 			// Values of one thing that are counted both ways are rare; a limit above that
 			// ran out in the middle looks the same. Ask one at a time.
 			f.doubted = true
-			if f.doubt() {
+			if (f.s.Above != nil || !f.s.BothWays) && f.doubt() {
 				f.margin = 1
 				continue
 			}
@@ -222,13 +222,25 @@ func (f *scoper) allTogether() bool {
 	return true
 }
 
-// other is the client that differs in everything.
+// other is the client that differs in everything: of each thing the value that is
+// likeliest to be counted apart, as values may be counted in groups.
 func (f *scoper) other() Who {
 	w := make(Who, len(f.opt.Values))
 	for i := range w {
-		w[i] = min(1, f.opt.Values[i]-1)
+		w[i] = f.farthest(i)
 	}
 	return w
+}
+
+// farthest is the value of a thing that is likeliest to be counted apart from the first.
+func (f *scoper) farthest(thing int) int {
+	values, best := f.apart[thing], min(1, f.opt.Values[thing]-1)
+	for v := 2; v < len(values); v++ {
+		if values[v] > values[best] {
+			best = v
+		}
+	}
+	return best
 }
 
 // ask is a question: this client, about this value of this thing.
@@ -311,11 +323,12 @@ func (f *scoper) between(ctx context.Context, base Who) error {
 		return nil
 	}
 	for i, values := range f.apart {
-		if len(values) < 2 || values[1] <= 0 {
+		v := f.farthest(i)
+		if v == 0 || values[v] <= 0 {
 			continue
 		}
 		w := slices.Clone(base)
-		w[i] = 1
+		w[i] = v
 		if f.s.Requests+2*f.size+20 > f.opt.MaxRequests {
 			return errStop("the bound on requests was reached")
 		}
@@ -326,8 +339,8 @@ func (f *scoper) between(ctx context.Context, base Who) error {
 			if err := f.measure(ctx, w, base); err != nil {
 				return err
 			}
-			for j, v := range f.apart {
-				f.s.Above.Counted[j] = j != i && len(v) > 1 && v[1] > 0
+			for j, values := range f.apart {
+				f.s.Above.Counted[j] = j != i && values[f.farthest(j)] > 0
 			}
 			return nil
 		}

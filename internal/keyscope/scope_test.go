@@ -181,28 +181,35 @@ func TestScopeBehind(t *testing.T) {
 	}
 }
 
-// Values of one thing may be counted in groups.
+// Values of one thing may be counted in groups: as paths are, by their first parts.
 func TestScopeGroups(t *testing.T) {
-	k := newKeyed(keyedLimit{policy: ten, by: []int{0}})
-	group := &grouped{k}
-	s, err := Find(t.Context(), Options{Found: probe.Found{Family: probe.FixedFirst, Policies: []limit.Policy{ten}}, Values: []int{3}}, group, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(s.Apart[0], []bool{false, false, true}) {
-		t.Errorf("apart: %v, want only the third", s.Apart)
+	for _, c := range []struct{ groups []int }{{[]int{0, 0, 1}}, {[]int{0, 1, 0}}, {[]int{0, 0, 1, 2}}, {[]int{0, 1, 1, 0}}} {
+		k := newKeyed(keyedLimit{policy: ten, by: []int{0}})
+		s, err := Find(t.Context(), Options{Found: probe.Found{Family: probe.FixedFirst, Policies: []limit.Policy{ten}}, Values: []int{len(c.groups)}}, &grouped{k, c.groups}, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for v, g := range c.groups {
+			if s.Apart[0][v] != (g != 0) {
+				t.Errorf("groups %v: apart: %v", c.groups, s.Apart[0])
+			}
+		}
+		if s.Above != nil || !s.Counted[0] || !s.Sure {
+			t.Errorf("groups %v: above %+v, counted %v, sure %v", c.groups, s.Above, s.Counted, s.Sure)
+		}
 	}
 }
 
-// grouped counts the first two values together.
-type grouped struct{ *keyed }
+// grouped counts the values of a thing in groups.
+type grouped struct {
+	*keyed
+	groups []int
+}
 
 func (g *grouped) SendAs(ctx context.Context, calls []Call) ([]probe.Answer, error) {
 	calls = slices.Clone(calls)
 	for i := range calls {
-		if calls[i].Who[0] == 1 {
-			calls[i].Who = Who{0}
-		}
+		calls[i].Who = Who{g.groups[calls[i].Who[0]]}
 	}
 	return g.keyed.SendAs(ctx, calls)
 }
