@@ -22,8 +22,15 @@ func (p *Probe) confirm() *experiment {
 		return nil
 	}
 	q := p.herd(p.shares()[0].Family).best[0]
-	// With some buckets the time of the next portion begins with a request.
-	if portions := q.family == RefillBucket && q.n <= 60 && p.confirmed < 2; !portions && !p.unconfirmed() {
+	// With some buckets the time of the next portion begins with a request, or with the
+	// rest of one that they hold; single units bend to much of that.
+	drip, portions := q.family == RefillBucket && q.m == 1, 0
+	if q.family == RefillBucket && q.n <= 60 {
+		if portions = 2; drip {
+			portions = 5
+		}
+	}
+	if p.confirmed >= portions && !p.unconfirmed() {
 		return nil
 	}
 	p.confirmed++
@@ -34,7 +41,14 @@ func (p *Probe) confirm() *experiment {
 		idle = (2.05 + 0.6*p.rng.Float64()) * q.period()
 	}
 	e := &experiment{why: "whether it holds at another time, too", steps: []step{{idle: idle, n: first}, {idle: 0.6 * p.rng.Float64() * q.w, n: all - first}}}
-	if q.family == TokenBucket {
+	switch {
+	case drip:
+		e.steps, e.through = []step{{idle: (1.05 + p.rng.Float64()) * q.period(), n: all}}, true
+		for range 5 {
+			e.steps = append(e.steps, step{idle: 0.2 * q.w, n: 1})
+		}
+		all += 5
+	case q.family == TokenBucket:
 		// A rate shows in what comes back. Some give back whole units only and lose the
 		// rest with each request, some let one pass that comes a little early.
 		e.steps, e.through = []step{{idle: 1.05 * q.period(), n: all}}, true

@@ -48,3 +48,36 @@ func TestPacedByTheProbeIsNoQueue(t *testing.T) {
 		}
 	}
 }
+
+// TestConfirmSingleUnits: a bucket that gets single units by the clock bends to one whose
+// units come some time after a request, so it has to foretell five times when the next
+// one comes after a rest.
+func TestConfirmSingleUnits(t *testing.T) {
+	for _, c := range []struct {
+		m    float64
+		want int
+	}{{1, 5}, {3, 2}} {
+		p := New(nil, nil, Options{Seed: 1})
+		p.sights = []sight{{a: 10, r: 1, s: 0, d: 0.01, done: 0.01}}
+		g := hypothesis{family: RefillBucket, n: 10, w: 0.5, m: c.m}
+		for _, h := range p.herds {
+			if h.best = nil; h.family == RefillBucket {
+				h.best = []*particle{{hypothesis: g, state: g.model(nil)}}
+			}
+		}
+		asked := 0
+		for range 9 {
+			e := p.confirm()
+			if e == nil {
+				break
+			}
+			asked++
+			if c.m == 1 && (len(e.steps) < 5 || e.steps[0].idle < g.period() || !e.through) {
+				t.Errorf("it is asked by %+v, want single requests after a rest", e.steps)
+			}
+		}
+		if asked != c.want {
+			t.Errorf("portions of %v: asked %d times, want %d", c.m, asked, c.want)
+		}
+	}
+}
