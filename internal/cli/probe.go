@@ -300,7 +300,7 @@ func (c *probeCmd) scope(ctx context.Context, world *probeWorld, v *blackbox.Ver
 // deliver writes the report in all forms.
 func (c *probeCmd) deliver(s *session, r *report.Probe, v *blackbox.Verdict, scope, behind *keyscope.Scope, world *probeWorld) error {
 	color, _ := isTerminal(s.stdout)
-	if err := r.WriteText(s.stdout, color && s.getenv("NO_COLOR") == ""); err != nil {
+	if err := r.WriteText(s.stdout, color && s.getenv("NO_COLOR") == "", terminalWidth(s.stdout)); err != nil {
 		return cannotRun("", "%v", err)
 	}
 	if c.JSON != "" {

@@ -32,6 +32,8 @@ type probeGuard struct {
 	seen    int
 	lost    int // requests without an answer, since one came
 	allLost int
+	quick   time.Duration     // the first answer took that long
+	late    time.Duration     // the latest did
 	refusal int               // the status of the first refusal
 	first   *answerShape      // of the first answer that was let pass
 	looks   map[string]*looks // by path, where that is varied
@@ -93,6 +95,9 @@ func (g *probeGuard) see(a *hit.Answer, path string) blackbox.Outcome {
 	switch outcome {
 	case hit.Admitted:
 		g.yes++
+		if g.late = a.Done.Sub(a.Sent); g.yes == 1 {
+			g.quick = g.late
+		}
 		if g.shape(a, path) {
 			return blackbox.Failed
 		}
@@ -128,7 +133,11 @@ func (g *probeGuard) missing(a *hit.Answer) {
 	case g.no > 0 && g.lost >= 3 && (a.Failure == hit.ConnectRefused || a.Failure == hit.ConnectFailed || a.Failure == hit.ConnectTimeout || a.Failure == hit.ClosedEarly):
 		g.halt("lock-out", "since it refused requests, connections are broken off (%d in a row: %v), as a service does that locks somebody out", g.lost, a.Failure)
 	case g.allLost > 2 && g.lost > 2 && g.allLost*4 > g.seen, g.lost > 20:
-		g.halt("no-answer", "%d of %d requests got no answer (%v)", g.allLost, g.seen, a.Failure)
+		more := ""
+		if g.no == 0 && g.late > time.Second && g.late > 10*g.quick {
+			more = fmt.Sprintf(". Answers came ever later, after %v at first and %v at last: it may make wait who sends much, instead of refusing", g.quick.Round(time.Millisecond), g.late.Round(time.Millisecond))
+		}
+		g.halt("no-answer", "%d of %d requests got no answer (%v)%s", g.allLost, g.seen, a.Failure, more)
 	}
 }
 
@@ -177,7 +186,7 @@ func (g *probeGuard) shape(a *hit.Answer, path string) (changed bool) {
 	if g.yes <= learning && g.no == 0 {
 		// Who begins while all is refused would learn that as what is normal.
 		if what := complains(a); what != "" {
-			g.halt("errors", "%s was answered with status %d and %s. If that is a refusal, say so: --throttled '%d:TEXT' with a text of that answer; if it is fine, add --ok %d", ordinal(g.yes), a.Status, what, a.Status, a.Status)
+			g.halt("errors", "%s was answered with status %d and %s. If that is a refusal, say so: %s; if it is fine, add --ok %d", ordinal(g.yes), a.Status, what, saySo(a, ""), a.Status)
 			return true
 		}
 	}
@@ -206,7 +215,7 @@ func (g *probeGuard) shape(a *hit.Answer, path string) (changed bool) {
 	}
 	hint := fmt.Sprintf("--throttled %d", s.status)
 	if s.status == first.status {
-		hint = fmt.Sprintf("--throttled '%d:TEXT' with a text of that answer", s.status)
+		hint = saySo(a, first.keys)
 	}
 	g.halt("answer-changed", "%s after %d requests: from %v to %v. If that is how it refuses, say so: %s. If both are fine, add --ok %d", what, g.yes, first, s, hint, s.status)
 	return true
@@ -253,13 +262,37 @@ func complains(a *hit.Answer) string {
 			}
 		}
 	}
+	if text := limitText(body); text != "" {
+		return fmt.Sprintf("a text that says %q", text)
+	}
+	return ""
+}
+
+// limitText returns what a body says of a limit, "" where it says nothing of the kind.
+func limitText(body []byte) string {
 	low := bytes.ToLower(body)
 	for _, text := range []string{"too many requests", "rate limit exceeded", "ratelimit exceeded", "rate limited", "quota exceeded", "limit reached", "try again later", "slow down"} {
 		if bytes.Contains(low, []byte(text)) {
-			return fmt.Sprintf("a text that says %q", text)
+			return text
 		}
 	}
 	return ""
+}
+
+// saySo is the flag that takes answers like a for refusals, where others with the same
+// status and these fields of a JSON object are none. It shows nothing of the body but
+// words that are known, and names of fields.
+func saySo(a *hit.Answer, fields string) string {
+	text := limitText(a.Body)
+	for k := range strings.FieldsSeq(shapeOf(a).keys) {
+		if had := slices.Contains(strings.Fields(fields), k); text == "" && !had && (fields != "" || errorFields[strings.ToLower(k)]) {
+			text = `"` + k + `"`
+		}
+	}
+	if text == "" || strings.ContainsAny(text, "'") {
+		return fmt.Sprintf("--throttled '%d:TEXT' with a text of that answer", a.Status)
+	}
+	return fmt.Sprintf("--throttled '%d:%s'", a.Status, text)
 }
 
 // errorFields are names of fields of a JSON object that tell of an error.

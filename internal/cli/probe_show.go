@@ -63,6 +63,9 @@ func (p *probeShow) bars(b blackbox.Belief, doing string) []string {
 		full, empty = "#", "."
 	}
 	lines := []string{fmt.Sprintf("%v  %d of %d requests, %d of %d refused", b.Elapsed.Round(100*time.Millisecond), b.Requests, p.c.MaxRequests, b.Refused, p.c.MaxThrottled)}
+	if len(b.Shares) == 0 {
+		lines = append(lines, "       too early to say which limit it is")
+	}
 	for i, s := range b.Shares {
 		if i == 6 {
 			lines = append(lines, fmt.Sprintf("       and %d others", len(b.Shares)-i))

@@ -43,7 +43,7 @@ func sampleProbe() *Probe {
 
 func TestProbeText(t *testing.T) {
 	var b bytes.Buffer
-	if err := sampleProbe().WriteText(&b, false); err != nil {
+	if err := sampleProbe().WriteText(&b, false, 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
@@ -103,7 +103,7 @@ func TestProbeStopWords(t *testing.T) {
 	p := NewProbe(&probe.Verdict{Found: probe.Found{Family: probe.None}, Requests: 1, Stopped: "1 request was answered with status 500"})
 	p.Stop("errors")
 	var b bytes.Buffer
-	if err := p.WriteText(&b, false); err != nil || !p.Unknown || !strings.HasPrefix(b.String(), "Nothing is known") || !strings.Contains(b.String(), "status 500") {
+	if err := p.WriteText(&b, false, 0); err != nil || !p.Unknown || !strings.HasPrefix(b.String(), "Nothing is known") || !strings.Contains(b.String(), "status 500") {
 		t.Errorf("%v: %s", err, b.String())
 	}
 	p = NewProbe(&probe.Verdict{Found: probe.Found{Family: probe.None}, Requests: 4, Stopped: "the bound on time was reached"})
@@ -218,7 +218,7 @@ func TestProbeOthers(t *testing.T) {
 	}
 	p := NewProbe(v)
 	var text, page bytes.Buffer
-	if err := p.WriteText(&text, false); err != nil {
+	if err := p.WriteText(&text, false, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.WriteHTML(&page); err != nil {

@@ -13,8 +13,9 @@ import (
 // probeRows bounds the rows of the timeline in text.
 const probeRows = 40
 
-// WriteText says the verdict in words, and shows what happened when.
-func (p *Probe) WriteText(w io.Writer, color bool) error {
+// WriteText says the verdict in words, and shows what happened when, in lines of at
+// most width cells; 0: as long as they come.
+func (p *Probe) WriteText(w io.Writer, color bool, width int) error {
 	var b strings.Builder
 	paint := func(s, code string) string {
 		if !color {
@@ -62,18 +63,47 @@ func (p *Probe) WriteText(w io.Writer, color bool) error {
 		resumed = fmt.Sprintf(" (%d of them in an earlier session)", p.Resumed)
 	}
 	fmt.Fprintf(&b, "%s%s, %d refused, %d without an answer that counts, in %s.\n", plural(int64(p.Requests), "request", "requests"), resumed, p.Refused, p.Lost, spanWords(time.Duration(p.ElapsedSeconds*1e9).Round(time.Millisecond)))
-	p.timeline(&b)
-	p.keyTable(&b)
-	_, err := io.WriteString(w, b.String())
+	var table strings.Builder
+	p.timeline(&table, width)
+	p.keyTable(&table)
+	_, err := io.WriteString(w, fold(b.String(), width)+table.String())
 	return err
 }
 
+// fold breaks lines that are longer than width at spaces, and indents what follows as
+// the line is. A width below narrowest folds nothing.
+func fold(s string, width int) string {
+	if width < narrowest {
+		return s
+	}
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		text := strings.TrimLeft(line, " ")
+		indent := line[:len(line)-len(text)]
+		for _, l := range wrap(strings.TrimSuffix(text, "\n"), width-len(indent)) {
+			b.WriteString(indent + l + "\n")
+		}
+	}
+	return b.String()
+}
+
+// narrowest is the width of a terminal that the report is made to fit.
+const narrowest = 60
+
 // timeline draws a row for each wave.
-func (p *Probe) timeline(b *strings.Builder) {
+func (p *Probe) timeline(b *strings.Builder, width int) {
 	if len(p.Waves) == 0 {
 		return
 	}
-	b.WriteString("\nWhen        admitted █, refused ░ (of up to 30)\n")
+	bars := 0
+	for _, w := range p.Waves {
+		bars = max(bars, w.Admitted+w.Refused)
+	}
+	bars = min(max(bars, 8), 30)
+	if width >= narrowest {
+		bars = min(bars, max(8, width-25-34))
+	}
+	b.WriteString("\nWhen        admitted █, refused ░\n")
 	from, to := len(p.Waves), len(p.Waves)
 	if len(p.Waves) > probeRows {
 		from, to = probeRows*3/4, len(p.Waves)-probeRows/4
@@ -81,19 +111,23 @@ func (p *Probe) timeline(b *strings.Builder) {
 	last := ""
 	for i, wave := range p.Waves {
 		if i == from && from < to {
-			fmt.Fprintf(b, "%10s  %d more waves; --json and --html have all\n", "…", to-from)
+			fmt.Fprintf(b, "%10s  %s; --json and --html have all\n", "…", plural(int64(to-from), "more wave", "more waves"))
 		}
 		if i >= from && i < to {
 			continue
 		}
-		a, r := waveBars(wave.Admitted, wave.Refused)
+		a, r := waveBars(wave.Admitted, wave.Refused, bars)
 		why := clean(wave.Why)
 		if why == last {
 			why = ""
 		} else {
 			last = why
 		}
-		fmt.Fprintf(b, "%+9.3fs  %-31s %9s  %s\n", wave.Seconds, strings.Repeat("█", a)+strings.Repeat("░", r), fmt.Sprintf("%d of %d", wave.Admitted, wave.Admitted+wave.Refused+wave.Lost), why)
+		row := fmt.Sprintf("%+9.3fs  %-*s  %9s  %s", wave.Seconds, bars, strings.Repeat("█", a)+strings.Repeat("░", r), fmt.Sprintf("%d of %d", wave.Admitted, wave.Admitted+wave.Refused+wave.Lost), why)
+		if all := []rune(row); width >= narrowest && len(all) > width {
+			row = string(all[:width-1]) + "…"
+		}
+		b.WriteString(strings.TrimRight(row, " ") + "\n")
 	}
 }
 
@@ -119,18 +153,18 @@ func (p *Probe) keyTable(b *strings.Builder) {
 	}
 }
 
-// waveBars shares up to 30 cells between two counts.
-func waveBars(a, r int) (int, int) {
+// waveBars shares up to most cells between two counts.
+func waveBars(a, r, most int) (int, int) {
 	n := a + r
-	if n <= 30 {
+	if n <= most {
 		return a, r
 	}
-	x := a * 30 / n
+	x := a * most / n
 	if a > 0 {
 		x = max(1, x)
 	}
 	if r > 0 {
-		x = min(29, x)
+		x = min(most-1, x)
 	}
-	return x, 30 - x
+	return x, most - x
 }

@@ -94,8 +94,9 @@ func oneOrMore(n int64, one, more string) string {
 // openShare is how far a time may be off without that being said.
 const openShare = 0.005
 
-// wideShare is how far a time may be off for its middle to say something.
-const wideShare = 0.25
+// wideShare is how far a time may be off for its middle to say something, and openEnd
+// for its ends to do.
+const wideShare, openEnd = 0.25, 0.8
 
 // lengthWords is a window, with its bounds where these are wide.
 func lengthWords(d time.Duration, off float64) string {
@@ -105,6 +106,9 @@ func lengthWords(d time.Duration, off float64) string {
 	round := func(x float64) string {
 		v := digits(time.Duration(x*float64(d)).Seconds(), 3)
 		return spanWords(time.Duration(math.Round(v*1e9)) * time.Nanosecond)
+	}
+	if off > openEnd {
+		return "a time that is not known yet"
 	}
 	if off > wideShare {
 		return fmt.Sprintf("something from %s to %s", round(1-off), round(1+off))
@@ -122,6 +126,8 @@ func rateWords(n int64, per time.Duration, off float64) string {
 	}
 	unit := each[per]
 	switch {
+	case off > openEnd:
+		return "some at a rate that is not known yet"
 	case off > openShare || short >= 100 && unit != "":
 	case unit != "":
 		return fmt.Sprintf("%d %s", n, unit)
