@@ -193,7 +193,7 @@ func (f *fitter) coincides(h *hypothesis) float64 {
 		return odd
 	}
 	near := func(w float64) bool {
-		return w > 0 && math.Abs(w-f.hold) < min(f.jitter, 0.6*f.hold)+0.15*f.hold || w > f.hold && w < 1.1*f.trip ||
+		return w > 0 && math.Abs(w-f.hold) < min(f.jitter, 0.6*f.hold)+0.15*f.hold || w > f.hold && w < 1.1*f.trip+f.jitter ||
 			f.share > 0 && w < f.hold // others blur it, and who waits for the answers never asks within it
 	}
 	if near(h.w) || near(h.v) && (h.family == Ban || h.family == Stacked && f.share > 0) || (h.family == TokenBucket || h.family == LeakyQueue) && h.n*h.w < 3*f.hold {
