@@ -44,14 +44,21 @@ func (p *Probe) portions(ctx context.Context, steps []step, why string) (w *sigh
 	case unknown:
 		part = 1 + left/20
 	}
-	for sent := 0; left > 0; left -= part {
-		if sent > 0 {
-			if part = 1 + left/8; unknown || gives*p.rtt() > 0.5 {
-				part = max(part, 1+sent/5) // to outrun what comes back
-			}
+	parts := []int{part}
+	if lead := part / 4; lead > 10 && p.rtt() < period/40 { // what is believed may be wrong
+		parts = []int{lead, part - lead}
+	}
+	for i, sent := 0, 0; left > 0; i++ {
+		switch {
+		case i < len(parts):
+			part = parts[i]
+		case unknown, gives*p.rtt() > 0.5: // to outrun what comes back
+			part = 1 + max(left/8, sent/5)
+		default:
+			part = 1 + left/8
 		}
 		part = max(1, min(part, left))
-		sent += part
+		sent, left = sent+part, left-part
 		w, err = p.wave(ctx, idle, part, why)
 		if err != nil || w.r > 0 {
 			return w, err
