@@ -51,7 +51,7 @@ type score struct {
 	pauses            []time.Duration // see thinker
 }
 
-var most int
+var most, second int
 
 func main() {
 	n := flag.Int("n", 260, "how many policies")
@@ -66,6 +66,7 @@ func main() {
 	lossy := flag.Float64("lossy", 0, "share of answers that are lost")
 	verbose := flag.Bool("v", false, "a line for each policy that was not named right")
 	flag.IntVar(&most, "max-requests", 0, "bound on the requests to each limiter; zero: as weir probe has it")
+	flag.IntVar(&second, "second-limit", 0, "up to how many times the first a second limit is looked for; zero: as weir probe has it; 1: it is not")
 	lines := flag.Bool("lines", false, "a line for each policy")
 	one := flag.Int("one", -1, "only this policy, with every line")
 	simple := flag.Bool("naive", false, "measure a binary search on the rate, and reading headers, instead")
@@ -184,7 +185,7 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 	began := time.Now()
 	var seen []probe.Record
 	t := &thinker{world: w}
-	p := probe.New(t, w, probe.Options{MaxRequests: most, Seed: seed, IgnoreHints: ignore, Record: func(r probe.Record) { seen = append(seen, r) }})
+	p := probe.New(t, w, probe.Options{MaxRequests: most, Second: second, Seed: seed, IgnoreHints: ignore, Record: func(r probe.Record) { seen = append(seen, r) }})
 	if trace {
 		p.Trace(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 	}

@@ -37,6 +37,7 @@ type probeCmd struct {
 	MaxThrottled int           `default:"300" placeholder:"N" help:"Most refused requests; those under way are waited for. Default 300." group:"Budget"`
 	MaxRate      float64       `default:"400" placeholder:"N" help:"Most requests in any second. Default 400." group:"Budget"`
 	MaxTime      time.Duration `default:"10m" placeholder:"DURATION" help:"Longest time. Default 10m." group:"Budget"`
+	SecondLimit  int           `placeholder:"N" help:"Look for a second, slower limit of up to N times the first; each time costs the whole limit. 1: do not look. Default 6, up to 12 for small limits." group:"Budget"`
 	Price        float64       `placeholder:"USD" help:"What a request costs, in dollars, for the plan." group:"Budget"`
 	Prices       string        `placeholder:"FILE" help:"Table of prices instead of the built-in one." group:"Budget"`
 	Seed         uint64        `default:"1" help:"Of the search." group:"Budget"`
@@ -62,6 +63,9 @@ type probeCmd struct {
 func (c *probeCmd) Run(s *session) error {
 	if c.MaxRequests < 1 || c.MaxThrottled < 1 || c.MaxTime <= 0 || c.MaxRate <= 0 || c.Price < 0 {
 		return usage("they bound what is done to somebody's service", "--max-requests, --max-throttled, --max-time and --max-rate must be above zero")
+	}
+	if c.SecondLimit < 0 {
+		return usage("--second-limit 1 does not look for one", "--second-limit %d: it is how many times the first a second limit may be", c.SecondLimit)
 	}
 	if err := allWritable([2]string{"--json", c.JSON}, [2]string{"--html", c.HTML}, [2]string{"--out", c.Out}); err != nil {
 		return err
@@ -222,7 +226,7 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 	defer show.close()
 	past, spent := j.past()
 	most := max(1, c.MaxRequests-spent) // what an earlier session spent on the key is gone
-	o := blackbox.Options{MaxRequests: most, MaxRefused: c.MaxThrottled, MaxTime: c.MaxTime, Seed: c.Seed, Past: past, Record: j.add, IgnoreHints: c.IgnoreHints}
+	o := blackbox.Options{MaxRequests: most, MaxRefused: c.MaxThrottled, MaxTime: c.MaxTime, Seed: c.Seed, Past: past, Record: j.add, IgnoreHints: c.IgnoreHints, Second: c.SecondLimit}
 	if len(world.things) > 0 { // something is left for the key
 		o.MaxRequests, o.MaxRefused = max(1, most*2/3), max(1, c.MaxThrottled/2)
 	}

@@ -71,6 +71,10 @@ type Options struct {
 	MaxTime     time.Duration // zero: 30 minutes
 	Seed        uint64        // of the search; the same answers and seed give the same verdict
 
+	// Second is up to how many times the limit a second, slower one is looked for. Each
+	// time costs the limit once more. Zero: 6, and up to 12 for small limits; 1: it is not.
+	Second int
+
 	// IgnoreHints is to leave out of account what headers say. They are only ever
 	// used to choose where to look first.
 	IgnoreHints bool
@@ -144,6 +148,7 @@ type Verdict struct {
 	Used         bool    // somebody had used some of it just before the first request
 	Paced        float64 // answers a second, where nothing was refused but everybody waits; else 0
 	Alike        int     // so many replicas that are reached strictly in turn, with a part of the limit each, it could not be told from; 0: it could
+	Spent        float64 // how many times the limit was spent at full speed: a slower second one of less would have shown; 0: that is no question of this kind
 	Settle       string  // what would settle the figures of Found, where these are open; "" otherwise
 	Foreign      float64 // what Found leaves unexplained, as Probe.Explain counts it; above 2 others may use the limit too
 	Others       Others  // who else used it meanwhile; zero where nothing shows that anybody did

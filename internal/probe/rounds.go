@@ -3,8 +3,13 @@ package probe
 import "math"
 
 // rounds is how many times what a limit lets through is spent at full speed in
-// search of a second limit that is slower.
+// search of a second limit that is slower, where nothing else was asked for.
 const rounds = 6
+
+// atEase is how many times as long as at full speed it may take. Subtle: a second limit
+// is met only by spending faster than it gives. One that gives more than 0.7 of the first
+// is not looked for.
+const atEase = 1.4
 
 // lacking is how many rounds at full speed are missing before a second limit that
 // is slower can be left out of account, and what one is made of: waves of part
@@ -24,16 +29,19 @@ func (p *Probe) lacking(q *particle) (more, part int, pause float64) {
 		pause = 1.04 * period * float64(part) / float64(n)
 	}
 	// Of a small limit more, which cost little: ten a second is often a hundred a minute, too.
-	want := rounds
-	for want < 12 && (want+1)*n <= 120 && float64(want+1)*period < 30 {
-		want++
+	want := p.opt.Second
+	if want == 0 {
+		for want = rounds; want < 2*rounds && (want+1)*n <= 120 && float64(want+1)*period < 30; {
+			want++
+		}
+	}
+	if want < 2 {
+		return 0, 0, 0
 	}
 	for want > 2 && want*n > p.opt.MaxRequests/2 {
 		want--
 	}
-	// Subtle: a slower second limit is met only by spending faster than it gives. One
-	// that gives more than 0.7 of the first is not looked for.
-	long := float64(want) * (1.4*period + 2*p.rtt())
+	long := float64(want) * (atEase*period + 2*p.rtt())
 	for i := range p.sights {
 		if p.admittedIn(i, long) >= float64(want*n)+1 {
 			return 0, 0, 0
@@ -48,6 +56,28 @@ func (p *Probe) lacking(q *particle) (more, part int, pause float64) {
 		more--
 	}
 	return more, part, pause
+}
+
+// spent is how many times the limit was spent at full speed; 0 where there cannot be a
+// second one that is slower.
+func (p *Probe) spent(q *particle) (times float64) {
+	switch q.family {
+	case None, Concurrency, Stacked, Replicas, LeakyQueue, Ban:
+		return 0
+	}
+	period := q.w
+	if q.family == TokenBucket || q.family == RefillBucket {
+		period = q.period()
+	}
+	for k := 1.0; k <= 4*rounds; k++ {
+		long := k * (atEase*period + 2*p.rtt())
+		for i := range p.sights {
+			if n := p.admittedIn(i, long); n >= k*q.n {
+				times = max(times, n/q.n)
+			}
+		}
+	}
+	return times
 }
 
 // sustain returns what is missing of spending at full speed for a while, in
@@ -152,7 +182,7 @@ func (p *Probe) turn() *experiment {
 	}
 	p.turns++
 	e.until = true
-	left := min(float64(max(1, more)), 5, max(1, math.Floor(float64(p.opt.MaxRequests-p.v.Requests-20)/float64(n))))
+	left := min(float64(max(2, more)), 5, max(1, math.Floor(float64(p.opt.MaxRequests-p.v.Requests-20)/float64(n))))
 	k := int(min(40, math.Ceil(math.Pow(max(1, wide/0.01), 1/left)))) - 1
 	at := 0.0
 	look := func(x float64) {

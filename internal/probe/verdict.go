@@ -57,6 +57,7 @@ func (p *Probe) conclude() {
 	left := p.herd(shares[0].Family).best[0].without()
 	v.Used = p.herd(shares[0].Family).best[0].used
 	v.Alike = p.alike(p.herd(shares[0].Family).best[0])
+	v.Spent = p.spent(p.herd(shares[0].Family).best[0])
 	v.Foreign = left
 	fits := left < 2
 	if p.share > 0 {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/weir-dev/weir/internal/probe"
@@ -43,6 +44,10 @@ type Probe struct {
 	// AlikeReplicas is so many replicas that are reached strictly in turn, each with a part
 	// of the limit, which it could not be told from.
 	AlikeReplicas int `json:"alike_replicas,omitempty"`
+
+	// SpentTimes is how many times the limit was spent at full speed; a slower second
+	// limit of less than so many times it would have shown.
+	SpentTimes float64 `json:"spent_times,omitempty"`
 
 	// Unknown is true where nothing can be said: not that there is no limit, either.
 	Unknown bool `json:"unknown,omitempty"`
@@ -181,7 +186,7 @@ type ProbeAsked struct {
 // the caller.
 func NewProbe(v *probe.Verdict) *Probe {
 	p := &Probe{
-		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign, Settle: v.Settle, PacedPerSecond: v.Paced, UsedBefore: v.Used, AlikeReplicas: v.Alike,
+		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign, Settle: v.Settle, PacedPerSecond: v.Paced, UsedBefore: v.Used, AlikeReplicas: v.Alike, SpentTimes: math.Round(10*v.Spent) / 10,
 		Stopped: v.Stopped, Requests: v.Requests, Refused: v.Refused, Lost: v.Lost, ElapsedSeconds: v.Elapsed.Seconds(),
 		Headers: "none", Findings: []ProbeFinding{}, Waves: []ProbeWave{}, found: v.Found,
 	}
@@ -194,6 +199,13 @@ func NewProbe(v *probe.Verdict) *Probe {
 	}
 	if v.Alike > 0 && len(v.Policies) == 1 {
 		p.Notes = append(p.Notes, fmt.Sprintf("It could not be told from several replicas that are reached strictly in turn, such as %d with %d each.", v.Alike, v.Policies[0].Capacity()/int64(v.Alike)))
+	}
+	switch {
+	case !v.Sure || v.Spent == 0:
+	case v.Spent < 2:
+		p.Notes = append(p.Notes, "A second, slower limit was not looked for.")
+	default:
+		p.Notes = append(p.Notes, fmt.Sprintf("No second, slower limit of less than %.1f times it: so much was spent at full speed.", p.SpentTimes))
 	}
 	for _, a := range v.Alternatives {
 		p.Alternatives = append(p.Alternatives, ProbeShare{foundFigures(&a.Found), a.Share, a.Found.Kind() + ", " + FoundWords(&a.Found), a.Separate})
