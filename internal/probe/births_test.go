@@ -6,8 +6,6 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
-
-	"github.com/weir-dev/weir/limit"
 )
 
 // TestWhoBegan: of a window that others may have begun, as many of them are expected to be
@@ -80,31 +78,6 @@ func TestCoincidesWithWork(t *testing.T) {
 	}
 	if f.share = 0.2; f.luck(&short) < 7 {
 		t.Errorf("among others, %+v costs %v", short, f.luck(&short))
-	}
-}
-
-// TestRoundAmongOthers: a window of the clock is said with a head that goes with it, so
-// that it explains the answers as it is said.
-func TestRoundAmongOthers(t *testing.T) {
-	pol := limit.Policy{Algorithm: limit.FixedWindow, Limit: 20, Window: 6300 * time.Millisecond, Phase: 4476420747}
-	w := newWorld(pol, 8*time.Millisecond, 4)
-	w.others = 0.1 * float64(pol.Limit) / pol.Window.Seconds()
-	p := New(w, w, Options{})
-	for range 60 {
-		if _, err := p.wave(context.Background(), 1.7*w.rng.Float64(), 6, ""); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p.share = 0.2
-	p.bound()
-	truth := p.given(Found{Family: FixedClock, Policies: []limit.Policy{pol}})
-	off := truth.by(windowFig, 0.0009, p.sights[len(p.sights)-1].d/2) // as a search leaves it
-	h := p.herd(FixedClock)
-	r := &reach{fitter: &p.fitter, most: p.try(truth, math.Inf(1)).cost, tries: 200}
-	h.best = []*particle{r.descend(off, []figure{headFig})}
-	f := p.found(FixedClock, true)
-	if got := p.Explain(f); f.Policies[0].Window != pol.Window || got > h.cost()+h.best[0].near() {
-		t.Errorf("%v is said, it costs %v; what was found costs %v", f.Policies[0], got, h.cost())
 	}
 }
 

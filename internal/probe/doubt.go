@@ -227,11 +227,18 @@ func (f *fitter) coarser(ratio float64) float64 {
 	return ratio
 }
 
+// tooMuch is the share of a limit that others are said to use above which nothing is
+// certain: a second limit that was met looks so, too.
+const tooMuch = 0.4
+
 // holds tells whether what is said of a limit that others use may be said for certain:
 // what others did is what chance does, the figures are such as people choose, and the
 // limit as it is said explains the answers as well as the best of its herd does. Subtle:
 // a probe that asks when it opens makes a rhythm of its own, which looks like a clock's.
 func (p *Probe) holds(h *herd, said Found) bool {
 	best := h.best[0]
+	if best.them.rate() > tooMuch*best.through(p.rtt()) {
+		return false
+	}
 	return best.usual() && (h.family == Concurrency || p.isRound(h)) && p.Explain(said) <= best.cost+best.near()
 }

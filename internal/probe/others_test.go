@@ -183,6 +183,11 @@ func TestHolds(t *testing.T) {
 	if !p.holds(h, truth) {
 		t.Errorf("the truth does not hold: it costs %v, as it is said %v", h.best[0].cost, p.Explain(truth))
 	}
+	was := h.best[0].them
+	if h.best[0].them.a *= 1e4; p.holds(h, truth) {
+		t.Error("a limit that others use nearly all of holds")
+	}
+	h.best[0].them = was
 	other := truth
 	other.Policies = []limit.Policy{pol}
 	other.Policies[0].Phase += 4 * time.Second
