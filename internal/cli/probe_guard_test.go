@@ -119,3 +119,18 @@ func TestGuardOfPaths(t *testing.T) {
 		}
 	}
 }
+
+// TestProbeTellsDelays: where time runs out because answers come ever later, that is said.
+func TestProbeTellsDelays(t *testing.T) {
+	g := &probeGuard{rules: hit.DefaultRules(), maxNo: 5}
+	at := time.Unix(1_700_000_000, 0)
+	for i := range 8 {
+		g.see(&hit.Answer{Status: 200, Sent: at, Done: at.Add(time.Duration(i*i)*300*time.Millisecond + 20*time.Millisecond)}, "")
+	}
+	for range 3 {
+		g.see(&hit.Answer{Sent: at, Done: at.Add(30 * time.Second), Failure: hit.AnswerTimeout}, "")
+	}
+	if err := g.stopped(); err == nil || !strings.Contains(err.Error(), "after 20ms at first and 14.72s at last") {
+		t.Errorf("it says %v", err)
+	}
+}

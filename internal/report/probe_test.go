@@ -236,3 +236,23 @@ func TestProbeOthers(t *testing.T) {
 		t.Errorf("with nobody else: %+v %q", none.Others, none.Notes)
 	}
 }
+
+// TestProbeTextFits: on a terminal no line is longer than it is wide, and no word is cut.
+func TestProbeTextFits(t *testing.T) {
+	p := sampleProbe()
+	p.Waves = append(p.Waves, ProbeWave{Admitted: 90, Refused: 40, Why: "spend at full speed, in case a second limit is slower, and then some"})
+	for _, width := range []int{60, 80, 120} {
+		var b bytes.Buffer
+		if err := p.WriteText(&b, false, width); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(b.String()) {
+			if n := cells(strings.TrimSuffix(line, "\n")); n > width {
+				t.Errorf("%d cells, the terminal has %d: %s", n, width, line)
+			}
+		}
+		if !strings.Contains(strings.Join(strings.Fields(b.String()), " "), p.Sentence) {
+			t.Errorf("at %d cells the sentence is not whole", width)
+		}
+	}
+}
