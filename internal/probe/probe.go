@@ -14,6 +14,24 @@
 // when no experiment would help, or when a bound is reached; then it says what remains.
 //
 // The package opens no connection and reads no clock: Sender and Clock are given.
+//
+// Where to read what:
+//
+//   - the order of things: run.go, and ask.go, which lists the questions;
+//   - what is sent: wave.go sends; ramp.go begins, rounds.go measures one limit and looks for
+//     a second, stackturn.go measures two, banned.go a ban; candidates.go draws other
+//     experiments and plan.go chooses; confirm.go and challenge.go doubt what is settled;
+//   - what is held possible: hypothesis.go names the kinds; sight.go has what a wave tells
+//     and the interface of a model; the models are buckets (sight.go), grid.go, floating.go,
+//     rolling.go, lockout.go and stack.go; particle.go takes one hypothesis through all waves;
+//   - how hypotheses are found: search.go keeps herds of them, guess.go and scan.go draw,
+//     bracket.go says how far figures may be off, neat.go prefers round ones, second.go and
+//     restack.go find a second limit;
+//   - what is believed: belief.go, occam.go; verdict.go and separate.go say it;
+//   - others who use the limit: others.go, crowds.go, births.go, chance.go, doubt.go;
+//   - replicas: replicas.go, crowd.go (at random), turns.go, connections.go, leaks.go;
+//     fleet.go replays what was seen to replicas, fleet_fit.go finds which, manned.go asks;
+//   - headers and journals: hints.go, hintscheck.go, journal.go.
 package probe
 
 import (
