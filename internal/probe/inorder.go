@@ -1,0 +1,106 @@
+package probe
+
+import (
+	"context"
+	"math"
+)
+
+// staggered tells, when one has just opened, whether replicas open one after the
+// other and are reached in turn. The burst before has what they admit together.
+func (p *Probe) staggered(ctx context.Context, burst []sight) (*spreadOut, error) {
+	r, err := p.pattern(ctx, 0, math.Inf(1), crewMost)
+	if r < 2 || err != nil || p.oneBucket() {
+		return nil, err
+	}
+	if s, err := p.inOrderOf(r); s != nil || err != nil {
+		return s, err
+	}
+	// All was back after the rest before the burst, and nothing before it opened.
+	s := &spreadOut{window: span{0, 2 * p.sights[len(p.sights)-1].s}}
+	if b := burst[0].s; b > 0 {
+		for _, w := range p.sights {
+			if w.s < b && w.a+w.r > 0 {
+				s.window.hi = b - w.s
+			}
+		}
+	}
+	total := 0
+	for _, w := range burst {
+		total += w.a
+		if w.r > 0 {
+			break
+		}
+	}
+	s.replicas, s.each, s.share, s.gain = r, max(1, int(math.Round(float64(total)/float64(r)))), 0.95, 12
+	s.low, s.high = s.each*9/10, s.each*11/10+1
+	p.spread = s
+	return s, nil
+}
+
+// oneBucket tells whether one token bucket explains all that was seen: what it gives
+// back while a busy machine asks slowly looks like others that still admit.
+func (p *Probe) oneBucket() bool {
+	h := &herd{family: TokenBucket}
+	p.fit(h, 700)
+	h.best = append(h.best, p.wide(h)...)
+	for _, q := range h.best {
+		if q.cost < 0.5 {
+			return true
+		}
+	}
+	return false
+}
+
+// alternating asks, when a wave was refused in part and no limit that is simple explains
+// it, whether the next requests are admitted and refused in turn. One limit that refuses
+// some of a wave refuses those that follow at once.
+func (p *Probe) alternating(ctx context.Context) (outcome, error) {
+	w := p.sights[len(p.sights)-1]
+	if w.r == 0 && len(p.sights) > 1 && w.a+w.r < 3 {
+		w = p.sights[len(p.sights)-2]
+	}
+	if w.r < 2 || w.a+w.r < 4 || w.r > 8*w.a || p.alternated > 1 || p.share > 0 || p.reviews < 1 {
+		return pass, nil
+	}
+	switch p.shares()[0].Family {
+	case Stacked, SlidingWindow, SlidingWindowDenied:
+	default:
+		if p.cheapest() < 0.5 {
+			return pass, nil
+		}
+	}
+	p.alternated++
+	p.why = ""
+	most := (w.a+w.r)/w.a + 1
+	r, err := p.pattern(ctx, 0, math.Inf(1), most)
+	if r < 2 || err != nil {
+		return pass, err
+	}
+	return p.outcomeOf(p.inOrderOf(r))
+}
+
+// inOrderOf says what replicas of which every so many admitted, in turn, are likeliest.
+func (p *Probe) inOrderOf(r int) (*spreadOut, error) {
+	from := p.suppositions()
+	total, _ := p.flows()
+	times := p.reopened()
+	for _, t := range looks {
+		if t >= 1 {
+			times = append(times, math.Floor(t))
+		}
+	}
+	for _, t := range times {
+		from = append(from, supposed{FixedFirst, total, t}, supposed{FixedClock, total, t})
+	}
+	fits := p.crewed(from, r, byTurn, byLoad)
+	if p.trace != nil {
+		for _, j := range fits {
+			p.trace("   in turn: fleet %v cost %.2f mean %.2f off %.1f; one limit leaves %.1f", j.fleet, j.cost, j.mean, j.off(), p.cheapest())
+		}
+	}
+	if len(fits) == 0 || fits[0].off() > 5 || p.oneBucket() {
+		return nil, nil
+	}
+	p.spread = p.spreadOf(fits[0], nil) // how long their windows are was not put to the proof
+	return p.spread, nil
+}
