@@ -311,6 +311,9 @@ func (p *Probe) loyal(first int) (gain float64) {
 				no++
 			}
 		}
+		if no == 0 && all > 2 {
+			clear(refused) // a new window, it may be
+		}
 		if no > 0 && no < all {
 			for _, h := range p.hands[i] {
 				if refused[h.conn] && h.no {
