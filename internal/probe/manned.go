@@ -162,6 +162,9 @@ func (p *Probe) spreadOf(j judged, proved *spreadOut) *spreadOut {
 	}
 	w = w.with(j.w * (1 - least)).with(j.w * (1 + least))
 	s.window = w
+	if j.kind == FixedClock && proved == nil { // one that opened is all that is known of it
+		s.window = span{0.25 * j.w, 1.75 * j.w}
+	}
 	if s.bucket { // until it is full
 		s.window = span{w.lo * j.n, w.hi * j.n}
 	}
