@@ -255,8 +255,14 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 	if v.Ban > 0 {
 		head += fmt.Sprintf("# Not kept: once it is exceeded, everything is refused for %v.\n", v.Ban)
 	}
-	if v.Anew {
+	switch {
+	case v.Anew && v.Family == blackbox.RefillBucket:
+		head += "# Not kept: each request that is let through begins the time to the next portion anew; in the file it is of the clock.\n"
+	case v.Anew:
 		head += "# Not kept: its windows begin with a request, after a rest anew; those of the file are of the clock.\n"
+	}
+	if v.Tick > 0 {
+		head += fmt.Sprintf("# Not kept: its clock goes in steps of %v, so that it opens up to as much earlier than the file says.\n", v.Tick)
 	}
 	if v.Replicas > 0 {
 		head += fmt.Sprintf("# Each of about %d replicas keeps this limit; the total is that many times as large.\n", v.Replicas)

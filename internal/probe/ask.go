@@ -82,7 +82,7 @@ func (p *Probe) outcomeOf(s *spreadOut, err error) (outcome, error) {
 }
 
 // unexplained widens what is thought of where nothing explains the answers:
-// windows that begin anew, bans over logs, somebody before us, replicas, others.
+// windows that begin anew, coarse clocks, bans over logs, somebody before us, replicas, others.
 func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
 	late := p.reviews >= 1 && p.share == 0
 	if late && p.cheapest() > 0.5 {
@@ -90,6 +90,10 @@ func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
 		if p.shares()[0].Family == Ban {
 			p.lockouts(500)
 		}
+	}
+	if late && (p.cheapest() > 0.5 || p.shares()[0].Family == Stacked) {
+		p.ticks()
+		p.losing()
 	}
 	if late && p.cheapest() > 0.5 {
 		p.usedBefore(1400)
@@ -135,6 +139,8 @@ func (p *Probe) overlooked() *experiment {
 		p.searchOthers()
 	} else {
 		p.usedBefore(500)
+		p.ticks()
+		p.losing()
 	}
 	return p.next()
 }

@@ -14,8 +14,8 @@ func (p *Probe) refit() {
 			q.see(p.sights, math.Inf(1))
 		}
 		slices.SortStableFunc(h.best, byCost)
-		if h.dead == 0 && h.cost() > 0.01 && p.share == 0 {
-			if p.mend(h); h.cost() > 0.01 {
+		if least := 0.01 + boolTo(h.best != nil && h.best[0].rare(), tickCost); h.dead == 0 && h.cost() > least && p.share == 0 {
+			if p.mend(h); h.cost() > least {
 				p.fit(h, 500)
 			}
 		}
@@ -63,7 +63,7 @@ func (p *Probe) siblings(deep bool) {
 		h := p.herd(other)
 		for _, q := range top.best[:min(len(top.best), 16)] {
 			g := q.hypothesis
-			if g.family = other; g.anew != h.anew || g.used != h.used {
+			if g.family = other; g.anew != h.anew || g.used != h.used || g.tick != h.tick {
 				continue // the herd holds others
 			}
 			if c := p.try(g, math.Inf(1)); c != nil {

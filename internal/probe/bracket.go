@@ -30,6 +30,9 @@ func (h *hypothesis) times() []figure {
 		}
 		return out
 	case FixedClock, SlidingWindow, SlidingWindowDenied, RefillBucket:
+		if h.tick > 0 {
+			return []figure{headFig}
+		}
 		if h.anew {
 			return []figure{windowFig}
 		}
@@ -39,6 +42,9 @@ func (h *hypothesis) times() []figure {
 			return []figure{windowFig, secondFig, headFig}
 		}
 		return []figure{windowFig, secondFig}
+	}
+	if h.tick > 0 && h.family != TokenBucket {
+		return []figure{headFig}
 	}
 	return []figure{windowFig}
 }

@@ -75,7 +75,7 @@ func (p *Probe) unconfirmed() bool {
 	if q.family == None || q.family == Concurrency || q.family == LeakyQueue || q.n > 150 {
 		return false
 	}
-	return p.confirmed < confirms && !p.isRound(h)
+	return p.confirmed < confirms && (q.rare() || !p.isRound(h))
 }
 
 // isRound tells whether what a herd leaves open has a figure in it that people choose.

@@ -71,7 +71,7 @@ func (p *Probe) doubt() bool {
 	most := q.cost + p.luck(&q.hypothesis) + prior(q.family) - doubtLeast
 	var found []*herd
 	for _, h := range p.herds {
-		if h.used || h.anew || h.family == None || h.family == Stacked || h.family == Ban || h.family == LeakyQueue || h.family == top.family {
+		if h.used || h.anew || h.tick > 0 || h.family == None || h.family == Stacked || h.family == Ban || h.family == LeakyQueue || h.family == top.family {
 			continue
 		}
 		g := &herd{family: h.family, kind: h.kind}
@@ -142,7 +142,7 @@ func (p *Probe) allow(share float64) {
 }
 
 // lone tells whether a herd is of hypotheses that know nothing of others.
-func (h *herd) lone() bool { return h.used || h.anew || h.family == Ban && h.kind != None }
+func (h *herd) lone() bool { return h.used || h.anew || h.tick > 0 || h.family == Ban && h.kind != None }
 
 // stacksAmong is how many kinds of two limits are kept where others use them: each
 // costs as much thought as the others together.

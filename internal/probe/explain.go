@@ -44,7 +44,10 @@ func (p *Probe) given(f Found) hypothesis {
 		return stack(p.part(familyOf(f.Policies[0]), f.Policies[0]), p.part(familyOf(f.Policies[1]), f.Policies[1]))
 	}
 	h = p.part(f.Family, f.Policies[0])
-	h.v, h.anew = f.Ban.Seconds(), f.Anew
+	h.v, h.anew, h.tick = f.Ban.Seconds(), f.Anew, f.Tick.Seconds()
+	if h.tick > 0 && (h.anew || !h.family.gridded()) {
+		h.ph = p.head(limit.Policy{Window: f.Tick, Phase: f.TickPhase})
+	}
 	if f.Early {
 		h.m = h.n
 	}

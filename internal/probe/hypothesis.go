@@ -54,8 +54,9 @@ type hypothesis struct {
 	m      float64 // portion of a refill bucket; units of a queue that pass undelayed; limit of the second
 	v      float64 // ban; window of the second
 	ph2    float64
-	used   bool // somebody had used some of it before the first request
-	anew   bool // of a sliding window: a request begins the windows, after each rest anew
+	used   bool    // somebody had used some of it before the first request
+	anew   bool    // of a sliding window: a request begins the windows, after each rest anew; of a refill bucket: each request begins the time to the next portion
+	tick   float64 // of a clock that shows whole ticks only, in seconds, one of which is at ph; 0: of one that runs on
 }
 
 // model is what the hypothesis holds possible before the first request. It may take
@@ -82,6 +83,12 @@ func (h *hypothesis) model(old model) model {
 
 // fresh is the model of a limit that nobody has used.
 func (h *hypothesis) fresh(old model) model {
+	if h.tick > 0 {
+		m := again[ticked](old)
+		in := h.inTicks()
+		*m = ticked{of: in.model(m.of), tick: h.tick, phase: h.ph}
+		return m
+	}
 	switch h.family {
 	case FixedClock:
 		m := again[grid](old)
@@ -97,6 +104,11 @@ func (h *hypothesis) fresh(old model) model {
 		*m = grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, sliding: true, denied: h.family == SlidingWindowDenied, off: roundings[int(h.m)]}
 		return m
 	case RefillBucket:
+		if h.anew {
+			m := again[lossy](old)
+			*m = lossy{cap: h.n, width: h.w, portion: h.m}
+			return m
+		}
 		m := again[grid](old)
 		*m = grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, portion: h.m}
 		return m
@@ -169,7 +181,8 @@ func (h *hypothesis) tidy() {
 		h.v = 0
 	}
 	sliding := h.family == SlidingWindow || h.family == SlidingWindowDenied
-	if h.anew = h.anew && sliding; h.anew {
+	place := h.ph
+	if h.anew = h.anew && (sliding || h.family == RefillBucket); h.anew {
 		h.ph = 0
 	}
 	switch h.family {
@@ -193,6 +206,14 @@ func (h *hypothesis) tidy() {
 			h.ph2 = 0
 		}
 	}
+	if h.tick > 0 {
+		if h.family != TokenBucket {
+			h.w = math.Round(h.w/h.tick) * h.tick
+		}
+		if h.ph = math.Mod(place, h.tick); h.family.gridded() && !h.anew {
+			h.ph = math.Mod(place, max(h.w, h.tick))
+		}
+	}
 }
 
 // valid tells whether the figures make sense, after tidying them.
@@ -207,7 +228,10 @@ func (h *hypothesis) valid() bool {
 	if h.w < 1e-4 || h.w > 1e5 || !(math.Abs(h.ph) < 1e7) || !(math.Abs(h.ph2) < 1e7) {
 		return false
 	}
-	if h.family == TokenBucket || h.family == LeakyQueue {
+	if h.tick > 0 && !h.ticks() {
+		return false
+	}
+	if h.family == TokenBucket || h.family == LeakyQueue || h.anew && h.family == RefillBucket {
 		if h.n*h.w < shortestFill {
 			return false
 		}
@@ -216,7 +240,7 @@ func (h *hypothesis) valid() bool {
 	}
 	switch h.family {
 	case RefillBucket:
-		return h.m >= 1 && h.m < h.n
+		return h.m >= 1 && (h.m < h.n || h.anew && h.m == h.n)
 	case LeakyQueue:
 		return h.m >= 1 && h.m <= h.n && h.n >= 2
 	case Ban:

@@ -24,6 +24,9 @@ func (p *Probe) neat(h *herd, best *particle, wid, second span, deep bool) hypot
 		wid = span{wid.lo * 0.992, wid.hi * 1.008}
 	}
 	g := best.hypothesis
+	if g.tick > 0 {
+		return p.neatTicks(h, best, limits, wid, ok)
+	}
 	switch g.family {
 	case None, Concurrency:
 		return g
@@ -49,6 +52,38 @@ func (p *Probe) neat(h *herd, best *particle, wid, second span, deep bool) hypot
 			c := g
 			if c.v = v; ok(c) {
 				return c
+			}
+		}
+	}
+	return g
+}
+
+// neatTicks is neat for a clock of whole ticks: most of them are those of this machine's.
+func (p *Probe) neatTicks(h *herd, best *particle, limits []float64, wid span, ok func(hypothesis) bool) hypothesis {
+	g := best.hypothesis
+	at := span{}
+	for _, q := range h.best {
+		if q.cost <= best.cost+0.01+best.alike() {
+			at = at.with(nearHead(q.ph, best.tick, best.ph, best.tick, 0))
+		}
+	}
+	for _, early := range append(p.shifts(), math.NaN()) {
+		c := g
+		if c.ph = p.roundHead(g.ph+early, max(g.w, g.tick), g.tick) - early; math.IsNaN(early) {
+			c.ph = g.ph + (at.lo+at.hi)/2
+		}
+		if ok(c) {
+			g = c
+			break
+		}
+	}
+	if g.family == TokenBucket {
+		for _, r := range roundRates(wid) {
+			for _, n := range limits {
+				c := g
+				if c.n, c.w = n, r.window/r.limit; ok(c) {
+					return c
+				}
 			}
 		}
 	}

@@ -62,13 +62,19 @@ func (h *herd) coincidence(now float64) float64 {
 	}
 	place := func(s span, w float64) float64 { return -math.Log(max(0.003, min(1, (s.hi-s.lo)/w))) }
 	c := length(w)
+	if b.tick > 0 {
+		c += place(ph, b.tick)
+	}
 	switch h.family {
 	case FixedClock, SlidingWindow, SlidingWindowDenied:
-		if b.anew {
+		if b.anew || b.tick > 0 {
 			break
 		}
 		c += place(ph, b.w)
 	case RefillBucket:
+		if b.anew {
+			break
+		}
 		c += place(ph, b.w) + math.Log(max(1, b.n/(m.hi-m.lo+1)))
 	case Ban:
 		if c += length(v); h.kind == FixedClock {

@@ -136,7 +136,12 @@ type Found struct {
 	Ban      time.Duration  // of a Ban: how long all is refused
 	Replicas int            // of Replicas: how many, at least
 	Early    bool           // of a bucket: who comes up to half a unit early waits, and is not refused
-	Anew     bool           // of a sliding window: its windows begin with a request, after each rest anew
+	Anew     bool           // of a sliding window: its windows begin with a request, after each rest anew; of a refill bucket: each request let through begins the time to the next portion
+
+	Tick time.Duration // its clock shows whole ticks only; 0: it runs on
+
+	// TickPhase is how long after the whole ticks of this machine's clock those of Tick begin.
+	TickPhase time.Duration
 
 	// WindowOff is how far the window (or the time per unit) may be off, as a share of it.
 	WindowOff float64

@@ -9,7 +9,7 @@ import (
 // when it is first asked for.
 func (p *Probe) herdOf(g *hypothesis) *herd {
 	for _, h := range p.herds {
-		if h.family == g.family && h.kind == g.kind && h.kind2 == g.kind2 && h.used == g.used && h.anew == g.anew {
+		if h.family == g.family && h.kind == g.kind && h.kind2 == g.kind2 && h.used == g.used && h.anew == g.anew && h.tick == g.tick {
 			return h
 		}
 	}
@@ -142,7 +142,7 @@ func (w *whole) note(p *Probe, top Family) {
 	}
 	for _, kind := range stackable {
 		h := p.herd(kind)
-		if h.cost() > 3 || h.used || h.anew {
+		if h.cost() > 3 || h.used || h.anew || h.tick > 0 {
 			continue
 		}
 		for _, q := range h.unlike(10, h.cost()) {

@@ -20,6 +20,8 @@ type Probe struct {
 	askedUsed     bool      // see usedBefore
 	askedAnew     bool      // see anew
 	askedLockouts bool      // see lockouts
+	askedTicks    sought    // see ticks
+	askedLosing   sought    // see losing
 	confirmed     int       // waves of confirm
 	doubted       int       // see doubt
 	searched      int       // see searchOthers

@@ -54,7 +54,7 @@ func (f *fitter) heads() (at []float64) {
 // for those whose limit follows from the window.
 func (f *fitter) wide(hd *herd) (found []*particle) {
 	f.full = f.refusals()
-	if len(f.full) == 0 || hd.used {
+	if len(f.full) == 0 || hd.used || hd.tick > 0 {
 		return nil
 	}
 	now := f.sights[len(f.sights)-1].d
@@ -127,7 +127,7 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 
 // combed puts what comb finds into a herd of sliding windows.
 func (f *fitter) combed(hd *herd) {
-	if hd.family != SlidingWindow && hd.family != SlidingWindowDenied {
+	if hd.family != SlidingWindow && hd.family != SlidingWindowDenied || hd.tick > 0 {
 		return
 	}
 	f.full = f.refusals()

@@ -12,8 +12,9 @@ type herd struct {
 	family Family
 	kind   Family // of the first limit, when stacked; of a ban, what must not be exceeded
 	kind2  Family
-	anew   bool // of sliding windows that a request begins
-	used   bool // of hypotheses in which somebody had used some of it before
+	anew   bool    // of sliding windows that a request begins
+	tick   float64 // of a clock that shows whole ticks only
+	used   bool    // of hypotheses in which somebody had used some of it before
 	best   []*particle
 	dead   int // rounds in which others explained more
 	widely int // searches of all windows, where others use the limit
@@ -151,6 +152,9 @@ func (f *fitter) luck(h *hypothesis) float64 {
 		return c
 	}
 	c := f.coincides(h)
+	if h.tick > 0 {
+		c += tickCost
+	}
 	if f.share > 0 && h.period() > 0.7*f.sights[len(f.sights)-1].d {
 		c += 12 // others who were there before would explain all that was seen
 	}
@@ -159,6 +163,12 @@ func (f *fitter) luck(h *hypothesis) float64 {
 	}
 	return c
 }
+
+// tickCost is the price of a clock that shows whole seconds only: more have a finer one.
+const tickCost = 0.2
+
+// rare tells whether it has rules that few limits have.
+func (h *hypothesis) rare() bool { return h.tick > 0 || h.anew && h.family == RefillBucket }
 
 // usedCost is the price of somebody who used the limit just before.
 const usedCost = 2.5
@@ -175,6 +185,12 @@ func (f *fitter) coincides(h *hypothesis) float64 {
 	odd := 0.0
 	if h.m > 0 && (h.family == SlidingWindow || h.family == SlidingWindowDenied) {
 		odd = 0.3 // most of them round down
+	}
+	if h.family == RefillBucket && h.anew {
+		if h.w < 4*f.jitter {
+			return 8 // what it loses could not be seen
+		}
+		return tickCost
 	}
 	if h.family == Ban && h.v > 2*f.sights[len(f.sights)-1].d {
 		return 3 // its end was never seen, and it would explain whatever is refused

@@ -140,7 +140,9 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		v = span{min(v.lo, q.v), max(v.hi, q.v)}
 	}
 	f.LimitLow, f.LimitHigh = int64(nLo), int64(nHi)
-	f.Anew = best.anew
+	if f.Anew, f.Tick = best.anew, seconds(best.tick); f.Tick > 0 {
+		f.TickPhase = p.phase(best.ph, f.Tick)
+	}
 	width, second := round(w), round(v)
 	if g := p.neat(h, best, w, v, deep); g != best.hypothesis {
 		best = &particle{hypothesis: g}
@@ -191,7 +193,10 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		f.Policies = []limit.Policy{{Algorithm: limit.LeakyBucket, Limit: lim, Window: per, Burst: int64(best.n) - 1, Undelayed: int64(best.m) - 1}}
 	case RefillBucket:
 		win := seconds(width)
-		f.Policies = []limit.Policy{{Algorithm: limit.RefillBucket, Limit: int64(best.m), Window: win, Burst: int64(best.n), Phase: p.phase(best.ph, win)}}
+		f.Policies = []limit.Policy{{Algorithm: limit.RefillBucket, Limit: int64(best.m), Window: win, Burst: int64(best.n)}}
+		if !best.anew {
+			f.Policies[0].Phase = p.phase(best.ph, win)
+		}
 	case Ban:
 		below := FixedFirst
 		if best.kind != None {
@@ -284,6 +289,6 @@ func (p *Probe) report() {
 			continue
 		}
 		q := h.best[0]
-		p.trace("   %-40v %.4f cost %.2f n=%g w=%.4f ph=%.3f m=%g v=%.4f (%d, %v, %v)", s.Family, s.Share, q.cost, q.n, q.w, q.ph, q.m, q.v, len(h.best), q.kind, q.kind2)
+		p.trace("   %-40v %.4f cost %.2f n=%g w=%.4f ph=%.3f m=%g v=%.4f (%d, %v, %v, %v)", s.Family, s.Share, q.cost, q.n, q.w, q.ph, q.m, q.v, len(h.best), q.kind, q.kind2, q.tick)
 	}
 }

@@ -100,6 +100,7 @@ type ProbeLimit struct {
 	Undelayed     int64   `json:"undelayed,omitempty"`       // of a queue
 	PhaseSeconds  float64 `json:"phase_seconds,omitempty"`   // where windows begin on the clock
 	FromFirst     bool    `json:"from_first_request,omitempty"`
+	TickSeconds   float64 `json:"tick_seconds,omitempty"` // its clock shows whole ticks only
 	CountDenied   bool    `json:"count_denied,omitempty"` // refused requests count, too
 }
 
@@ -278,7 +279,7 @@ func foundFigures(f *probe.Found) ProbeFound {
 	for _, pol := range f.Policies {
 		out.Policies = append(out.Policies, pol.String())
 		one := ProbeLimit{Algorithm: pol.Algorithm.String(), Limit: pol.Limit, WindowSeconds: pol.Window.Seconds(), Capacity: pol.Capacity(), Undelayed: pol.Undelayed,
-			PhaseSeconds: pol.Phase.Seconds(), FromFirst: f.Anew || pol.Algorithm == limit.FixedWindow && pol.Align == limit.AlignFirst, CountDenied: pol.CountDenied}
+			PhaseSeconds: pol.Phase.Seconds(), FromFirst: f.Anew || pol.Algorithm == limit.FixedWindow && pol.Align == limit.AlignFirst, CountDenied: pol.CountDenied, TickSeconds: f.Tick.Seconds()}
 		if pol.Window > 0 {
 			one.RatePerSecond = float64(pol.Limit) / pol.Window.Seconds()
 		}

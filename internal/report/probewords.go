@@ -35,8 +35,15 @@ func FoundWords(f *probe.Found) string {
 	if f.Early {
 		s += "; who comes up to half a unit early waits"
 	}
-	if f.Anew {
+	switch {
+	case f.Anew && f.Family == probe.RefillBucket:
+		p := f.Policies[0]
+		s = fmt.Sprintf("%d at once, and %d more each %s since the latest that was let through, which begins the time anew", p.Capacity(), p.Limit, lengthWords(p.Window, f.WindowOff))
+	case f.Anew:
 		s += "; its windows begin with a request, after a rest anew"
+	}
+	if f.Tick > 0 {
+		s += "; its clock shows " + tickWords(f.Tick)
 	}
 	if f.Ban > 0 {
 		s += fmt.Sprintf(", refusing everything for %s once it is exceeded", spanWords(f.Ban))
@@ -48,6 +55,14 @@ func FoundWords(f *probe.Found) string {
 		s += fmt.Sprintf(" (the limit is between %d and %d)", f.LimitLow, f.LimitHigh)
 	}
 	return s
+}
+
+// tickWords is what a clock of such ticks shows.
+func tickWords(tick time.Duration) string {
+	if tick == time.Second {
+		return "whole seconds only"
+	}
+	return "steps of " + spanWords(tick) + " only"
 }
 
 // limitSentence says one limit. off is how far its time may be off, as a share.
