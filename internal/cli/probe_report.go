@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/weir-dev/weir/internal/keyscope"
 	"github.com/weir-dev/weir/internal/policy"
@@ -190,6 +191,9 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 		}
 		p.Name = name
 		one := policy.Policy{Policy: p, Match: match, Key: k, Answer: answer}
+		if p.Phase > 0 {
+			one.PhaseWithin = v.PhaseOff.Round(100 * time.Microsecond)
+		}
 		if len(f.Policies) == 0 {
 			one.Tell = tell // of several, one tells
 		}

@@ -40,6 +40,10 @@ type Note struct {
 type Policy struct {
 	limit.Policy // name, algorithm, limit, window and the other fields of the model
 
+	// PhaseWithin is how far Phase may be off, where it was measured. It is for who compares
+	// a service with the policy; zero: it is exact.
+	PhaseWithin time.Duration
+
 	// ID is what the counters are kept under when a file is read again. Empty
 	// means the Name: see CounterID.
 	ID string

@@ -115,6 +115,10 @@ func (w *printer) policy(p *Policy) {
 			if p.Phase != 0 {
 				put(field, duration(p.Phase))
 			}
+		case "phase-within":
+			if p.PhaseWithin != 0 {
+				put(field, duration(p.PhaseWithin))
+			}
 		case "count-denied":
 			if p.CountDenied {
 				put(field, "true")

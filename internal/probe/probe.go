@@ -143,6 +143,9 @@ type Found struct {
 	// TickPhase is how long after the whole ticks of this machine's clock those of Tick begin.
 	TickPhase time.Duration
 
+	// PhaseOff is how far the phase of the first policy may be off; 0 where that is a round one.
+	PhaseOff time.Duration
+
 	// WindowOff is how far the window (or the time per unit) may be off, as a share of it.
 	WindowOff float64
 	// LimitLow and LimitHigh bound the limit (the burst of a bucket).

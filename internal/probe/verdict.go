@@ -211,7 +211,22 @@ func (p *Probe) found(fam Family, deep bool) Found {
 	default:
 		f.Policies = []limit.Policy{policy(fam, best.n, width, best.ph)}
 	}
+	if f.Policies[0].Phase%(10*time.Millisecond) != 0 {
+		f.PhaseOff = p.phaseOff(h)
+	}
 	return f
+}
+
+// phaseOff is how far the heads that a herd leaves open are from the best's.
+func (p *Probe) phaseOff(h *herd) time.Duration {
+	off, b := 0.0, h.best[0]
+	for _, q := range h.best {
+		if q.cost > b.cost+max(0.01, q.near()-0.25) {
+			break
+		}
+		off = max(off, math.Abs(nearHead(q.ph, q.w, b.ph, b.w, p.sights[len(p.sights)-1].d)))
+	}
+	return seconds(off + p.base()/2 + coarse)
 }
 
 // phase is where the windows of a policy begin on the clock: the roundest place that

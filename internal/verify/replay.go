@@ -50,6 +50,9 @@ const maxWays = 16
 func newReplay(s *states, rec *Recording, set Settings) *replay {
 	r := &replay{states: s, rec: rec, set: set, groups: map[int]*group{}}
 	r.offset, r.skew = clock(rec, set)
+	for i := range s.file.Policies { // where a phase was measured, the clock that it was measured by may be as far off
+		r.skew = max(r.skew, s.file.Policies[i].PhaseWithin)
+	}
 	return r
 }
 
