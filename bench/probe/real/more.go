@@ -63,8 +63,8 @@ func ofMorePrograms() []trial {
 		of("throttled-py", "token_bucket 5/s, 12", python, portions(12, 5, 1), inPython("throttled-py", "token_bucket", "5", "1", "12")),
 		of("throttled-py", "leaking_bucket 5/s, 10", python, portions(10, 5, 1), inPython("throttled-py", "leaking_bucket", "5", "1", "10")),
 		of("throttled-py", "token_bucket 30/min, 6", python, other("bucket of 6, one in 2s, by whole seconds of the clock, parts lost with each admission"), inPython("throttled-py", "token_bucket", "30", "60", "6")),
-		of("Sentinel QPS", "5/s", java, other("5 in the two half seconds of the clock that are last"), inJava("sentinel", "5")),
-		of("Sentinel QPS", "20/s", java, other("20 in the two half seconds of the clock that are last"), inJava("sentinel", "20")),
+		of("Sentinel QPS", "5/s", java, window(slidingLog, 5, 1).ticking(0.5), inJava("sentinel", "5")),
+		of("Sentinel QPS", "20/s", java, window(slidingLog, 20, 1).ticking(0.5), inJava("sentinel", "20")),
 		of("Sentinel queue", "10/s, waiting up to 500ms", java, queued(5, 0, 10), inJava("sentinel", "10", "500")),
 		of("Sentinel queue", "4/s, waiting up to 2s", java, queued(8, 0, 4), inJava("sentinel", "4", "2000")),
 		of("Failsafe smooth", "5 per 1s", java, window(byClock, 1, 0.2).or(bucket).or(fromFirst).or(slidingLog), inJava("failsafe-smooth", "5", "1000")),
@@ -80,7 +80,7 @@ func ofMorePrograms() []trial {
 		of("Symfony fixed_window", "10 per 4s", php, window(fromFirst, 10, 4), inSymfony("fixed_window", 10, "4 seconds", 0)),
 		of("Symfony sliding_window", "10 per 4s", php, window(weighted, 10, 4), inSymfony("sliding_window", 10, "4 seconds", 0)),
 		of("Symfony sliding_window", "25 per 5s", php, window(weighted, 25, 5), inSymfony("sliding_window", 25, "5 seconds", 0)),
-		of("Symfony token_bucket", "12, 4 per 2s", php, other("bucket of 12; 4 more after 2s in which nothing came back"), inSymfony("token_bucket", 12, "2 seconds", 4)),
+		of("Symfony token_bucket", "12, 4 per 2s", php, losing(12, 4, 2), inSymfony("token_bucket", 12, "2 seconds", 4)),
 	}
 }
 
@@ -94,5 +94,12 @@ func bannedLog(n, seconds, ban float64) truth {
 // rounded is a bucket that gives back whole units only: what came back beside them
 // since the last request that was let pass is lost.
 func rounded(n, seconds int) truth {
-	return other(fmt.Sprintf("bucket of %d, %d in %ds, parts of a unit lost with each admission", n, n, seconds))
+	return losing(float64(n), 1, float64(seconds)/float64(n))
+}
+
+// losing is a bucket that gets m for each so many seconds since the latest request that was let pass.
+func losing(n, m, seconds float64) truth {
+	t := portions(n, m, seconds)
+	t.words, t.loses = fmt.Sprintf("bucket of %g, %g for each whole %.4gs since the latest that passed", n, m, seconds), true
+	return t
 }

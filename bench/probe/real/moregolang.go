@@ -67,10 +67,10 @@ func ofMoreGo() []trial {
 		of("didip/tollbooth", "3/s, 9", tokens(9, 3), inGo(tollboothOf(3, 9))),
 		of("didip/tollbooth", "1/s, 4", tokens(4, 1), inGo(tollboothOf(1, 4))),
 		of("didip/tollbooth", "15/s, 30", tokens(30, 15), inGo(tollboothOf(15, 30))),
-		// Its clock has whole seconds, at which a window of the first request begins.
-		of("fiber limiter, fixed", "10 per 4s", other("10 in 4s from the whole second of the first request"), inFiber(10, 4*time.Second, fiberlimiter.FixedWindow{})),
-		of("fiber limiter, fixed", "5 per 2s", other("5 in 2s from the whole second of the first request"), inFiber(5, 2*time.Second, fiberlimiter.FixedWindow{})),
-		of("fiber limiter, sliding", "10 per 4s", other("10 in 4s, weighted, in steps of whole seconds"), inFiber(10, 4*time.Second, fiberlimiter.SlidingWindow{})),
-		of("fiber limiter, sliding", "30 per 6s", other("30 in 6s, weighted, in steps of whole seconds"), inFiber(30, 6*time.Second, fiberlimiter.SlidingWindow{})),
+		// Its clock has whole seconds, and what is refused counts.
+		of("fiber limiter, fixed", "10 per 4s", window(fromFirst, 10, 4).ticking(1), inFiber(10, 4*time.Second, fiberlimiter.FixedWindow{})),
+		of("fiber limiter, fixed", "5 per 2s", window(fromFirst, 5, 2).ticking(1), inFiber(5, 2*time.Second, fiberlimiter.FixedWindow{})),
+		of("fiber limiter, sliding", "10 per 4s", window(weightedDen, 10, 4).ticking(1), inFiber(10, 4*time.Second, fiberlimiter.SlidingWindow{})),
+		of("fiber limiter, sliding", "30 per 6s", window(weightedDen, 30, 6).ticking(1), inFiber(30, 6*time.Second, fiberlimiter.SlidingWindow{})),
 	}
 }

@@ -17,6 +17,8 @@ type truth struct {
 	ban      float64 // seconds
 	replicas int
 	words    string  // instead of the figures
+	tick     float64 // seconds: its clock shows whole ones of these only
+	loses    bool    // of a refill bucket: the time to the next portion begins anew with each that passes
 	paced    float64 // it refuses nothing, and answers so many a second
 	keyed    bool    // key is compared, too
 	key      string  // as a policy file has it; none: the same count for all that was varied
@@ -87,6 +89,13 @@ func other(words string) truth { return truth{words: words} }
 func (t truth) by(key string) truth {
 	t.keyed, t.key = true, key
 	t.words = t.String() + ", key: " + cmp.Or(key, "none of these")
+	return t
+}
+
+// ticking is the same with a clock that shows whole ticks, of so many seconds each.
+func (t truth) ticking(tick float64) truth {
+	t.words = fmt.Sprintf("%s, with a clock of whole %gs", t, tick)
+	t.tick = tick
 	return t
 }
 
@@ -164,6 +173,13 @@ func (t truth) fits(v *verdict) bool {
 	if t.keyed && (len(v.policies) == 0 || strings.ReplaceAll(v.policies[0].Key, `"`, "'") != t.key) {
 		return false
 	}
+	tick, anew := 0.0, false
+	for _, l := range v.Limits {
+		tick, anew = l.TickSeconds, l.FromFirst
+	}
+	if tick != t.tick || t.loses && !anew {
+		return false
+	}
 	got := make([]figures, 0, len(v.policies))
 	for _, p := range v.policies {
 		got = append(got, p.figures())
@@ -208,7 +224,11 @@ type verdict struct {
 	Refused        int     `json:"refused"`
 	ElapsedSeconds float64 `json:"elapsed_seconds"`
 	PacedPerSecond float64 `json:"paced_per_second"`
-	Alternatives   []struct {
+	Limits         []struct {
+		TickSeconds float64 `json:"tick_seconds"`
+		FromFirst   bool    `json:"from_first_request"`
+	} `json:"limits"`
+	Alternatives []struct {
 		Family string `json:"family"`
 	} `json:"alternatives"`
 
