@@ -226,7 +226,7 @@ func (p *Probe) phaseOff(h *herd) time.Duration {
 		}
 		off = max(off, math.Abs(nearHead(q.ph, q.w, b.ph, b.w, p.sights[len(p.sights)-1].d)))
 	}
-	return seconds(off + p.base()/2 + coarse)
+	return seconds(min(off+p.base()/2+coarse, b.w/20)) // else anything would pass for it
 }
 
 // phase is where the windows of a policy begin on the clock: the roundest place that
