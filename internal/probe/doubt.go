@@ -142,7 +142,9 @@ func (p *Probe) allow(share float64) {
 }
 
 // lone tells whether a herd is of hypotheses that know nothing of others.
-func (h *herd) lone() bool { return h.used || h.anew || h.tick > 0 || h.family == Ban && h.kind != None }
+func (h *herd) lone() bool {
+	return h.used || h.anew || h.tick > 0 || h.family == Ban && h.kind != None
+}
 
 // stacksAmong is how many kinds of two limits are kept where others use them: each
 // costs as much thought as the others together.
