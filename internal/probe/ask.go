@@ -142,6 +142,7 @@ func (p *Probe) overlooked() *experiment {
 		p.ticks()
 		p.losing()
 	}
+	p.overlooks = p.shares()[0].Family
 	return p.next()
 }
 

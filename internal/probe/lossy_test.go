@@ -99,3 +99,15 @@ func TestLossy(t *testing.T) {
 		t.Errorf("%d of %d were named", named, ran)
 	}
 }
+
+// TestOpen: what is cut short before all was asked of it is not sure.
+func TestOpen(t *testing.T) {
+	w := newWorld(limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 9, Window: 2 * time.Second}, 2*time.Millisecond, 1)
+	p := New(w, w, Options{Seed: 1})
+	if v, err := p.Run(context.Background()); err != nil || !v.Sure || p.open() {
+		t.Fatalf("%+v, %v: sure is wanted, and nothing open", v.Found, err)
+	}
+	if p.overlooks = None; !p.open() {
+		t.Error("nobody asked what was overlooked")
+	}
+}

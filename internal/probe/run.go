@@ -20,6 +20,7 @@ type Probe struct {
 	askedUsed     bool      // see usedBefore
 	askedAnew     bool      // see anew
 	askedLockouts bool      // see lockouts
+	overlooks     Family    // of which overlooked was asked last
 	askedTicks    sought    // see ticks
 	askedLosing   sought    // see losing
 	confirmed     int       // waves of confirm
@@ -104,8 +105,8 @@ func (p *Probe) Run(ctx context.Context) (*Verdict, error) {
 }
 
 // open tells whether something was still to be asked of what is believed, however
-// sure it seemed: whether a second limit is slower, and whether figures that nobody
-// would choose hold at other times.
+// sure it seemed: what was overlooked, whether it is several replicas, whether a second
+// limit is slower, and whether figures that nobody would choose hold at other times.
 func (p *Probe) open() bool {
 	if p.spread != nil || !p.fitted || p.v.Refused == 0 {
 		return false
@@ -114,7 +115,11 @@ func (p *Probe) open() bool {
 	if h == nil || len(h.best) == 0 {
 		return false
 	}
-	more, _, _ := p.lacking(h.best[0])
+	q := h.best[0]
+	if q.family != Concurrency && (p.overlooks != q.family || !p.askedTurns && p.same(q)) {
+		return true
+	}
+	more, _, _ := p.lacking(q)
 	odd := p.v.Family != None && p.v.Family != Concurrency && !p.isRound(h)
 	return more > 0 || odd && p.confirmed < confirms
 }
