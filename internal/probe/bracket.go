@@ -287,7 +287,7 @@ func (f *fitter) mend(hd *herd) {
 		if q.cost > f.enough() {
 			break
 		}
-		r := &reach{fitter: f, most: 0.005, now: now, tries: 120}
+		r := &reach{fitter: f, most: 0.005 + boolTo(q.rare(), tickCost), now: now, tries: 120}
 		if g := r.descend(q.hypothesis, q.times()); g != nil && g.cost < q.cost {
 			if found = append(found, g); g.cost <= r.most {
 				break

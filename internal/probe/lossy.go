@@ -83,7 +83,7 @@ func (p *Probe) losing() {
 	case q.family != TokenBucket && q.family != RefillBucket:
 		return
 	default:
-		most = top.cost() + tickCost + 0.01
+		most = top.cost() + nearly
 		lo, hi, ratio = max(lo, 0.4*q.w), 1.1*q.w, 1.002
 		if portions = portions[:1]; q.family == RefillBucket {
 			portions = []float64{q.m}

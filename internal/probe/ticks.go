@@ -67,7 +67,7 @@ func (p *Probe) ticks() {
 		switch q := top.best[0]; q.family {
 		case FixedClock, FixedFirst, SlidingLog, SlidingLogDenied, SlidingWindow, SlidingWindowDenied:
 			near, whole = span{0.98 * q.w, 2 * q.w}, span{q.w - 1.1, q.w + 1.6}
-			bound = top.cost() + tickCost + 0.01
+			bound = top.cost() + nearly
 		case Stacked: // what one limit explains are not two
 			bound = 0.5
 		default:
@@ -139,10 +139,16 @@ func (a *sought) again(p *Probe, top *herd) bool {
 	return true
 }
 
+// nearly is how much what is tried in steps may leave unexplained to be looked at between these.
+const nearly = 8
+
 // admit takes a herd of what is rare among the others, unless it explains much less than top.
 func (p *Probe) admit(h, top *herd) {
 	if len(h.best) == 0 {
 		return
+	}
+	if h.cost() > top.cost()+tickCost {
+		p.mend(h)
 	}
 	// Where nothing explains what is seen, the next rounds may still find out how it would.
 	if p.fit(h, 150); h.cost() < top.cost()+boolTo(top.cost() > 0.5, 30)+0.5 {
@@ -162,6 +168,9 @@ func (p *Probe) places(tick float64) []float64 {
 	out := []float64{-math.Mod(float64(p.start.UnixNano()%3600e9)/1e9, tick)}
 	for i := range 10 {
 		out = append(out, out[0]+float64(i)/10*tick)
+	}
+	for _, early := range p.shifts()[1:] {
+		out = append(out, out[0]-early)
 	}
 	for _, o := range p.opened[:min(len(p.opened), 4)] {
 		if o.hi-o.lo < 0.5*tick {
