@@ -231,6 +231,7 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 		o.MaxRequests, o.MaxRefused = max(1, most*2/3), max(1, c.MaxThrottled/2)
 	}
 	o.Progress = show.belief
+	o.Record = func(r blackbox.Record) { j.add(r); show.wave(r) }
 	v, err := blackbox.New(world, world, o).Run(ctx)
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/weir-dev/weir/internal/keyscope"
@@ -18,8 +19,13 @@ type probeShow struct {
 	mode   report.Mode
 	size   func() (cols, rows int)
 	c      *probeCmd
-	height int // lines drawn
 	last   blackbox.Belief
+
+	mu     sync.Mutex
+	height int             // lines drawn
+	frame  func() []string // what stands there, as it is by now
+	since  time.Time       // when last was told
+	stop   chan struct{}   // ends the redrawing; nil before the first frame
 }
 
 func newProbeShow(s *session, c *probeCmd) *probeShow {
@@ -36,8 +42,8 @@ func newProbeShow(s *session, c *probeCmd) *probeShow {
 // belief shows where things stand.
 func (p *probeShow) belief(b blackbox.Belief) {
 	again := len(b.Shares) == 0 && b.Doing == p.last.Doing
-	p.last = b
 	if !p.mode.Redraw {
+		p.last = b
 		if again {
 			return
 		}
@@ -49,10 +55,33 @@ func (p *probeShow) belief(b blackbox.Belief) {
 		if what == "" {
 			what = "too early to say"
 		}
-		fmt.Fprintf(p.w, "[%v, %d sent, %d refused] %s; next: %s\n", b.Elapsed.Round(100*time.Millisecond), b.Requests, b.Refused, what, b.Doing)
+		fmt.Fprintf(p.w, "[%v, %d sent, %d refused] %s; next: %s%s\n", b.Elapsed.Round(100*time.Millisecond), b.Requests, b.Refused, what, b.Doing, upTo(b.Takes))
 		return
 	}
-	p.draw(p.bars(b, b.Doing))
+	p.draw(b, func() []string {
+		now := p.last
+		return p.bars(now, now.Doing+upTo(now.Takes-time.Since(p.since)))
+	})
+}
+
+// upTo is how long something takes at most, where that is worth saying.
+func upTo(d time.Duration) string {
+	if d < 2*time.Second {
+		return ""
+	}
+	return fmt.Sprintf(" (up to %v)", d.Round(time.Second))
+}
+
+// wave counts what was sent since the belief was told.
+func (p *probeShow) wave(r blackbox.Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last.Requests += len(r.Answers)
+	for _, a := range r.Answers {
+		if a.Outcome == blackbox.Refused {
+			p.last.Refused++
+		}
+	}
 }
 
 // bars are the lines of a frame.
@@ -62,7 +91,7 @@ func (p *probeShow) bars(b blackbox.Belief, doing string) []string {
 	if p.mode.ASCII {
 		full, empty = "#", "."
 	}
-	lines := []string{fmt.Sprintf("%v  %d of %d requests, %d of %d refused", b.Elapsed.Round(100*time.Millisecond), b.Requests, p.c.MaxRequests, b.Refused, p.c.MaxThrottled)}
+	lines := []string{fmt.Sprintf("%v  %d of %d requests, %d of %d refused", (b.Elapsed + time.Since(p.since)).Round(time.Second), b.Requests, p.c.MaxRequests, b.Refused, p.c.MaxThrottled)}
 	if len(b.Shares) == 0 {
 		lines = append(lines, "       too early to say which limit it is")
 	}
@@ -92,12 +121,43 @@ func (p *probeShow) cols() int {
 	return 80
 }
 
-// draw replaces the frame.
-func (p *probeShow) draw(lines []string) {
+// draw puts a frame in place of the one before, and draws it again twice a second,
+// because an experiment may wait for minutes.
+func (p *probeShow) draw(b blackbox.Belief, frame func() []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last, p.since, p.frame = b, time.Now(), frame
+	p.redraw()
+	if p.stop != nil {
+		return
+	}
+	stop := make(chan struct{})
+	p.stop = stop
+	go func() {
+		t := time.NewTicker(500 * time.Millisecond)
+		defer t.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-t.C:
+				p.mu.Lock()
+				if p.stop != nil {
+					p.redraw()
+				}
+				p.mu.Unlock()
+			}
+		}
+	}()
+}
+
+// redraw replaces the frame; mu is held.
+func (p *probeShow) redraw() {
 	var b strings.Builder
 	if p.height > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA\r\x1b[J", p.height)
 	}
+	lines := p.frame()
 	for _, l := range lines {
 		b.WriteString(l + "\r\n")
 	}
@@ -111,11 +171,22 @@ func (p *probeShow) key(doing string, s *keyscope.Scope) {
 		fmt.Fprintf(p.w, "[%d sent, %d refused] what it is counted by; next: %s\n", s.Requests, s.Refused, doing)
 		return
 	}
-	p.draw(append(p.bars(p.last, "what it is counted by: "+doing), fmt.Sprintf("      %d requests for that, %d refused", s.Requests, s.Refused)))
+	sent, refused := s.Requests, s.Refused
+	b := p.last
+	b.Elapsed += time.Since(p.since)
+	p.draw(b, func() []string {
+		return append(p.bars(p.last, "what it is counted by: "+doing), fmt.Sprintf("      %d requests for that, %d refused", sent, refused))
+	})
 }
 
 // close removes the frame.
 func (p *probeShow) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stop != nil {
+		close(p.stop)
+		p.stop = nil
+	}
 	if p.height > 0 {
 		fmt.Fprintf(p.w, "\x1b[%dA\r\x1b[J", p.height)
 		p.height = 0

@@ -50,7 +50,9 @@ func (p *Probe) send(plan func() *experiment) question {
 			return pass, nil
 		}
 		if p.opt.Progress != nil {
-			p.opt.Progress(p.belief(e.why))
+			b := p.belief(e.why)
+			b.Takes = seconds(e.waits())
+			p.opt.Progress(b)
 		}
 		p.why = e.why
 		return asked, p.do(ctx, e)

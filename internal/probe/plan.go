@@ -25,6 +25,16 @@ type experiment struct {
 	through bool // goes on where something is refused, however many steps there are
 }
 
+// waits is how long an experiment waits in all, if it goes on to its end.
+func (e *experiment) waits() (s float64) {
+	for _, steps := range [][]step{e.steps, e.then} {
+		for _, one := range steps {
+			s += one.idle
+		}
+	}
+	return s
+}
+
 func (e *experiment) len() int { return len(e.steps) + len(e.then) }
 
 // period is the time after which the hypothesis is as good as new.

@@ -111,7 +111,8 @@ type Options struct {
 
 // Belief is how things stand during a probe.
 type Belief struct {
-	Doing             string // what is tried next
+	Doing             string        // what is tried next
+	Takes             time.Duration // how long that waits at most before it sends; what the answers take comes on top
 	Requests, Refused int
 	Elapsed           time.Duration
 	Shares            []Share // the likeliest first, those above 1 %; none while it is too early

@@ -9,7 +9,7 @@ import (
 
 // belief is how things stand.
 func (p *Probe) belief(doing string) Belief {
-	b := Belief{Doing: doing, Requests: p.v.Requests, Refused: p.v.Refused, Elapsed: p.clock.Now().Sub(p.start)}
+	b := Belief{Doing: doing, Requests: p.v.Requests, Refused: p.v.Refused, Elapsed: p.clock.Now().Sub(p.from)}
 	for _, s := range p.shares() {
 		if s.Share >= 0.01 {
 			s.Found = p.found(s.Family, false)

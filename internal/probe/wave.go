@@ -110,7 +110,7 @@ func (p *Probe) waves(ctx context.Context, steps []step, why string) (*sight, er
 		}
 	}
 	if p.opt.Progress != nil && !p.fitted {
-		p.opt.Progress(Belief{Doing: why, Requests: p.v.Requests, Refused: p.v.Refused, Elapsed: p.clock.Now().Sub(p.from)})
+		p.opt.Progress(Belief{Doing: why, Takes: seconds(steps[0].idle), Requests: p.v.Requests, Refused: p.v.Refused, Elapsed: p.clock.Now().Sub(p.from)})
 	}
 	var at []time.Duration
 	after := 0.0
