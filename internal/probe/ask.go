@@ -19,7 +19,6 @@ type question func(ctx context.Context) (outcome, error)
 // once one is left, what would show that it is wrong.
 func (p *Probe) ask(ctx context.Context) (outcome, error) {
 	for _, q := range []question{
-		p.alternating,
 		p.unexplained,
 		p.send(p.paced),
 		p.send(p.turn),

@@ -51,34 +51,6 @@ func (p *Probe) oneBucket() bool {
 	return false
 }
 
-// alternating asks, when a wave was refused in part and no limit that is simple explains
-// it, whether the next requests are admitted and refused in turn. One limit that refuses
-// some of a wave refuses those that follow at once.
-func (p *Probe) alternating(ctx context.Context) (outcome, error) {
-	w := p.sights[len(p.sights)-1]
-	if w.r == 0 && len(p.sights) > 1 && w.a+w.r < 3 {
-		w = p.sights[len(p.sights)-2]
-	}
-	if w.r < 2 || w.a+w.r < 4 || w.r > 8*w.a || p.alternated > 1 || p.share > 0 || p.reviews < 1 {
-		return pass, nil
-	}
-	switch p.shares()[0].Family {
-	case Stacked, SlidingWindow, SlidingWindowDenied:
-	default:
-		if p.cheapest() < 0.5 {
-			return pass, nil
-		}
-	}
-	p.alternated++
-	p.why = ""
-	most := (w.a+w.r)/w.a + 1
-	r, err := p.pattern(ctx, 0, math.Inf(1), most)
-	if r < 2 || err != nil {
-		return pass, err
-	}
-	return p.outcomeOf(p.inOrderOf(r))
-}
-
 // inOrderOf says what replicas of which every so many admitted, in turn, are likeliest.
 func (p *Probe) inOrderOf(r int) (*spreadOut, error) {
 	from := p.suppositions()

@@ -38,7 +38,6 @@ type Probe struct {
 	unasked       bool       // whether replicas in turn stand there could not be asked
 	over          []int      // the connections that the next wave goes over; none: the first ones
 	askedFleet    int        // how often, see manned
-	alternated    int        // how often that was asked, see alternating
 	unshared      float64    // what was left unexplained before others were allowed
 	spread        *spreadOut // what replicas would explain; nil where one limit does
 	hands         [][]hand   // of each wave, who got what
