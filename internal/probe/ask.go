@@ -190,6 +190,11 @@ func (p *Probe) inDoubt(context.Context) (outcome, error) {
 	return p.outcomeOf(nil, nil)
 }
 
+// lastLooks is how often it is searched in vain for another explanation before a probe
+// ends. What is found then can still be asked; what is found by the verdict's own look
+// leaves it undecided.
+const lastLooks = 3
+
 // lastly looks once more for what was overlooked, and ends the probe.
 func (p *Probe) lastly(ctx context.Context) (outcome, error) {
 	was := p.settled(p.shares())
@@ -197,10 +202,12 @@ func (p *Probe) lastly(ctx context.Context) (outcome, error) {
 	if p.tries++; p.tries <= 4 && p.revive() {
 		return asked, nil
 	}
-	p.refit()
-	now := p.settled(p.shares())
-	if was && !now && p.tries < 8 {
-		return asked, nil // a last look found other figures
+	now := was
+	for range lastLooks {
+		p.refit()
+		if now = p.settled(p.shares()); was && !now && p.tries < 8 {
+			return asked, nil // a last look found other figures
+		}
 	}
 	if !now && p.askedFleet < 2 {
 		p.askedFleet = 2

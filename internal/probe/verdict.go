@@ -51,6 +51,9 @@ func (p *Probe) conclude() {
 		p.fitAll()
 	}
 	p.refit()
+	if p.trace != nil {
+		p.report()
+	}
 	shares := p.shares()
 	v.Found = p.found(shares[0].Family, true)
 	v.Confidence = shares[0].Share
