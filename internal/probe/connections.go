@@ -269,7 +269,9 @@ func (p *Probe) alone(ctx context.Context) (opened span, n int, err error) {
 		return opened, 0, err
 	}
 	no, yes := p.sights[len(p.sights)-2], p.sights[len(p.sights)-1]
-	for opened, n = (span{no.s, yes.d}), 1; n < p.opt.MaxRequests/3; n++ {
+	// Who comes one by one over a slow network may never use it up.
+	most := min(p.opt.MaxRequests/3, int(1.1*yes.scale)+20)
+	for opened, n = (span{no.s, yes.d}), 1; n < most; n++ {
 		w, err := p.wave(ctx, 0, 1, "how many it admits over one connection")
 		if err != nil || w.r > 0 {
 			return opened, n, err

@@ -53,36 +53,3 @@ func TestLuck(t *testing.T) {
 		}
 	}
 }
-
-// TestTogether: single requests that meet replicas whose windows began later make one
-// limit seem to have a longer window; what was admitted together is not held against
-// replicas then. It is where their windows are known to be long enough.
-func TestTogether(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		shut float64 // when all was refused last before the window opened again
-		want bool
-	}{
-		{"windows of 5.3 s at least", 25.0, false},
-		{"windows of 8.9 s at least", 28.6, true},
-	} {
-		p := &Probe{}
-		p.nos = []float64{0.01}
-		add := func(s float64, a, r int) {
-			p.sights = append(p.sights, sight{s: s, d: s + 0.01, last: s, a: a, r: r})
-		}
-		add(0, 60, 0)
-		add(0.1, 0, 3)
-		add(19.7, 30, 0) // each replica has begun
-		add(19.8, 30, 0)
-		add(c.shut, 0, 1)
-		add(30, 1, 0) // set apart
-		add(34, 59, 0)
-		add(39.5, 1, 0)
-		add(39.51, 20, 0) // before those of 34 can be over
-		q := &particle{hypothesis: hypothesis{family: FixedFirst, n: 60, w: 9.5}}
-		if got := p.together(q); got != c.want {
-			t.Errorf("%s: %v", c.name, got)
-		}
-	}
-}

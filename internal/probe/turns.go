@@ -258,7 +258,7 @@ func (p *Probe) same(q *particle) bool {
 	case FixedFirst, FixedClock, SlidingLog, SlidingLogDenied:
 		for r := 2.0; r <= crewMost; r++ {
 			if math.Mod(q.n, r) == 0 {
-				return q.family != FixedFirst || !p.together(q)
+				return true
 			}
 		}
 	case TokenBucket:
@@ -293,45 +293,4 @@ func (p *Probe) alike(q *particle) int {
 		}
 	}
 	return 0
-}
-
-// together tells whether several were admitted in a row at a time when of replicas
-// only the one that opened first could have admitted. Subtle: how long their windows
-// are at least is what tells, not what one limit would have them be: of replicas each
-// single request that is refused speaks of one only.
-func (p *Probe) together(q *particle) bool {
-	var heads []sight    // of each window when its first and its next admission were sent
-	var least float64    // how long windows are at least
-	sum, all := 0.0, 0.0 // admitted in the window, and when each replica had got one
-	shut := true         // refused since
-	for i := range p.sights {
-		w := &p.sights[i]
-		if w.a > 0 && (shut || sum+float64(w.a) > q.n+0.5) {
-			heads, shut, sum, all = append(heads, sight{s: w.s, last: math.Inf(1)}), false, 0, math.Inf(1)
-		}
-		head := &heads[len(heads)-1]
-		if w.a > 1 || w.a == 1 && sum > 0 {
-			head.last = min(head.last, w.s)
-		}
-		if sum += float64(w.a); sum >= crewMost {
-			all = min(all, w.d)
-		}
-		if w.r > 0 && w.a == 0 {
-			least, shut = max(least, w.s-all), true
-		}
-	}
-	n := -1
-	for i := range p.sights {
-		w := &p.sights[i]
-		if n+1 < len(heads) && w.s == heads[n+1].s {
-			n++
-		}
-		if n < 1 {
-			continue
-		}
-		if was := heads[n-1]; w.a >= 2 && w.r == 0 && was.last > was.s+3*p.net() && w.d < was.last+least {
-			return true
-		}
-	}
-	return false
 }

@@ -171,7 +171,7 @@ func (p *Probe) bound() {
 		w.early, w.share, w.work = w.quick-net, p.share, work
 		w.tight = w.slack
 		if len(p.rtts) > 0 && len(p.nos) > 1 {
-			w.tight = min(w.slack, 0.005+max(1.2*p.rtt(), net+p.hold))
+			w.tight = min(w.slack, 0.005+max(1.2*work, net+p.hold))
 		}
 	}
 	p.jitter, p.trip = net-base, p.rtt()
