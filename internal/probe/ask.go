@@ -131,6 +131,9 @@ func (p *Probe) overlooked() *experiment {
 	}
 	h := p.herd(shares[0].Family)
 	p.kin(true)
+	if h.family == Stacked && !h.also && p.share == 0 && p.whole.apiece < p.whole.supposed {
+		p.apiece(false)
+	}
 	p.challenge(h)
 	p.combed(h)
 	p.bracket(h, 3000)

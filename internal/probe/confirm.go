@@ -70,7 +70,7 @@ func (p *Probe) unconfirmed() bool {
 	h := p.herd(p.shares()[0].Family)
 	q := h.best[0]
 	if q.family == Stacked { // the longer one was used up again, see metAgain
-		return false
+		return q.also && !p.isRound(h)
 	}
 	if q.family == None || q.family == Concurrency || q.family == LeakyQueue || q.n > 150 {
 		return false
@@ -80,14 +80,24 @@ func (p *Probe) unconfirmed() bool {
 
 // isRound tells whether what a herd leaves open has a figure in it that people choose.
 func (p *Probe) isRound(h *herd) bool {
-	w := span{h.best[0].w, h.best[0].w}
+	b := h.best[0]
+	w, v := span{b.w, b.w}, span{b.v, b.v}
 	for _, q := range h.best {
 		if q.cost > h.cost()+max(0.25, q.alike()) {
 			break
 		}
-		w = w.with(q.w)
+		w, v = w.with(q.w), v.with(q.v)
 	}
-	switch h.family {
+	if b.also {
+		return chosen(b.kind, w) && chosen(b.kind2, v)
+	}
+	return chosen(h.family, w)
+}
+
+// chosen tells whether people choose a figure that is within a span: a window, or the time
+// in which a bucket gives a unit.
+func chosen(f Family, w span) bool {
+	switch f {
 	case TokenBucket, LeakyQueue:
 		r := roundRates(w)
 		return len(r) > 0 && r[0].odd <= roundRateOdd

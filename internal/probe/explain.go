@@ -41,7 +41,9 @@ func (p *Probe) given(f Found) hypothesis {
 		return h
 	}
 	if f.Family == Stacked && len(f.Policies) > 1 {
-		return stack(p.part(familyOf(f.Policies[0]), f.Policies[0]), p.part(familyOf(f.Policies[1]), f.Policies[1]))
+		h = stack(p.part(familyOf(f.Policies[0]), f.Policies[0]), p.part(familyOf(f.Policies[1]), f.Policies[1]))
+		h.also = f.Also
+		return h
 	}
 	h = p.part(f.Family, f.Policies[0])
 	h.v, h.anew, h.tick = f.Ban.Seconds(), f.Anew, f.Tick.Seconds()

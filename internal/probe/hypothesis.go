@@ -57,6 +57,7 @@ type hypothesis struct {
 	used   bool    // somebody had used some of it before the first request
 	anew   bool    // of a sliding window: a request begins the windows, after each rest anew; of a refill bucket: each request begins the time to the next portion
 	tick   float64 // of a clock that shows whole ticks only, in seconds, one of which is at ph; 0: of one that runs on
+	also   bool    // of two limits: each counts what the other refuses, as those of frameworks do
 }
 
 // model is what the hypothesis holds possible before the first request. It may take
@@ -144,7 +145,7 @@ func (h *hypothesis) fresh(old model) model {
 	case Stacked:
 		m := again[pair](old)
 		one, two := h.parts()
-		*m = pair{one.model(m.one), two.model(m.two)}
+		*m = pair{one.model(m.one), two.model(m.two), h.also, m.wave}
 		return m
 	}
 	return again[endless](old)
@@ -173,6 +174,7 @@ var roundings = [3]float64{0, 0.5, 1 - 1e-6}
 func (h *hypothesis) tidy() {
 	h.n, h.m = math.Round(h.n), math.Round(h.m)
 	if h.family != Stacked {
+		h.also = false
 		if h.kind2, h.ph2 = None, 0; h.family != Ban || h.kind != SlidingLog && h.kind != FixedClock {
 			h.kind = None
 		}

@@ -228,6 +228,7 @@ func (p *particle) either(m *pair, w *sight) (cost float64) {
 		if u.shut {
 			two.refuse(w, 0)
 		}
+		m.charge(w, t.shut, u.shut)
 		return cost
 	}
 	a, b := t, u
@@ -244,11 +245,13 @@ func (p *particle) either(m *pair, w *sight) (cost float64) {
 		p.settle(&p.second, &u, allU, false)
 		p.settle(&p.first, &a, 0, true)
 		p.commit(one, w, &a)
+		m.charge(w, true, false)
 		return cost + first + p.greed()
 	}
 	p.settle(&p.first, &t, allT, false)
 	p.settle(&p.second, &b, 0, true)
 	p.commit(two, w, &b)
+	m.charge(w, false, true)
 	return cost + second + p.greed()
 }
 

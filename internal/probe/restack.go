@@ -2,6 +2,7 @@ package probe
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -9,14 +10,14 @@ import (
 // when it is first asked for.
 func (p *Probe) herdOf(g *hypothesis) *herd {
 	for _, h := range p.herds {
-		if h.family == g.family && h.kind == g.kind && h.kind2 == g.kind2 && h.used == g.used && h.anew == g.anew && h.tick == g.tick {
+		if h.family == g.family && h.kind == g.kind && h.kind2 == g.kind2 && h.used == g.used && h.anew == g.anew && h.tick == g.tick && h.also == g.also {
 			return h
 		}
 	}
 	if g.family != Stacked {
 		return nil
 	}
-	h := &herd{family: g.family, kind: g.kind, kind2: g.kind2}
+	h := &herd{family: g.family, kind: g.kind, kind2: g.kind2, also: g.also}
 	p.herds = append(p.herds, h)
 	return h
 }
@@ -31,6 +32,7 @@ func (p *Probe) restack() {
 		}
 	}
 	broke := p.whole.broke(p)
+	p.discard()
 	if single < 0.5 {
 		p.whole.note(p, top)
 	}
@@ -39,13 +41,37 @@ func (p *Probe) restack() {
 	case p.share > 0:
 	case best > 0.5:
 		p.pairUp(len(p.sights) > p.whole.deep+2)
+		if p.cheapest() > 0.5 {
+			p.apiece(p.whole.apiece == 0 || len(p.sights) > p.whole.apiece+2)
+		}
 	case broke && single < 0.5:
 		p.pairUp(false)
 	case top == Stacked && !p.whole.kin:
 		p.whole.kin = true
 		p.kin(false)
+	case top == Stacked && !p.herd(Stacked).also && p.why == whyUseUp && p.sights[len(p.sights)-1].r == 0:
+		p.apiece(p.whole.apiece < p.whole.supposed) // the longer one holds more than what it let through says
 	}
 	p.oneOf()
+}
+
+// apiece seeks two limits of which each counts what the other refuses. Where none
+// explains what was seen, all goes on as if it had not been asked.
+func (p *Probe) apiece(deep bool) {
+	was, rng := p.whole, p.rng
+	p.rng = rand.New(rand.NewPCG(p.opt.Seed, uint64(len(p.sights))))
+	p.also = true
+	p.pairUp(deep)
+	p.also, p.rng = false, rng
+	p.discard()
+	p.whole.deep, p.whole.kin, p.whole.apiece = was.deep, was.kin, len(p.sights)
+}
+
+// discard drops limits that count what the other refuses where they do not explain what
+// was seen: they are sought again when need be.
+func (p *Probe) discard() {
+	best := p.cheapest()
+	p.herds = slices.DeleteFunc(p.herds, func(h *herd) bool { return h.also && h.cost() > best+3 })
 }
 
 // oneOf tries each first of two limits that explain everything alone: a search for one
@@ -120,6 +146,7 @@ type whole struct {
 	supposed int          // how many waves there were when the two were supposed first
 	deep     int          // how many waves there were at the latest search from nothing
 	kin      bool         // other kinds of the two were tried
+	apiece   int          // how many there were at the latest search for limits that count what the other refuses
 	known    bool         // the first of two explained everything before the second was met
 }
 
@@ -243,6 +270,8 @@ func (p *Probe) kin(deep bool) {
 	p.findOpenings()
 	pool := &pairs{size: 12, of: map[[2]Family][]*particle{}}
 	h := p.herd(Stacked)
+	p.also = h.also
+	defer func() { p.also = false }()
 	for _, q := range h.best[:min(len(h.best), 2+int(boolTo(deep, 2)))] {
 		one, two := q.parts()
 		p.beside([]hypothesis{one}, true, pool)
@@ -258,7 +287,7 @@ func (p *Probe) kin(deep bool) {
 // before seeks limits of a kind that explain with two what it leaves, near another
 // first limit.
 func (p *Probe) before(two hypothesis, kind Family, near hypothesis, pool *pairs) {
-	left, ok := p.leaves(two)
+	left, ok := p.leaves(two, p.also)
 	if !ok || len(left) == 0 {
 		return
 	}
@@ -268,13 +297,13 @@ func (p *Probe) before(two hypothesis, kind Family, near hypothesis, pool *pairs
 		lo, hi = lo/near.n, hi/max(1, near.n-1)
 	case kind != TokenBucket && near.family == TokenBucket:
 		lo, hi = lo*near.n, hi*near.n
-	case kind == SlidingWindow || near.family == SlidingWindow:
+	case kind == SlidingWindow || near.family == SlidingWindow || p.also:
 		lo, hi = 0.4*near.w, 2.2*near.w
 	}
 	for _, one := range p.second(kind, left, lo, hi, 1.003, 24, 0, math.Inf(1)) {
 		for _, dn := range []float64{0, 1, -1} {
 			g := stack(one.hypothesis, two)
-			g.n += dn
+			g.n, g.also = g.n+dn, p.also
 			pool.add(&p.fitter, g)
 		}
 	}

@@ -15,11 +15,12 @@ import (
 type partial struct {
 	hypothesis
 	score float64
+	holds []float64 // what it may hold; where refusals of another count that may be much
 }
 
 // leaves tells which refusals a limit alone leaves unexplained, and whether it can be one
 // of two: whether all that was admitted is within it.
-func (f *fitter) leaves(h hypothesis) (left []int, ok bool) {
+func (f *fitter) leaves(h hypothesis, counts bool) (left []int, ok bool) {
 	if !h.valid() {
 		return nil, false
 	}
@@ -34,7 +35,10 @@ func (f *fitter) leaves(h hypothesis) (left []int, ok bool) {
 		}
 		if w.r > 0 {
 			if m.gap(w) > 1e-6 {
-				left = append(left, i)
+				if left = append(left, i); counts {
+					v := *w
+					charge(m, &v, false)
+				}
 			} else {
 				m.refuse(w, 0)
 			}
@@ -44,23 +48,50 @@ func (f *fitter) leaves(h hypothesis) (left []int, ok bool) {
 }
 
 // tally is what was admitted when, by the middle of the times at which each wave may
-// have been decided, for a first look at a great many limits.
-type tally struct{ at, n, fill []float64 }
+// have been decided, for a first look at a great many limits. More is what another limit
+// refused, where that counts, as far as a limit of most had room for it.
+type tally struct {
+	at, n, more, took, fill []float64
+	most                    float64
+}
 
-func (f *fitter) tally() *tally {
+// tally leaves out of more what is refused at must, by the limit itself.
+func (f *fitter) tally(must []int) *tally {
 	t := &tally{fill: make([]float64, len(f.sights))}
 	for i := range f.sights {
 		w := &f.sights[i]
 		t.at, t.n = append(t.at, (w.s+w.d)/2), append(t.n, float64(w.a))
+		if f.also && !slices.Contains(must, i) {
+			if t.more == nil {
+				t.more, t.took = make([]float64, len(f.sights)), make([]float64, len(f.sights))
+			}
+			t.more[i] = float64(w.r)
+		}
 	}
 	return t
 }
 
+// besides is what a wave adds beyond what was admitted, to a limit of which cur is used.
+func (t *tally) besides(i int, cur float64) float64 {
+	if t.more == nil {
+		return 0
+	}
+	return max(0, min(t.more[i], t.most-cur))
+}
+
 // use sets fill to how many units of a limit are used after each wave, and returns the
-// most of these. The limit holds at least that.
+// most of these that an admitted request leaves. The limit holds at least that.
 func (t *tally) use(h *hypothesis) (top float64) {
 	cur, prev, at, k := 0.0, 0.0, math.Inf(-1), math.Inf(-1)
 	first, inv := 0, 1/h.w
+	count := func(i int, used float64) float64 {
+		if t.n[i] > 0 {
+			top = max(top, used)
+		}
+		more := t.besides(i, used)
+		t.fill[i] = used + more
+		return more
+	}
 	switch h.family {
 	case FixedClock:
 		end := math.Inf(-1)
@@ -69,29 +100,31 @@ func (t *tally) use(h *hypothesis) (top float64) {
 				end, cur = h.ph+(math.Floor((x-h.ph)*inv)+1)*h.w, 0
 			}
 			cur += t.n[i]
-			t.fill[i] = cur
-			top = max(top, cur)
+			cur += count(i, cur)
 		}
 	case FixedFirst:
 		for i, x := range t.at {
 			if x >= at+h.w {
-				cur = 0
-				if t.n[i] > 0 {
+				if cur = 0; t.n[i] > 0 || t.more != nil && t.more[i] > 0 {
 					at = x
 				}
 			}
 			cur += t.n[i]
-			t.fill[i] = cur
-			top = max(top, cur)
+			cur += count(i, cur)
 		}
 	case SlidingLog:
 		for i, x := range t.at {
 			for ; t.at[first] <= x-h.w; first++ {
 				cur -= t.n[first]
+				if t.more != nil {
+					cur -= t.took[first]
+				}
 			}
 			cur += t.n[i]
-			t.fill[i] = cur
-			top = max(top, cur)
+			more := count(i, cur)
+			if cur += more; t.more != nil {
+				t.took[i] = more
+			}
 		}
 	case SlidingWindow:
 		for i, x := range t.at {
@@ -103,17 +136,13 @@ func (t *tally) use(h *hypothesis) (top float64) {
 				prev, cur, k = 0, 0, j
 			}
 			cur += t.n[i]
-			t.fill[i] = cur + math.Floor(prev*(1-(x-h.ph-k*h.w)*inv))
-			if t.n[i] > 0 {
-				top = max(top, t.fill[i])
-			}
+			cur += count(i, cur+math.Floor(prev*(1-(x-h.ph-k*h.w)*inv)))
 		}
 	case TokenBucket:
 		for i, x := range t.at {
 			cur = max(0, cur-(x-at)*inv) + t.n[i]
 			at = x
-			t.fill[i] = cur
-			top = max(top, cur)
+			cur += count(i, cur)
 		}
 	}
 	return top
@@ -125,7 +154,7 @@ func (t *tally) use(h *hypothesis) (top float64) {
 // gives back less than rate a second. Where much
 // is possible yet, what is listed is spread over all windows.
 func (f *fitter) second(kind Family, must []int, lo, hi, ratio float64, most int, size, rate float64) (found []partial) {
-	t := f.tally()
+	t := f.tally(must)
 	perBin := max(1e-9, math.Log(hi/lo)) / float64(most)
 	bins := make([]partial, most)
 	for i := range bins {
@@ -142,7 +171,12 @@ func (f *fitter) second(kind Family, must []int, lo, hi, ratio float64, most int
 			if kind.gridded() && k >= len(heads)-spare {
 				h.ph = f.sights[must[0]].s - w*(float64(k-len(heads)+spare)+0.5)/spare
 			}
+			t.most = 0
 			top := t.use(&h)
+			if f.also {
+				t.most = math.Inf(1)
+				t.use(&h)
+			}
 			slack := 0.6
 			h.n = math.Round(top)
 			if kind == TokenBucket {
@@ -163,16 +197,56 @@ func (f *fitter) second(kind Family, must []int, lo, hi, ratio float64, most int
 			if score >= bound {
 				continue
 			}
-			*bin = partial{h, score}
+			*bin = partial{hypothesis: h, score: score}
 		}
 	}
 	for _, b := range bins {
 		if b.score < 60 {
+			b.holds = []float64{b.n, b.n + 1, b.n - 1}
+			if f.also {
+				b.holds = t.holds(&b.hypothesis, must)
+			}
 			found = append(found, b)
 		}
 	}
 	slices.SortStableFunc(found, func(a, b partial) int { return cmp.Compare(a.score, b.score) })
 	return found
+}
+
+// holds lists what a limit may hold that counts what another refused: as much as was
+// admitted, at least, and no more than was used when it refused at must.
+func (t *tally) holds(h *hypothesis, must []int) (ns []float64) {
+	t.most = math.Inf(1)
+	t.use(h)
+	high := math.Inf(1)
+	for _, i := range must {
+		if x := t.fill[i] + 1; x >= h.n {
+			high = min(high, x)
+		}
+	}
+	least := math.Inf(1)
+	step := max(1, math.Floor((min(high, 1e6)-h.n)/40))
+	for n := h.n - 1; n <= min(high, 1e6); n += step {
+		t.most = n
+		off := 2 * max(0, t.use(h)-n)
+		for _, i := range must {
+			off += max(0, n-t.fill[i]-1)
+		}
+		if off < least-0.5 {
+			least, ns = off, ns[:0]
+		}
+		if off < least+0.5 {
+			ns = append(ns, n)
+		}
+	}
+	for len(ns) > 6 { // every other, and the ends
+		few := ns[:1]
+		for i := 2; i < len(ns)-1; i += 2 {
+			few = append(few, ns[i])
+		}
+		ns = append(few, ns[len(ns)-1])
+	}
+	return ns
 }
 
 // spare is how many heads are tried of which no opening tells.
@@ -205,7 +279,7 @@ func (f *fitter) beside(ones []hypothesis, fine bool, pool *pairs) {
 	}
 	var groups []group
 	for _, one := range ones {
-		left, ok := f.leaves(one)
+		left, ok := f.leaves(one, f.also)
 		if !ok || len(left) == 0 {
 			continue
 		}
@@ -241,9 +315,9 @@ func (f *fitter) beside(ones []hypothesis, fine bool, pool *pairs) {
 			}
 			for _, two := range f.second(kind, g.left, lo, hi, ratio, most, size, rate) {
 				for _, one := range g.ones[:min(len(g.ones), 8)] {
-					for _, dn := range []float64{0, 1, -1} {
+					for _, m := range two.holds {
 						h := stack(one, two.hypothesis)
-						h.m += dn
+						h.m, h.also = m, f.also
 						pool.add(f, h)
 					}
 				}

@@ -37,7 +37,11 @@ func (f Family) gridded() bool {
 }
 
 // pair is two limits that must both admit.
-type pair struct{ one, two model }
+type pair struct {
+	one, two model
+	also     bool
+	wave     *sight // what one of them refuses, for the other to count
+}
 
 func (m *pair) admit(w *sight) float64 { return m.one.admit(w) + m.two.admit(w) }
 
@@ -51,6 +55,42 @@ func (m *pair) refuse(w *sight, gap float64) {
 	case b < a:
 		m.two.refuse(w, b)
 	}
+	m.charge(w, a <= b, b <= a)
+}
+
+// charge counts what one of the two refuses, or either, in the other, where that counts.
+// Subtle: whether the shorter counts what the longer refuses depends on which of them is
+// asked first, and is hardly ever seen: it may, or may not.
+func (m *pair) charge(w *sight, one, two bool) {
+	if m.also && one {
+		m.count(m.two, w, !two)
+	}
+	if m.also && two {
+		m.count(m.one, w, false)
+	}
+}
+
+// count counts what is refused in one of the two, as far as that would let it pass: surely,
+// or perhaps.
+func (m *pair) count(in model, w *sight, surely bool) {
+	if m.wave == nil {
+		m.wave = new(sight)
+	}
+	v := m.wave
+	*v = *w
+	charge(in, v, surely)
+}
+
+// charge is count for one limit alone; w is changed.
+func charge(m model, w *sight, surely bool) {
+	least, most := m.room(w.s, w.d)
+	all := w.r
+	if w.a, w.r = 0, 0; surely {
+		w.a = max(0, min(all, int(least)))
+	}
+	if w.lost = min(all, int(most)) - w.a; w.a+w.lost > 0 {
+		m.admit(w)
+	}
 }
 
 func (m *pair) room(s, d float64) (least, most float64) {
@@ -59,12 +99,15 @@ func (m *pair) room(s, d float64) (least, most float64) {
 	return min(a, c), min(b, e)
 }
 
-func (m *pair) clone() model { return &pair{m.one.clone(), m.two.clone()} }
+func (m *pair) clone() model { return &pair{one: m.one.clone(), two: m.two.clone(), also: m.also} }
 
 // differPair is differ for two limits.
 func (f *fitter) differPair(a, b *particle) float64 {
 	if a.kind != b.kind || a.kind2 != b.kind2 {
 		return 0.35
+	}
+	if a.also != b.also {
+		return 0.2
 	}
 	one, two := a.parts()
 	three, four := b.parts()

@@ -69,8 +69,8 @@ func (p *Probe) longTurn() *experiment {
 		return nil
 	}
 	o, ok := p.outlook()
-	if !ok {
-		return nil
+	if !ok || o.best.also && !o.kinds && onPurpose(p.why) {
+		return nil // what else would tell more is asked in between
 	}
 	wide := func(s span) bool { return s.hi-s.lo > max(0.012*s.hi, 2*p.jitter) }
 	long := wide(o.v) || o.m.hi-o.m.lo >= 1+0.01*o.m.hi || !p.metAgain()
@@ -241,6 +241,24 @@ func (p *Probe) useUp(o *outlook) *experiment {
 	wait := max(o.one.hi, o.two.hi) + 0.01
 	room, _ := st.one.room(o.now+wait, o.now+wait+o.blur)
 	_, left := st.two.room(o.now+wait, o.now+wait+o.blur)
+	for _, h := range p.herds { // what is refused may count, and it holds more then
+		if h.family != Stacked || h.also == o.best.also && !h.also {
+			continue
+		}
+		for _, c := range h.best {
+			if c.cost > o.best.cost+0.25 || c.state == nil {
+				break
+			}
+			if other, _ := c.parts(); h.also && o.best.also {
+				// The shorter is less known: as fast as it may be, which tells.
+				if _, soon := other.pace(); soon < pause {
+					part, pause = other.pace()
+				}
+			}
+			_, most := c.state.(*pair).two.room(o.now+wait, o.now+wait+o.blur)
+			left, o.m.hi = max(left, most), max(o.m.hi, c.m)
+		}
+	}
 	left = min(max(left, 1), o.m.hi) + 1
 	first := max(1, min(room, left))
 	e := &experiment{why: whyUseUp, steps: []step{{idle: wait, n: int(first)}}, halt: true}

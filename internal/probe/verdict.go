@@ -146,6 +146,7 @@ func (p *Probe) found(fam Family, deep bool) Found {
 	if f.Anew, f.Tick = best.anew, seconds(best.tick); f.Tick > 0 {
 		f.TickPhase = p.phase(best.ph, f.Tick)
 	}
+	f.Also = best.also
 	width, second := round(w), round(v)
 	if g := p.neat(h, best, w, v, deep); g != best.hypothesis {
 		best = &particle{hypothesis: g}

@@ -35,6 +35,9 @@ func FoundWords(f *probe.Found) string {
 	if f.Early {
 		s += "; who comes up to half a unit early waits"
 	}
+	if f.Also {
+		s += "; what one of them refuses counts in the other"
+	}
 	switch {
 	case f.Anew && f.Family == probe.RefillBucket:
 		p := f.Policies[0]
