@@ -39,6 +39,7 @@ func (a *apiece) Clone() limit.Limiter {
 // TestCountsWhatTheOtherRefuses: two limits of which each counts what the other refuses, as
 // those of frameworks do, are found with their figures, and nothing wrong is certain.
 func TestCountsWhatTheOtherRefuses(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}

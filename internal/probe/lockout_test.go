@@ -73,6 +73,7 @@ func TestLockoutExplains(t *testing.T) {
 
 // TestLockout: a ban over a log is not taken for one over a window for certain.
 func TestLockout(t *testing.T) {
+	t.Parallel()
 	ran, named := 0, 0
 	for i, j := range []*jail{
 		newJail(limit.SlidingLog, 8, 3*time.Second, 3*time.Second),

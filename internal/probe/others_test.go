@@ -108,6 +108,7 @@ func TestChance(t *testing.T) {
 // TestNamesAmongOthers: a tenth of what the limit lets through goes to others at
 // random times; the limit is named, and so is what they use.
 func TestNamesAmongOthers(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}

@@ -76,6 +76,7 @@ func TestNamesEachFamily(t *testing.T) {
 // TestRandomPolicies is a small part of bench/probe, to notice when a change makes
 // the probe worse: small limits of every kind at random.
 func TestRandomPolicies(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}

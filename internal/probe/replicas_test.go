@@ -48,6 +48,7 @@ func (s *several) Send(ctx context.Context, at []time.Duration) (out []Answer, e
 // TestSeveralReplicas: however requests are routed, replicas are recognised, with
 // their limit, and nothing else is said for certain.
 func TestSeveralReplicas(t *testing.T) {
+	t.Parallel()
 	windows := limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 12, Window: 20 * time.Second}
 	bucket := limit.Policy{Limit: 1, Window: 4 * time.Second, Burst: 6}
 	r := rand.New(rand.NewPCG(1, 2))

@@ -86,6 +86,7 @@ func TestPairUp(t *testing.T) {
 
 // TestTwoLimits: both are found with their kinds and figures.
 func TestTwoLimits(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}

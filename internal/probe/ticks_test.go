@@ -55,6 +55,7 @@ func unequal(a, b limit.Limiter, from time.Time, n int64, width time.Duration, s
 // TestTicks: a limit whose clock shows whole seconds only is named with its figures, or
 // nothing is said for certain.
 func TestTicks(t *testing.T) {
+	t.Parallel()
 	named, ran := 0, 0
 	for i, p := range []limit.Policy{
 		{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 5, Window: 2 * time.Second},
