@@ -15,11 +15,11 @@ import (
 // probeShow tells how a probe is getting on: on a terminal the belief in each
 // explanation as bars that are redrawn, elsewhere a line for each experiment.
 type probeShow struct {
-	w      io.Writer
-	mode   report.Mode
-	size   func() (cols, rows int)
-	c      *probeCmd
-	last   blackbox.Belief
+	w    io.Writer
+	mode report.Mode
+	size func() (cols, rows int)
+	c    *probeCmd
+	last blackbox.Belief
 
 	mu     sync.Mutex
 	height int             // lines drawn
