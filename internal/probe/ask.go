@@ -50,7 +50,7 @@ func (p *Probe) send(plan func() *experiment) question {
 		}
 		if p.opt.Progress != nil {
 			b := p.belief(e.why)
-			b.Takes = seconds(e.waits())
+			b.Takes = seconds(waits(e.steps) + waits(e.then))
 			p.opt.Progress(b)
 		}
 		p.why = e.why
@@ -61,11 +61,7 @@ func (p *Probe) send(plan func() *experiment) question {
 // tooLong tells whether an experiment takes more time than is left, while others may still
 // tell something: an explanation that is wrong may ask for any length of time.
 func (p *Probe) tooLong(e *experiment) bool {
-	took := 0.0
-	for _, s := range e.steps {
-		took += s.idle
-	}
-	if took < p.timeLeft() || p.settled(p.shares()) {
+	if waits(e.steps) < p.timeLeft() || p.settled(p.shares()) {
 		return false
 	}
 	p.short = true

@@ -25,12 +25,10 @@ type experiment struct {
 	through bool // goes on where something is refused, however many steps there are
 }
 
-// waits is how long an experiment waits in all, if it goes on to its end.
-func (e *experiment) waits() (s float64) {
-	for _, steps := range [][]step{e.steps, e.then} {
-		for _, one := range steps {
-			s += one.idle
-		}
+// waits is how long steps wait in all, if they are all made.
+func waits(steps []step) (s float64) {
+	for _, one := range steps {
+		s += one.idle
 	}
 	return s
 }
