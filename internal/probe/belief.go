@@ -182,13 +182,31 @@ func (p *Probe) rested() *experiment {
 		return nil
 	}
 	q := p.herd(p.shares()[0].Family).best[0]
-	rest := 2.2 * q.period()
+	rest := p.unrested(q)
+	if rest == 0 {
+		return nil
+	}
+	p.rests++
+	if e := p.confirm(); e != nil {
+		return e // which rests as long
+	}
+	n := int(1.05*q.n) + 2
+	if p.v.Requests+n > p.opt.MaxRequests {
+		return nil
+	}
+	return &experiment{why: "whether it gives more after a long rest", steps: []step{{idle: rest + 0.05, n: n}}}
+}
+
+// unrested is how long a rest is missing, with a burst after it that exceeds the limit; 0
+// where there was one, or there need not be.
+func (p *Probe) unrested(q *particle) (rest float64) {
+	rest = 2.2 * q.period()
 	switch q.family {
 	case TokenBucket, LeakyQueue, RefillBucket:
 	case SlidingWindow, SlidingWindowDenied: // it remembers two windows, and nothing else
 		rest = 1.05 * q.period()
 	default: // all comes back at once, which a bucket that was used before does not do
-		return nil
+		return 0
 	}
 	shut := false
 	for i, w := range p.sights {
@@ -198,17 +216,12 @@ func (p *Probe) rested() *experiment {
 				n, refused = n+float64(p.sights[j].a), p.sights[j].r
 			}
 			if refused > 0 && n >= q.n {
-				return nil
+				return 0
 			}
 		}
 		shut = shut || w.r > 0
 	}
-	n := int(1.05*q.n) + 2
-	if p.v.Requests+n > p.opt.MaxRequests {
-		return nil
-	}
-	p.rests++
-	return &experiment{why: "whether it gives more after a long rest", steps: []step{{idle: rest + 0.05, n: n}}}
+	return rest
 }
 
 // prior is how much a family must explain better than a simpler one.

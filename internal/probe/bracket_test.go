@@ -209,7 +209,7 @@ func TestLackingCounts(t *testing.T) {
 		if _, err := p.wave(context.Background(), 2.02, 30, ""); err != nil {
 			t.Fatal(err)
 		}
-		more, _, _ := p.lacking(q)
+		more := p.lacking(q).rounds
 		if more >= last && more > 1 {
 			t.Errorf("after %d rounds %d are missing, after one less %d", i+1, more, last)
 		}
@@ -218,7 +218,7 @@ func TestLackingCounts(t *testing.T) {
 	if _, err := p.wave(context.Background(), 2.02, 1, ""); err != nil {
 		t.Fatal(err)
 	}
-	if more, _, _ := p.lacking(q); more != 0 {
+	if more := p.lacking(q).rounds; more != 0 {
 		t.Errorf("after %d rounds and one request %d are missing", rounds, more)
 	}
 }

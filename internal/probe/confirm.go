@@ -30,33 +30,49 @@ func (p *Probe) confirm() *experiment {
 			portions = 5
 		}
 	}
-	if p.confirmed >= portions && !p.unconfirmed() {
+	if p.confirmed >= portions && !p.unconfirmed(p.herd(q.family)) {
 		return nil
 	}
 	p.confirmed++
+	const why = "whether it holds at another time, too"
 	all := int(q.n) + 1
-	first := 1 + p.rng.IntN(max(1, all*2/3))
-	idle := (0.15 + 0.8*p.rng.Float64()) * q.period()
-	if p.confirmed == 1 { // some limits begin anew after a pause of more than two windows
-		idle = (2.05 + 0.6*p.rng.Float64()) * q.period()
-	}
-	e := &experiment{why: "whether it holds at another time, too", steps: []step{{idle: idle, n: first}, {idle: 0.6 * p.rng.Float64() * q.w, n: all - first}}}
+	rest, soon := p.unrested(q), func() float64 { return (0.2 + 0.7*p.rng.Float64()) * q.w }
+	var e *experiment
 	switch {
 	case drip:
-		e.steps, e.through = []step{{idle: (1.05 + p.rng.Float64()) * q.period(), n: all}}, true
+		e = &experiment{why: why, steps: []step{{idle: max(rest, (1.05+p.rng.Float64())*q.period()), n: all}}, through: true}
 		for range 5 {
 			e.steps = append(e.steps, step{idle: 0.2 * q.w, n: 1})
 		}
-		all += 5
 	case q.family == TokenBucket:
 		// A rate shows in what comes back. Some give back whole units only and lose the
 		// rest with each request, some let one pass that comes a little early.
-		e.steps, e.through = []step{{idle: 1.05 * q.period(), n: all}}, true
+		e = &experiment{why: why, steps: []step{{idle: max(rest, 1.05*q.period()), n: all}}, through: true}
 		for range 6 {
 			e.steps = append(e.steps, step{idle: (0.3 + 1.4*p.rng.Float64()) * q.w, n: 1})
 		}
 		e.steps = append(e.steps, step{idle: (0.2 + 0.4*p.rng.Float64()) * q.period(), n: int(0.7*q.n) + 2})
-		all += 8 + int(0.7*q.n)
+	case rest > 0: // the whole of it tells, too, whether there is more after a rest
+		part := max(1, all/5)
+		if q.family == RefillBucket {
+			part = int(q.m)
+		}
+		e = &experiment{why: why, steps: []step{{idle: rest * (1 + 0.3*p.rng.Float64()), n: int(1.05*q.n) + 2}, {idle: soon(), n: part}, {idle: soon(), n: part}}, through: true}
+	default:
+		idle := (0.15 + 0.8*p.rng.Float64()) * q.period()
+		if p.confirmed == 1 { // some limits begin anew after a pause of more than two windows
+			pause := q.period()
+			if q.family == SlidingWindow || q.family == SlidingWindowDenied {
+				pause = q.w
+			}
+			idle = (2.05 + 0.6*p.rng.Float64()) * pause
+		}
+		first := 1 + p.rng.IntN(max(1, all*2/3))
+		e = &experiment{why: why, steps: []step{{idle: idle, n: first}, {idle: 0.6 * p.rng.Float64() * q.w, n: all - first}}}
+	}
+	all = 0
+	for _, s := range e.steps {
+		all += s.n
 	}
 	if p.v.Requests+all > p.opt.MaxRequests {
 		return nil
@@ -66,8 +82,7 @@ func (p *Probe) confirm() *experiment {
 
 // unconfirmed tells whether waves at random times are missing. A limit of more than
 // that is too dear for it, and so large a one has been seen well.
-func (p *Probe) unconfirmed() bool {
-	h := p.herd(p.shares()[0].Family)
+func (p *Probe) unconfirmed(h *herd) bool {
 	q := h.best[0]
 	if q.family == Stacked { // the longer one was used up again, see metAgain
 		return q.also && !p.isRound(h)
@@ -75,7 +90,14 @@ func (p *Probe) unconfirmed() bool {
 	if q.family == None || q.family == Concurrency || q.family == LeakyQueue || q.n > 150 {
 		return false
 	}
-	return p.confirmed < confirms && (q.rare() || !p.isRound(h))
+	need := confirms
+	if p.turns+p.sustained >= rounds-2 && !q.rare() { // these were at times that were foretold, too
+		need = 1
+		if p.askedTurns && !p.unasked && (q.family == FixedFirst || q.family == SlidingLog || q.family == SlidingLogDenied) && p.same(q) {
+			need = 0 // all that these remember was over before inTurn spent it at a time of its own
+		}
+	}
+	return p.confirmed < need && (q.rare() || !p.isRound(h))
 }
 
 // isRound tells whether what a herd leaves open has a figure in it that people choose.

@@ -45,7 +45,9 @@ func (p *Probe) rampSize() int {
 		if sent > 300 {
 			part = 0.25
 		}
-	case sent > 60: // more waves cost little time
+	case rtt < 0.012: // more waves cost little time
+		part = 0.06
+	case sent > 60:
 		part = 0.08
 	}
 	if w := p.sights[len(p.sights)-1]; w.slow > 0.05+3*p.rtt() {

@@ -11,22 +11,28 @@ const rounds = 6
 // is not looked for.
 const atEase = 1.4
 
-// lacking is how many rounds at full speed are missing before a second limit that
-// is slower can be left out of account, and what one is made of: waves of part
-// after a pause each. It is none where there cannot be more.
-func (p *Probe) lacking(q *particle) (more, part int, pause float64) {
+// shortfall is what is missing of spending at full speed: so many requests, in waves of
+// part after a pause each, which are so many rounds. The zero value: nothing is.
+type shortfall struct {
+	rounds, requests, part int
+	pause                  float64
+}
+
+// lacking is what is missing before a second limit that is slower can be left out of
+// account. It is nothing where there cannot be one.
+func (p *Probe) lacking(q *particle) shortfall {
 	n, period := int(q.n), q.w
-	part, pause = n, 1.01*period
+	l := shortfall{part: n, pause: 1.01 * period}
 	switch q.family {
 	case None, Concurrency, Stacked, LeakyQueue, Ban:
-		return 0, 0, 0
+		return shortfall{}
 	case TokenBucket, RefillBucket:
 		period = q.period()
-		pause = 1.01 * period
+		l.pause = 1.01 * period
 	case SlidingWindow, SlidingWindowDenied:
 		// What the window before still takes leaves room for an even pace only.
-		part = max(1, n/5)
-		pause = 1.04 * period * float64(part) / float64(n)
+		l.part = max(1, n/5)
+		l.pause = 1.04 * period * float64(l.part) / float64(n)
 	}
 	// Of a small limit more, which cost little: ten a second is often a hundred a minute, too.
 	want := p.opt.Second
@@ -36,7 +42,7 @@ func (p *Probe) lacking(q *particle) (more, part int, pause float64) {
 		}
 	}
 	if want < 2 {
-		return 0, 0, 0
+		return shortfall{}
 	}
 	for want > 2 && want*n > p.opt.MaxRequests/2 {
 		want--
@@ -44,18 +50,16 @@ func (p *Probe) lacking(q *particle) (more, part int, pause float64) {
 	long := float64(want) * (atEase*period + 2*p.rtt())
 	for i := range p.sights {
 		if p.admittedIn(i, long) >= float64(want*n)+1 {
-			return 0, 0, 0
+			return shortfall{}
 		}
 	}
 	// What was spent lately counts, where the rest follows at once.
-	more = want
-	for more > 1 {
-		if p.admittedIn(len(p.sights)-1, long-1.03*period*float64(more)) < float64((want-more+1)*n) {
-			break
-		}
-		more--
+	lately := func(rounds int) float64 { return p.admittedIn(len(p.sights)-1, long-1.03*period*float64(rounds)) }
+	for l.rounds = want; l.rounds > 1 && lately(l.rounds) >= float64((want-l.rounds+1)*n); {
+		l.rounds--
 	}
-	return more, part, pause
+	l.requests = min(l.rounds*n, want*n-int(lately(l.rounds))) + 1
+	return l
 }
 
 // spent is how many times the limit was spent at full speed; 0 where there cannot be a
@@ -87,23 +91,21 @@ func (p *Probe) sustain() *experiment {
 		return nil
 	}
 	q := p.herd(p.shares()[0].Family).best[0]
-	more, part, pause := p.lacking(q)
-	if more == 0 {
+	l := p.lacking(q)
+	if l.rounds == 0 {
 		return nil
 	}
-	n := int(q.n)
-	if p.sustained += more; p.sustained > 4*rounds || p.v.Requests+more*n > p.opt.MaxRequests {
+	if p.sustained += l.rounds; p.sustained > 4*rounds || p.v.Requests+l.requests > p.opt.MaxRequests {
 		return nil
 	}
 	e := &experiment{why: "spend at full speed, in case a second limit is slower"}
-	for i := range (more*n + part - 1) / part {
-		idle := pause
-		if i == 0 {
-			idle = max(0.01, min(p.ready(q, part), 2*q.period()))
+	for left := l.requests; left > 0; left -= l.part {
+		one := step{idle: l.pause, n: min(left, l.part)}
+		if left == l.requests {
+			one.idle = max(0.01, min(p.ready(q, one.n), 2*q.period()))
 		}
-		e.steps = append(e.steps, step{idle: idle, n: part})
+		e.steps = append(e.steps, one)
 	}
-	e.steps = append(e.steps, step{idle: pause, n: 1})
 	return e
 }
 
@@ -158,8 +160,14 @@ func (p *Probe) turn() *experiment {
 			lo, hi = min(lo, may), max(hi, must)
 		}
 	}
-	more, _, _ := p.lacking(q)
+	more := p.lacking(q).rounds
+	if more > 0 && !p.askedTurns && p.same(q) {
+		more-- // inTurn spends it once, too
+	}
 	wide := (hi - lo) / q.w
+	if p.trace != nil {
+		p.trace("   turn %d: now %.3f lo %.3f hi %.3f wide %.4f more %d", p.turns, now, lo, hi, wide, more)
+	}
 	e := &experiment{why: "spend it again when it opens"}
 	_, most := q.state.room(now+0.01, now+0.01+blur)
 	switch {
@@ -182,7 +190,7 @@ func (p *Probe) turn() *experiment {
 	}
 	p.turns++
 	e.until = true
-	left := min(float64(max(2, more)), 5, max(1, math.Floor(float64(p.opt.MaxRequests-p.v.Requests-20)/float64(n))))
+	left := min(max(1.4, float64(more)), 5, max(1, math.Floor(float64(p.opt.MaxRequests-p.v.Requests-20)/float64(n))))
 	k := int(min(40, math.Ceil(math.Pow(max(1, wide/0.01), 1/left)))) - 1
 	at := 0.0
 	look := func(x float64) {

@@ -118,9 +118,7 @@ func (p *Probe) open() bool {
 	if q.family != Concurrency && (p.overlooks != q.family || !p.askedTurns && p.same(q)) {
 		return true
 	}
-	more, _, _ := p.lacking(q)
-	odd := p.v.Family != None && p.v.Family != Concurrency && !p.isRound(h)
-	return more > 0 || odd && p.confirmed < confirms
+	return p.lacking(q).rounds > 0 || p.unconfirmed(h)
 }
 
 // reviews is how often all that was seen is weighed anew, at most.

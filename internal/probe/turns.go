@@ -9,6 +9,9 @@ import (
 // crewMost is how many replicas are looked for at most.
 const crewMost = 12
 
+// turnMost is how many of them in turn at most, where each more that is excluded costs a refusal.
+const turnMost = 8
+
 // inTurn asks, before a single limit is believed, whether it may be several that are
 // reached strictly in turn. A burst from rest cannot tell: each replica gets its
 // part of it. So one is set apart first, by a single request some time before the
@@ -38,9 +41,10 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 	part := max(3, full/20, int(math.Ceil(float64(full)*slow/(0.2*q.w))))
 	total, apart := 1, 0.0
 	var w *sight
+	beyond := 1
 	for sent, idle := 1, until(began+0.5*q.w); sent < 2*full+20; sent, idle = sent+part, 0 {
 		if part = min(part, full-sent); part <= 0 {
-			part = 2 + full/20
+			part, beyond = beyond, min(2*beyond, 2+full/20)
 		}
 		if w, err = p.wave(ctx, idle, part, why); err != nil {
 			return nil, err
@@ -74,7 +78,7 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 		s.replicas, s.each, s.bucket = m, int(math.Round(float64(total)/float64(m))), true
 		s.window = span{unit.lo * float64(s.each), unit.hi * float64(s.each)}
 	} else {
-		r, err := p.pattern(ctx, until(ended+1.02*q.w+p.net()), apart+0.99*q.w, crewMost)
+		r, err := p.pattern(ctx, until(ended+1.02*q.w+p.net()), apart+0.99*q.w, turnMost)
 		if r < 2 || err != nil {
 			return nil, err
 		}
