@@ -37,7 +37,10 @@ func (p *Probe) lacking(q *particle) shortfall {
 	// Of a small limit more, which cost little: ten a second is often a hundred a minute, too.
 	want := p.opt.Second
 	if want == 0 {
-		for want = rounds; want < 2*rounds && (want+1)*n <= 120 && float64(want+1)*period < 30; {
+		if want = rounds; q.family == FixedClock {
+			want += 2 // the longer may be one of the clock, too, and begin anew meanwhile
+		}
+		for want < 2*rounds && (want+1)*n <= 120 && float64(want+1)*period < 30 {
 			want++
 		}
 	}
@@ -145,8 +148,46 @@ func (p *Probe) turn() *experiment {
 	}
 	short := p.v.Requests+n+8 > p.opt.MaxRequests
 	now := max(p.sights[len(p.sights)-1].done, p.clock.Now().Sub(p.start).Seconds())
-	lo, hi := math.Inf(1), 0.0
-	rtt, blur := min(p.rtt(), quantile(p.nos, 0.75)), p.blur()
+	in := p.openings(shares, now)
+	more := p.lacking(q).rounds
+	if more > 0 && !p.askedTurns && p.same(q) {
+		more-- // inTurn spends it once, too
+	}
+	wide := (in.hi - in.lo) / q.w
+	_, most := q.state.room(now+0.01, now+0.01+p.blur())
+	const why = "spend it again when it opens"
+	switch {
+	case in.hi > 2*q.w || wide < 0.01 && in.hi > 0 && (more == 0 || short):
+		return nil
+	case in.hi < 0.02 && !short && most > 1 && most <= float64(n)+0.5:
+		p.turns++
+		if q.family == SlidingLog || q.family == SlidingLogDenied {
+			// It goes on opening as it was spent: only a refusal says where it stands.
+			return &experiment{why: why, steps: []step{{idle: 0.01, n: int(most)}, {n: 1}}}
+		}
+		return &experiment{why: why, steps: []step{{idle: 0.01, n: int(most / 2)}, {idle: 0.45 * q.w, n: int(most) - int(most/2)}}}
+	case in.lo < 0.02 && (p.sights[len(p.sights)-1].a > 0 || in.hi < 0.1*q.w):
+		return nil // it may be open
+	}
+	p.turns++
+	in.lo = max(in.lo, 0.02)
+	// The fewer rounds there will be, the closer each looks.
+	left := min(max(1.4, float64(more)), 5, max(1, math.Floor(float64(p.opt.MaxRequests-p.v.Requests-20)/float64(n))))
+	looks := int(min(40, math.Ceil(math.Pow(max(1, wide/0.01), 1/left)))) - 1
+	e := &experiment{why: why, until: true, steps: p.singles(in, looks)}
+	if short || p.v.Requests+n+len(e.steps)+8 > p.opt.MaxRequests {
+		return e // the instant alone
+	}
+	if half := n / 2; half > 1 {
+		e.then = append(e.then, step{n: half - 1})
+	}
+	e.then = append(e.then, step{idle: 0.45 * q.w, n: n - n/2})
+	return e
+}
+
+// openings is from when to when it may open, from now on, by what is believed.
+func (p *Probe) openings(shares []Share, now float64) span {
+	in, blur := span{math.Inf(1), 0}, p.blur()
 	for _, s := range shares {
 		if s.Share < 0.02 {
 			continue
@@ -157,70 +198,28 @@ func (p *Probe) turn() *experiment {
 				break
 			}
 			may, must := opens(o.state, now, blur, o.period())
-			lo, hi = min(lo, may), max(hi, must)
+			in = span{min(in.lo, may), max(in.hi, must)}
 		}
 	}
-	more := p.lacking(q).rounds
-	if more > 0 && !p.askedTurns && p.same(q) {
-		more-- // inTurn spends it once, too
-	}
-	wide := (hi - lo) / q.w
-	if p.trace != nil {
-		p.trace("   turn %d: now %.3f lo %.3f hi %.3f wide %.4f more %d", p.turns, now, lo, hi, wide, more)
-	}
-	e := &experiment{why: "spend it again when it opens"}
-	_, most := q.state.room(now+0.01, now+0.01+blur)
-	switch {
-	case hi > 2*q.w || wide < 0.01 && hi > 0 && (more == 0 || short):
-		return nil
-	case hi < 0.02 && !short && most > 1 && most <= float64(n)+0.5:
-		p.turns++
-		half := int(most / 2)
-		if q.family == SlidingLog || q.family == SlidingLogDenied {
-			// It goes on opening as it was spent: only a refusal says where it stands.
-			e.steps = []step{{idle: 0.01, n: int(most)}, {n: 1}}
-			return e
-		}
-		e.steps = []step{{idle: 0.01, n: half}, {idle: 0.45 * q.w, n: int(most) - half}}
-		return e
-	case lo < 0.02 && (p.sights[len(p.sights)-1].a > 0 || hi < 0.1*q.w):
-		return nil // it may be open
-	case lo < 0.02:
-		lo = 0.02
-	}
-	p.turns++
-	e.until = true
-	left := min(max(1.4, float64(more)), 5, max(1, math.Floor(float64(p.opt.MaxRequests-p.v.Requests-20)/float64(n))))
-	k := int(min(40, math.Ceil(math.Pow(max(1, wide/0.01), 1/left)))) - 1
-	at := 0.0
+	return in
+}
+
+// singles are requests one at a time: so many within a span from now, where there are none
+// just before it, and one after it.
+func (p *Probe) singles(in span, n int) (steps []step) {
+	took, at := min(p.rtt(), quantile(p.nos, 0.75)), 0.0
 	look := func(x float64) {
 		if x-at > 0.01 {
-			e.steps = append(e.steps, step{idle: x - at, n: 1})
-			at = x + rtt
+			steps = append(steps, step{idle: x - at, n: 1})
+			at = x + took
 		}
 	}
-	if k == 0 {
-		look(lo - 0.5*p.net())
+	if n == 0 {
+		look(in.lo - 0.5*p.net())
 	}
-	for i := 1; i <= k; i++ {
-		look(lo + (hi-lo)*float64(i)/float64(k+1))
+	for i := 1; i <= n; i++ {
+		look(in.lo + (in.hi-in.lo)*float64(i)/float64(n+1))
 	}
-	look(hi + 0.002)
-	half := n / 2
-	if short || p.v.Requests+n+len(e.steps)+8 > p.opt.MaxRequests { // the instant alone
-		return e
-	}
-	if half > 1 {
-		// Every other time the one that found it open has a window to itself for a
-		// while: of several replicas in turn, only its own would open first next time.
-		wait := 0.0
-		if p.turns%2 == 1 {
-			wait = max(0.1*q.w, 4*p.net())
-		}
-		e.then = append(e.then, step{idle: boolTo(wait < 0.3*q.w, wait), n: half - 1})
-	}
-	if n-half > 0 {
-		e.then = append(e.then, step{idle: 0.45 * q.w, n: n - half})
-	}
-	return e
+	look(in.hi + 0.002)
+	return steps
 }
