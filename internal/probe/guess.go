@@ -158,6 +158,41 @@ func (f *fitter) portions(h *hypothesis) {
 	}
 }
 
+// queued sets the figures of a queue by how long its answers waited: its rate by a wave
+// that was sent when the one before had been served, what it does not delay by what came
+// before the first that waited, and what it holds by the first that was refused.
+func (f *fitter) queued(h *hypothesis) bool {
+	r := f.rng
+	first, long := -1, -1
+	for i, w := range f.sights {
+		if w.queue == 0 || w.a == 0 {
+			continue
+		}
+		if first < 0 {
+			first = i
+		}
+		if long < 0 || w.ended-w.s > f.sights[long].ended-f.sights[long].s || r.IntN(4) == 0 {
+			long = i
+		}
+	}
+	if first < 0 {
+		return false
+	}
+	w := f.sights[long]
+	h.w = (w.ended - w.s - f.jitter*r.Float64()) / (float64(w.a) + math.Round(r.NormFloat64()))
+	if h.w < shortest {
+		return false
+	}
+	given := (f.sights[first].s - f.sights[0].s) / h.w
+	h.m = max(1, f.admittedSince(first, 0)-float64(f.sights[first].a)-math.Floor(given+r.Float64())+math.Floor(2*r.Float64()))
+	full := f.full[0]
+	h.n = h.m + float64(f.sights[full].a) + math.Round(0.7*r.NormFloat64())
+	if full > 0 && f.sights[full-1].queue == 0 || r.IntN(4) == 0 { // it was not at rest, and not served
+		h.n = f.admittedSince(full, 0) - math.Floor((f.sights[full].s-f.sights[0].s)/h.w+r.Float64())
+	}
+	return h.n > h.m
+}
+
 // guess draws a hypothesis of a family that is in accord with a part of what
 // was seen.
 func (f *fitter) guess(hd *herd) hypothesis {
@@ -187,6 +222,9 @@ func (f *fitter) guess(hd *herd) hypothesis {
 		f.open(&h)
 	}
 	if len(f.opened) > 0 && r.IntN(4) == 0 && f.crossed(&h) {
+		return h
+	}
+	if fam == LeakyQueue && !h.used && r.IntN(2) == 0 && f.queued(&h) {
 		return h
 	}
 	h.n = max(1, f.admittedIn(i, h.w))
