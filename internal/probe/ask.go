@@ -32,6 +32,7 @@ func (p *Probe) ask(ctx context.Context) (outcome, error) {
 		p.afterRest,
 		p.send(p.confirm),
 		p.inDoubt,
+		p.send(p.parted),
 		p.lastly,
 	} {
 		if out, err := q(ctx); out != pass || err != nil {

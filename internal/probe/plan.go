@@ -210,7 +210,7 @@ func (f *fitter) differ(a, b *particle) float64 {
 	blur := 0.0
 	switch a.family {
 	case FixedFirst, SlidingLog, SlidingLogDenied, Ban:
-		blur = 2.2 * f.jitter
+		blur = blurs * f.jitter
 	}
 	sliding := a.family == SlidingWindow || a.family == SlidingWindowDenied
 	units := f.units(&a.hypothesis)
@@ -228,6 +228,10 @@ func (f *fitter) differ(a, b *particle) float64 {
 	}
 	return 0
 }
+
+// blurs is by how many times the jitter a window that requests open may be off: it ends that much
+// later or earlier than it was seen to, and began so, and was not looked at all the time.
+const blurs = 3
 
 // units is by how many the limit of a bucket may be off: what comes back in the time
 // that the network blurs, but one or two in a hundred at most. It is said then.

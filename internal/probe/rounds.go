@@ -157,7 +157,7 @@ func (p *Probe) turn() *experiment {
 	_, most := q.state.room(now+0.01, now+0.01+p.blur())
 	const why = "spend it again when it opens"
 	switch {
-	case in.hi > 2*q.w || wide < 0.01 && in.hi > 0 && (more == 0 || short):
+	case in.hi > 2*q.w || wide < max(0.01, 0.8*blurs*p.jitter/q.w) && in.hi > 0 && (more == 0 || short):
 		return nil
 	case in.hi < 0.02 && !short && most > 1 && most <= float64(n)+0.5:
 		p.turns++

@@ -32,6 +32,7 @@ type Probe struct {
 	longs         int       // see longTurn
 	paces         int       // see paced
 	rests         int       // bursts after a rest, see rested
+	parts         int       // see parted
 	askedReplicas bool
 	whole         whole
 	askedTurns    bool

@@ -11,17 +11,25 @@ import (
 // experiment from rest to which they answer differently, with what each answers. It
 // is "" when none that was thought of does.
 func (p *Probe) separate(a, b *particle) string {
+	e, one, other := p.between(a, b)
+	if e == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s: of the last %d this one admits %s, that one %s", e.words(), e.steps[e.len()-1].n, one.words(), other.words())
+}
+
+// between is the cheapest experiment from rest to which two explanations answer differently
+// at last, with what each admits then; nil when none that was thought of is.
+func (p *Probe) between(a, b *particle) (best *experiment, one, other span) {
 	pl := &planner{fitter: &p.fitter, rtt: min(p.rtt(), quantile(p.nos, 0.75)), full: p.rtt(), slack: p.slack(), net: p.net()}
 	pl.now = p.sights[len(p.sights)-1].done
-	var best *experiment
-	var one, other span
 	least := math.Inf(1)
 	for _, e := range fromRest(a, b) {
 		x, y := make([]span, 2*e.len()), make([]span, 2*e.len())
 		req, ref, took := pl.foresee(a, &e, x)
 		req2, ref2, took2 := pl.foresee(b, &e, y)
 		price := max(req, req2)/40 + max(ref, ref2)/10 + max(took, took2)/20
-		if price >= least {
+		if price >= least || p.v.Requests+int(max(req, req2)) > p.opt.MaxRequests || p.v.Refused+int(max(ref, ref2)) > p.opt.MaxRefused {
 			continue
 		}
 		i := e.len() - 1
@@ -33,10 +41,38 @@ func (p *Probe) separate(a, b *particle) string {
 			least, best, one, other = price, &e, x[i], y[i]
 		}
 	}
-	if best == nil {
-		return ""
+	return best, one, other
+}
+
+// partings is how many experiments from rest are made, at most, where what is left cannot be
+// told apart by what is usually sent.
+const partings = 4
+
+// parted returns what tells the likeliest explanation from the next, or the ends of what
+// it leaves open from each other, once nothing else is left to ask.
+func (p *Probe) parted() *experiment {
+	shares := p.shares()
+	if p.parts >= partings || p.share > 0 || p.settled(shares) {
+		return nil
 	}
-	return fmt.Sprintf("%s: of the last %d this one admits %s, that one %s", best.words(), best.steps[best.len()-1].n, one.words(), other.words())
+	h := p.herd(shares[0].Family)
+	var e *experiment
+	if len(shares) > 1 && shares[1].Share > 0.015 {
+		e, _, _ = p.between(h.best[0], p.herd(shares[1].Family).best[0])
+	} else if lo, hi := p.ends(h); lo != nil {
+		e, _, _ = p.between(lo, hi)
+	}
+	for _, o := range p.herds { // two limits of other kinds
+		if e == nil && o != h && o.family == h.family && o.cost() < h.cost()+1 {
+			e, _, _ = p.between(h.best[0], o.best[0])
+		}
+	}
+	if e == nil || waits(e.steps) > p.timeLeft()/2 {
+		return nil
+	}
+	p.parts++
+	e.why, e.through = "rest, and see which of two it is", true
+	return e
 }
 
 // fromRest lists experiments for two explanations that begin with a rest, so that
@@ -74,6 +110,13 @@ func fromRest(a, b *particle) (out []experiment) {
 			add(step{idle: rest, n: n}, step{idle: x, n: n}, step{idle: x, n: n}, step{idle: x, n: n})
 		}
 	}
+	for _, q := range []*particle{a, b} {
+		if q.family == Stacked && q.m <= 12*q.n {
+			for _, x := range []float64{0.25, 0.5, 0.75, 0.95, 1.02} {
+				add(q.usedUp(rest, x*q.v)...)
+			}
+		}
+	}
 	// Small differences add up over many rounds.
 	for _, q := range []*particle{a, b} {
 		for _, k := range []int{6, 15, 30} {
@@ -85,6 +128,18 @@ func fromRest(a, b *particle) (out []experiment) {
 		}
 	}
 	return out
+}
+
+// usedUp spends the longer of two limits after a rest, as fast as the shorter lets, and
+// asks for more so long after the first.
+func (h *hypothesis) usedUp(rest, then float64) (steps []step) {
+	passed := 0.0
+	for left := int(h.m) + 1; left > 0; left -= int(h.n) {
+		steps = append(steps, step{idle: 1.03 * h.w, n: min(left, int(h.n))})
+		passed += 1.03 * h.w
+	}
+	steps[0].idle = rest
+	return append(steps, step{idle: max(0.02, then-passed), n: int(h.n)})
 }
 
 // words says what is sent when.
@@ -129,11 +184,19 @@ func (s span) words() string {
 // settle says what would tell the ends of what a family leaves open apart, "" when
 // its figures are known or nothing would.
 func (p *Probe) settle(h *herd) string {
-	if len(h.best) == 0 {
-		return ""
+	if lo, hi := p.ends(h); lo != nil {
+		return p.separate(lo, hi)
 	}
-	lo, hi := h.best[0], h.best[0]
+	return ""
+}
+
+// ends are two of a family that differ by more than is let pass; nil where none do.
+func (p *Probe) ends(h *herd) (lo, hi *particle) {
+	if len(h.best) == 0 {
+		return nil, nil
+	}
 	for _, far := range []func(q *particle) float64{func(q *particle) float64 { return q.n }, func(q *particle) float64 { return q.w }, func(q *particle) float64 { return q.v }, func(q *particle) float64 { return q.m }} {
+		lo, hi = h.best[0], h.best[0]
 		for _, q := range h.best {
 			if q.cost > h.cost()+0.25 {
 				break
@@ -146,9 +209,8 @@ func (p *Probe) settle(h *herd) string {
 			}
 		}
 		if p.differ(lo, hi) > 0 {
-			return p.separate(lo, hi)
+			return lo, hi
 		}
-		lo, hi = h.best[0], h.best[0]
 	}
-	return ""
+	return nil, nil
 }
