@@ -268,8 +268,11 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 	if v.Tick > 0 {
 		head += fmt.Sprintf("# Not kept: its clock goes in steps of %v, so that it opens up to as much earlier than the file says.\n", v.Tick)
 	}
-	if v.Also {
+	switch v.Also {
+	case blackbox.InLonger:
 		head += "# Not kept: what one of the two limits refuses counts in the other.\n"
+	case blackbox.InFirst:
+		f.Chain = true
 	}
 	if v.Replicas > 0 {
 		head += fmt.Sprintf("# Each of about %d replicas keeps this limit; the total is that many times as large.\n", v.Replicas)

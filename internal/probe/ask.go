@@ -128,7 +128,7 @@ func (p *Probe) overlooked() *experiment {
 	}
 	h := p.herd(shares[0].Family)
 	p.kin(true)
-	if h.family == Stacked && !h.also && p.share == 0 && p.whole.apiece < p.whole.supposed {
+	if h.family == Stacked && h.also == Apart && p.share == 0 && p.whole.apiece < p.whole.supposed {
 		p.apiece(false)
 	}
 	p.challenge(h)

@@ -85,7 +85,7 @@ func (p *Probe) confirm() *experiment {
 func (p *Probe) unconfirmed(h *herd) bool {
 	q := h.best[0]
 	if q.family == Stacked { // the longer one was used up again, see metAgain
-		return q.also && !p.isRound(h)
+		return q.also != Apart && !p.isRound(h)
 	}
 	if q.family == None || q.family == Concurrency || q.family == LeakyQueue || q.n > 150 {
 		return false
@@ -110,7 +110,7 @@ func (p *Probe) isRound(h *herd) bool {
 		}
 		w, v = w.with(q.w), v.with(q.v)
 	}
-	if b.also {
+	if b.also != Apart {
 		return chosen(b.kind, w) && chosen(b.kind2, v)
 	}
 	return chosen(h.family, w)

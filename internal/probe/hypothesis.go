@@ -54,10 +54,10 @@ type hypothesis struct {
 	m      float64 // portion of a refill bucket; units of a queue that pass undelayed; limit of the second
 	v      float64 // ban; window of the second
 	ph2    float64
-	used   bool    // somebody had used some of it before the first request
-	anew   bool    // of a sliding window: a request begins the windows, after each rest anew; of a refill bucket: each request begins the time to the next portion
-	tick   float64 // of a clock that shows whole ticks only, in seconds, one of which is at ph; 0: of one that runs on
-	also   bool    // of two limits: each counts what the other refuses, as those of frameworks do
+	used   bool     // somebody had used some of it before the first request
+	anew   bool     // of a sliding window: a request begins the windows, after each rest anew; of a refill bucket: each request begins the time to the next portion
+	tick   float64  // of a clock that shows whole ticks only, in seconds, one of which is at ph; 0: of one that runs on
+	also   Counting // of two limits
 }
 
 // model is what the hypothesis holds possible before the first request. It may take
@@ -174,7 +174,7 @@ var roundings = [3]float64{0, 0.5, 1 - 1e-6}
 func (h *hypothesis) tidy() {
 	h.n, h.m = math.Round(h.n), math.Round(h.m)
 	if h.family != Stacked {
-		h.also = false
+		h.also = Apart
 		if h.kind2, h.ph2 = None, 0; h.family != Ban || h.kind != SlidingLog && h.kind != FixedClock {
 			h.kind = None
 		}

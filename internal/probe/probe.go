@@ -137,7 +137,7 @@ type Found struct {
 	Ban      time.Duration  // of a Ban: how long all is refused
 	Replicas int            // of Replicas: how many, at least
 	Early    bool           // of a bucket: who comes up to half a unit early waits, and is not refused
-	Also     bool           // of two limits: what one refuses counts in the other
+	Also     Counting       // of two limits: where what one refuses counts in the other
 	Anew     bool           // of a sliding window: its windows begin with a request, after each rest anew; of a refill bucket: each request let through begins the time to the next portion
 
 	Tick time.Duration // its clock shows whole ticks only; 0: it runs on
@@ -153,6 +153,15 @@ type Found struct {
 	// LimitLow and LimitHigh bound the limit (the burst of a bucket).
 	LimitLow, LimitHigh int64
 }
+
+// Counting is where, of two limits, what one refuses counts in the other.
+type Counting uint8
+
+const (
+	Apart    Counting = iota // nowhere: both are asked before either counts
+	InLonger                 // what the shorter refuses, in the longer; what that refuses may count in the shorter
+	InFirst                  // what the longer refuses, in the shorter, which is asked first; what that refuses the longer never sees
+)
 
 // Kind is the family in words; of a ban, with what must not be exceeded.
 func (f *Found) Kind() string {

@@ -123,7 +123,7 @@ func (p *Probe) replicated(ctx context.Context) (*spreadOut, error) {
 func (p *Probe) bends() bool {
 	switch f := p.shares()[0].Family; f {
 	case SlidingWindow, SlidingWindowDenied, Stacked:
-		if f == Stacked && p.whole.known {
+		if f == Stacked && p.whole.knew(p.herd(f).best[0]) {
 			return false // replicas would have refused a part from the first
 		}
 		return (f == Stacked || p.cheapest() > 0.5) && p.herd(f).best[0].n < float64(p.opt.MaxRequests-p.v.Requests)/3

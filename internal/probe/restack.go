@@ -41,15 +41,16 @@ func (p *Probe) restack() {
 	case p.share > 0:
 	case best > 0.5:
 		p.pairUp(len(p.sights) > p.whole.deep+2)
-		if p.cheapest() > 0.5 {
-			p.apiece(p.whole.apiece == 0 || len(p.sights) > p.whole.apiece+2)
+		// Two that explained everything and no longer do are perhaps of another kind.
+		if left := p.cheapest() > 0.5; left || top == Stacked {
+			p.apiece(left && (p.whole.apiece == 0 || len(p.sights) > p.whole.apiece+2))
 		}
 	case broke && single < 0.5:
 		p.pairUp(false)
 	case top == Stacked && !p.whole.kin:
 		p.whole.kin = true
 		p.kin(false)
-	case top == Stacked && !p.herd(Stacked).also && p.why == whyUseUp && p.sights[len(p.sights)-1].r == 0:
+	case top == Stacked && p.herd(Stacked).also == Apart && p.why == whyUseUp && p.sights[len(p.sights)-1].r == 0:
 		p.apiece(p.whole.apiece < p.whole.supposed) // the longer one holds more than what it let through says
 	}
 	p.oneOf()
@@ -58,20 +59,50 @@ func (p *Probe) restack() {
 // apiece seeks two limits of which each counts what the other refuses. Where none
 // explains what was seen, all goes on as if it had not been asked.
 func (p *Probe) apiece(deep bool) {
+	p.counted()
 	was, rng := p.whole, p.rng
 	p.rng = rand.New(rand.NewPCG(p.opt.Seed, uint64(len(p.sights))))
-	p.also = true
-	p.pairUp(deep)
-	p.also, p.rng = false, rng
+	for _, p.also = range []Counting{InLonger, InFirst} {
+		p.pairUp(deep)
+		p.whole.deep, p.whole.kin = was.deep, was.kin
+	}
+	p.also, p.rng = Apart, rng
 	p.discard()
-	p.whole.deep, p.whole.kin, p.whole.apiece = was.deep, was.kin, len(p.sights)
+	p.whole.apiece = len(p.sights)
 }
+
+// counted tries the pairs that explain most where what one of the two refuses counts
+// elsewhere than was believed. Subtle: the search goes on as if it had not been asked.
+func (p *Probe) counted() {
+	rng := p.rng
+	p.rng = rand.New(rand.NewPCG(p.opt.Seed, uint64(len(p.sights))))
+	herds, most := slices.Clone(p.herds), p.cheapest()+countedMost
+	for also := Apart; also <= InFirst; also++ {
+		pool := &pairs{size: 12, of: map[[2]Family][]*particle{}}
+		for _, h := range herds {
+			if h.family != Stacked || h.also == also || h.cost() > most {
+				continue
+			}
+			for _, q := range h.best[:min(len(h.best), 3)] {
+				g := q.hypothesis
+				g.also = also
+				pool.add(&p.fitter, g)
+			}
+		}
+		p.adopt(pool, 3)
+	}
+	p.rng = rng
+}
+
+// countedMost is how much more than the best a pair leaves unexplained that counted tries:
+// about one wave of which something was refused.
+const countedMost = 6
 
 // discard drops limits that count what the other refuses where they do not explain what
 // was seen: they are sought again when need be.
 func (p *Probe) discard() {
 	best := p.cheapest()
-	p.herds = slices.DeleteFunc(p.herds, func(h *herd) bool { return h.also && h.cost() > best+3 })
+	p.herds = slices.DeleteFunc(p.herds, func(h *herd) bool { return h.also != Apart && h.cost() > best+3 })
 }
 
 // oneOf tries each first of two limits that explain everything alone: a search for one
@@ -160,6 +191,12 @@ func (w *whole) broke(p *Probe) bool {
 	}
 	w.top = None
 	return true
+}
+
+// knew tells whether the first of two limits explained everything before the second was
+// met. Subtle: that there are two may have been read in headers, and was not sought then.
+func (w *whole) knew(q *particle) bool {
+	return w.known || slices.ContainsFunc(w.were, func(o hypothesis) bool { return o.family == q.kind && o.n == q.n })
 }
 
 // note keeps what explains everything now.
@@ -271,7 +308,7 @@ func (p *Probe) kin(deep bool) {
 	pool := &pairs{size: 12, of: map[[2]Family][]*particle{}}
 	h := p.herd(Stacked)
 	p.also = h.also
-	defer func() { p.also = false }()
+	defer func() { p.also = Apart }()
 	for _, q := range h.best[:min(len(h.best), 2+int(boolTo(deep, 2)))] {
 		one, two := q.parts()
 		p.beside([]hypothesis{one}, true, pool)
@@ -282,12 +319,13 @@ func (p *Probe) kin(deep bool) {
 		}
 	}
 	p.adopt(pool, 5)
+	p.counted()
 }
 
 // before seeks limits of a kind that explain with two what it leaves, near another
 // first limit.
 func (p *Probe) before(two hypothesis, kind Family, near hypothesis, pool *pairs) {
-	left, ok := p.leaves(two, p.also)
+	left, ok := p.leaves(two, false)
 	if !ok || len(left) == 0 {
 		return
 	}
@@ -297,10 +335,10 @@ func (p *Probe) before(two hypothesis, kind Family, near hypothesis, pool *pairs
 		lo, hi = lo/near.n, hi/max(1, near.n-1)
 	case kind != TokenBucket && near.family == TokenBucket:
 		lo, hi = lo*near.n, hi*near.n
-	case kind == SlidingWindow || near.family == SlidingWindow || p.also:
+	case kind == SlidingWindow || near.family == SlidingWindow || p.also != Apart:
 		lo, hi = 0.4*near.w, 2.2*near.w
 	}
-	for _, one := range p.second(kind, left, lo, hi, 1.003, 24, 0, math.Inf(1)) {
+	for _, one := range p.second(kind, left, p.also != Apart, lo, hi, 1.003, 24, 0, math.Inf(1)) {
 		for _, dn := range []float64{0, 1, -1} {
 			g := stack(one.hypothesis, two)
 			g.n, g.also = g.n+dn, p.also

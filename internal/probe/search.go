@@ -12,10 +12,10 @@ type herd struct {
 	family Family
 	kind   Family // of the first limit, when stacked; of a ban, what must not be exceeded
 	kind2  Family
-	anew   bool    // of sliding windows that a request begins
-	tick   float64 // of a clock that shows whole ticks only
-	used   bool    // of hypotheses in which somebody had used some of it before
-	also   bool    // of two limits: see hypothesis
+	anew   bool     // of sliding windows that a request begins
+	tick   float64  // of a clock that shows whole ticks only
+	used   bool     // of hypotheses in which somebody had used some of it before
+	also   Counting // of two limits
 	best   []*particle
 	dead   int // rounds in which others explained more
 	widely int // searches of all windows, where others use the limit
@@ -84,7 +84,7 @@ type fitter struct {
 	opened       []opening
 	full         []int             // waves of which something was refused, see refusals
 	most         float64           // what no limit that was met can exceed
-	also         bool              // whether each of two limits that are sought counts what the other refuses
+	also         Counting          // of two limits that are sought
 	share        float64           // how much of the limit others are taken to use
 	top          float64           // what the best of all leaves to chance, where others use it
 	works        bool              // admitted requests are seen to be worked on

@@ -19,8 +19,8 @@ type partial struct {
 }
 
 // leaves tells which refusals a limit alone leaves unexplained, and whether it can be one
-// of two: whether all that was admitted is within it.
-func (f *fitter) leaves(h hypothesis, counts bool) (left []int, ok bool) {
+// of two, the first or the longer: whether all that was admitted is within it.
+func (f *fitter) leaves(h hypothesis, first bool) (left []int, ok bool) {
 	if !h.valid() {
 		return nil, false
 	}
@@ -35,9 +35,9 @@ func (f *fitter) leaves(h hypothesis, counts bool) (left []int, ok bool) {
 		}
 		if w.r > 0 {
 			if m.gap(w) > 1e-6 {
-				if left = append(left, i); counts {
+				if left = append(left, i); f.also == InLonger || first && f.also == InFirst {
 					v := *w
-					charge(m, &v, false)
+					charge(m, &v, f.also == InFirst)
 				}
 			} else {
 				m.refuse(w, 0)
@@ -56,12 +56,12 @@ type tally struct {
 }
 
 // tally leaves out of more what is refused at must, by the limit itself.
-func (f *fitter) tally(must []int) *tally {
+func (f *fitter) tally(must []int, counts bool) *tally {
 	t := &tally{fill: make([]float64, len(f.sights))}
 	for i := range f.sights {
 		w := &f.sights[i]
 		t.at, t.n = append(t.at, (w.s+w.d)/2), append(t.n, float64(w.a))
-		if f.also && !slices.Contains(must, i) {
+		if counts && !slices.Contains(must, i) {
 			if t.more == nil {
 				t.more, t.took = make([]float64, len(f.sights)), make([]float64, len(f.sights))
 			}
@@ -151,10 +151,10 @@ func (t *tally) use(h *hypothesis) (top float64) {
 // second lists limits of a kind that explain the refusals at must, the best first, with
 // windows between lo and hi, in steps of a ratio. Every figure but the window and a
 // head follows. It is larger than size, and
-// gives back less than rate a second. Where much
+// gives back less than rate a second. Counts is whether what another refuses counts. Where much
 // is possible yet, what is listed is spread over all windows.
-func (f *fitter) second(kind Family, must []int, lo, hi, ratio float64, most int, size, rate float64) (found []partial) {
-	t := f.tally(must)
+func (f *fitter) second(kind Family, must []int, counts bool, lo, hi, ratio float64, most int, size, rate float64) (found []partial) {
+	t := f.tally(must, counts)
 	perBin := max(1e-9, math.Log(hi/lo)) / float64(most)
 	bins := make([]partial, most)
 	for i := range bins {
@@ -173,7 +173,7 @@ func (f *fitter) second(kind Family, must []int, lo, hi, ratio float64, most int
 			}
 			t.most = 0
 			top := t.use(&h)
-			if f.also {
+			if counts {
 				t.most = math.Inf(1)
 				t.use(&h)
 			}
@@ -203,7 +203,7 @@ func (f *fitter) second(kind Family, must []int, lo, hi, ratio float64, most int
 	for _, b := range bins {
 		if b.score < 60 {
 			b.holds = []float64{b.n, b.n + 1, b.n - 1}
-			if f.also {
+			if counts {
 				b.holds = t.holds(&b.hypothesis, must)
 			}
 			found = append(found, b)
@@ -279,7 +279,7 @@ func (f *fitter) beside(ones []hypothesis, fine bool, pool *pairs) {
 	}
 	var groups []group
 	for _, one := range ones {
-		left, ok := f.leaves(one, f.also)
+		left, ok := f.leaves(one, true)
 		if !ok || len(left) == 0 {
 			continue
 		}
@@ -313,7 +313,7 @@ func (f *fitter) beside(ones []hypothesis, fine bool, pool *pairs) {
 			if kind == TokenBucket {
 				lo, hi = 1.02/rate, max(now/2, 40/rate)
 			}
-			for _, two := range f.second(kind, g.left, lo, hi, ratio, most, size, rate) {
+			for _, two := range f.second(kind, g.left, f.also == InLonger, lo, hi, ratio, most, size, rate) {
 				for _, one := range g.ones[:min(len(g.ones), 8)] {
 					for _, m := range two.holds {
 						h := stack(one, two.hypothesis)
@@ -380,7 +380,7 @@ func (f *fitter) firsts(kind Family) (found []hypothesis) {
 	if kind == TokenBucket {
 		lo, hi = max(2e-3, shortestFill/max(1, f.admittedIn(at, 1e9))), now/2
 	}
-	for _, p := range f.second(kind, all, lo, hi, 1.012, 60, 0, math.Inf(1)) {
+	for _, p := range f.second(kind, all, false, lo, hi, 1.012, 60, 0, math.Inf(1)) {
 		if !slices.ContainsFunc(found, func(q hypothesis) bool { return math.Abs(math.Log(q.w/p.w)) < 0.03 && q.n == p.n }) {
 			if found = append(found, p.hypothesis); len(found) >= 10 {
 				break

@@ -39,7 +39,7 @@ func (f Family) gridded() bool {
 // pair is two limits that must both admit.
 type pair struct {
 	one, two model
-	also     bool
+	also     Counting
 	wave     *sight // what one of them refuses, for the other to count
 }
 
@@ -60,13 +60,13 @@ func (m *pair) refuse(w *sight, gap float64) {
 
 // charge counts what one of the two refuses, or either, in the other, where that counts.
 // Subtle: whether the shorter counts what the longer refuses depends on which of them is
-// asked first, and is hardly ever seen: it may, or may not.
+// asked first, where the longer counts, too: it may, or may not.
 func (m *pair) charge(w *sight, one, two bool) {
-	if m.also && one {
+	if one && m.also == InLonger {
 		m.count(m.two, w, !two)
 	}
-	if m.also && two {
-		m.count(m.one, w, false)
+	if two && m.also != Apart {
+		m.count(m.one, w, !one && m.also == InFirst)
 	}
 }
 

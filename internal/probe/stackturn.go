@@ -69,14 +69,16 @@ func (p *Probe) longTurn() *experiment {
 		return nil
 	}
 	o, ok := p.outlook()
-	if !ok || o.best.also && !o.kinds && onPurpose(p.why) {
+	if !ok || o.best.also != Apart && !o.kinds && onPurpose(p.why) {
 		return nil // what else would tell more is asked in between
 	}
 	wide := func(s span) bool { return s.hi-s.lo > max(0.012*s.hi, 2*p.jitter) }
 	long := wide(o.v) || o.m.hi-o.m.lo >= 1+0.01*o.m.hi || !p.metAgain()
 	closed := o.two.lo > 0.02 || o.two.hi > 0.02 && p.sights[len(p.sights)-1].a == 0
 	switch {
-	case closed && long:
+	case closed && long, long && p.dull[whyUseUp] > 1 && p.sights[len(p.sights)-1].r > 0:
+		// Subtle: to use it up once more tells nothing where some pair may be open again
+		// any time; single requests meanwhile do.
 		p.longs++
 		return p.longOpening(&o)
 	case closed:
@@ -242,14 +244,14 @@ func (p *Probe) useUp(o *outlook) *experiment {
 	room, _ := st.one.room(o.now+wait, o.now+wait+o.blur)
 	_, left := st.two.room(o.now+wait, o.now+wait+o.blur)
 	for _, h := range p.herds { // what is refused may count, and it holds more then
-		if h.family != Stacked || h.also == o.best.also && !h.also {
+		if h.family != Stacked || h.also == Apart && o.best.also == Apart {
 			continue
 		}
 		for _, c := range h.best {
 			if c.cost > o.best.cost+0.25 || c.state == nil {
 				break
 			}
-			if other, _ := c.parts(); h.also && o.best.also {
+			if other, _ := c.parts(); h.also != Apart && o.best.also != Apart {
 				// The shorter is less known: as fast as it may be, which tells.
 				if _, soon := other.pace(); soon < pause {
 					part, pause = other.pace()

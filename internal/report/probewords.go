@@ -35,8 +35,11 @@ func FoundWords(f *probe.Found) string {
 	if f.Early {
 		s += "; who comes up to half a unit early waits"
 	}
-	if f.Also {
+	switch f.Also {
+	case probe.InLonger:
 		s += "; what one of them refuses counts in the other"
+	case probe.InFirst:
+		s += "; they are asked in this order, and what the longer refuses counts in the shorter"
 	}
 	switch {
 	case f.Anew && f.Family == probe.RefillBucket:
