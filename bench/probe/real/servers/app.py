@@ -239,7 +239,37 @@ def fastapi_limiter(limit, window):
     return app
 
 
+def token_bucket_of(rate, capacity):
+    """tokens a second, what the bucket holds"""
+    import token_bucket
+
+    limiter = token_bucket.Limiter(float(rate), int(capacity), token_bucket.MemoryStorage())
+
+    async def allow():
+        return limiter.consume("all")
+
+    return plain(allow)
+
+
+def rush_periodic(limit, burst, window):
+    """limit, what may come on top, window in seconds"""
+    from rush import quota, throttle
+    from rush.limiters import periodic
+    from rush.stores import dictionary
+
+    of = throttle.Throttle(
+        limiter=periodic.PeriodicLimiter(store=dictionary.DictionaryStore()),
+        rate=quota.Quota(period=timedelta(seconds=float(window)), count=int(limit), maximum_burst=int(burst)),
+    )
+
+    async def allow():
+        return not of.check("all", 1).limited
+
+    return plain(allow)
+
+
 kinds = {
+    "token-bucket": token_bucket_of, "rush": rush_periodic,
     "django-smart-ratelimit": django_smart_ratelimit, "asgi-ratelimit": asgi_ratelimit,
     "quart-rate-limiter": quart_limiter, "litestar": litestar, "fastapi-limiter": fastapi_limiter,
     "flask-limiter": flask_limiter, "slowapi": slowapi, "django-ratelimit": django_ratelimit, "drf": drf,

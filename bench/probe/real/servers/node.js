@@ -116,6 +116,43 @@ Object.assign(kinds, {
     const Redis = require('ioredis');
     flexible(new RateLimiterRedis({ storeClient: new Redis(a), points: b, duration: c, blockDuration: d || 0 }));
   },
+  // burst, rate as text
+  'express-throttle': () => express(require('express-throttle')({ burst: a, rate: figures[1] })),
+  // burst, rate in seconds
+  'restify': () => {
+    const restify = require('restify');
+    const app = restify.createServer();
+    app.use(restify.plugins.throttle({ burst: a, rate: b, ip: true }));
+    app.get('/', (req, res, next) => { res.send('ok'); next(); });
+    hear(app);
+  },
+  // limit, window, [limit of the user, its window]: each of the two counts what the other refuses
+  'hapi-rate-limit': async () => {
+    const app = require('@hapi/hapi').server({ port: Number(port), host: '127.0.0.1' });
+    const user = c ? { userLimit: c, userCache: { expiresIn: d } } : { userLimit: false };
+    await app.register({ plugin: require('hapi-rate-limit'), options: { pathLimit: a, pathCache: { expiresIn: b }, ...user } });
+    app.route({ method: 'GET', path: '/', handler: () => 'ok' });
+    await app.start();
+  },
+  // limit, window
+  'koa2-ratelimit': () => {
+    const app = new (require('koa'))();
+    app.use(require('koa2-ratelimit').RateLimit.middleware({ max: a, interval: b }));
+    app.use((ctx) => { ctx.body = 'ok'; });
+    hear(app);
+  },
+  // port of a Redis, limit, window
+  'ratelimiter': () => {
+    const Limiter = require('ratelimiter');
+    const Redis = require('ioredis');
+    const db = new Redis(a);
+    hear(http.createServer((req, res) => {
+      new Limiter({ id: 'all', db, max: b, duration: c }).get((err, now) => {
+        res.statusCode = err ? 500 : now.remaining ? 200 : 429;
+        res.end();
+      });
+    }));
+  },
 });
 
 if (!kinds[kind]) throw new Error('no kind ' + kind);
