@@ -103,17 +103,36 @@ func (p *Probe) unconfirmed(h *herd) bool {
 // isRound tells whether what a herd leaves open has a figure in it that people choose.
 func (p *Probe) isRound(h *herd) bool {
 	b := h.best[0]
-	w, v := span{b.w, b.w}, span{b.v, b.v}
+	w, v := h.windows()
+	if b.also != Apart {
+		return chosen(b.kind, w) && chosen(b.kind2, v)
+	}
+	return chosen(h.family, w)
+}
+
+// windows are what a herd leaves open of its windows.
+func (h *herd) windows() (w, v span) {
+	b := h.best[0]
+	w, v = span{b.w, b.w}, span{b.v, b.v}
 	for _, q := range h.best {
 		if q.cost > h.cost()+max(0.25, q.alike()) {
 			break
 		}
 		w, v = w.with(q.w), v.with(q.v)
 	}
-	if b.also != Apart {
-		return chosen(b.kind, w) && chosen(b.kind2, v)
+	return w, v
+}
+
+// contrived tells whether two limits have windows of which neither is whole tenths of a
+// second: nobody chooses such a pair, and pairs explain what is neither of them.
+func (h *herd) contrived() bool {
+	b := h.best[0]
+	if h.family != Stacked || b.kind == TokenBucket || b.kind2 == TokenBucket {
+		return false
 	}
-	return chosen(h.family, w)
+	tenths := func(s span) bool { return math.Floor(10*s.hi+0.01) >= math.Ceil(10*s.lo-0.01) }
+	w, v := h.windows()
+	return !tenths(w) && !tenths(v)
 }
 
 // chosen tells whether people choose a figure that is within a span: a window, or the time

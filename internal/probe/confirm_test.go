@@ -81,3 +81,17 @@ func TestConfirmSingleUnits(t *testing.T) {
 		}
 	}
 }
+
+// TestContrived: a pair of which neither window is whole tenths of a second is not certain.
+func TestContrived(t *testing.T) {
+	for _, c := range []struct {
+		w, v float64
+		kind Family
+		want bool
+	}{{0.519, 1.129, SlidingWindow, true}, {0.5, 1.129, SlidingWindow, false}, {0.519, 30.05, FixedClock, true}, {2.1, 61.3, FixedFirst, false}, {0.0519, 1.129, TokenBucket, false}} {
+		h := &herd{family: Stacked, best: []*particle{{hypothesis: hypothesis{family: Stacked, kind: c.kind, kind2: c.kind, n: 5, m: 20, w: c.w, v: c.v}}}}
+		if got := h.contrived(); got != c.want {
+			t.Errorf("%v in %v s and %v s: contrived is %v", c.kind, c.w, c.v, got)
+		}
+	}
+}

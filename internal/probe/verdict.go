@@ -81,7 +81,7 @@ func (p *Probe) conclude() {
 	case p.early():
 		v.Sure = false
 		v.Settle = "empty it and ask one by one, a little earlier than each comes back: some let such a request wait"
-	case p.unconfirmed(p.herd(v.Family)), v.Family == Ban && p.herd(Ban).best[0].kind == FixedClock && !p.isRound(p.herd(Ban)):
+	case p.unconfirmed(p.herd(v.Family)), p.herd(v.Family).contrived(), v.Family == Ban && p.herd(Ban).best[0].kind == FixedClock && !p.isRound(p.herd(Ban)):
 		// Subtle: bans hide where windows of the clock begin, so that several lengths explain them.
 		v.Sure = false
 		v.Settle = "ask a few more times, at random: this is no figure that people choose, so it may be a coincidence"
