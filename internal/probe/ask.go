@@ -24,6 +24,7 @@ func (p *Probe) ask(ctx context.Context) (outcome, error) {
 		p.send(p.turn),
 		p.send(p.banned),
 		p.send(p.longTurn),
+		p.send(p.held),
 		p.send(p.next),
 		p.send(p.overlooked),
 		p.inParts,
@@ -106,6 +107,8 @@ func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
 		}
 		p.unshared = p.cheapest()
 		p.allow(0.2)
+	} else if late && p.unseen() {
+		p.believe(0.2)
 	}
 	if p.askedFleet == 0 && (p.reviews >= 7 || p.reviews >= 2 && p.v.Refused > 120) && p.bending() {
 		p.askedFleet = 1

@@ -104,7 +104,7 @@ func (p *Probe) unconfirmed(h *herd) bool {
 func (p *Probe) isRound(h *herd) bool {
 	b := h.best[0]
 	w, v := h.windows()
-	if b.also != Apart {
+	if b.also != Apart || b.family == Stacked && b.them.b > 0 {
 		return chosen(b.kind, w) && chosen(b.kind2, v)
 	}
 	return chosen(h.family, w)

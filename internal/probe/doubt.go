@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -129,15 +128,34 @@ func (p *Probe) allow(share float64) {
 			p.fit(h, 500)
 		}
 	}
-	if p.cheapest() < 3 {
-		return
+	if p.cheapest() > 3 {
+		p.believe(share)
 	}
+}
+
+// believe takes others to use a share of the limit from now on, and looks for what may
+// be the limit then everywhere.
+func (p *Probe) believe(share float64) {
 	p.reckon(share)
 	for _, h := range p.herds {
 		h.widely++
 		h.best = append(h.best, p.wide(h)...)
 		p.fit(h, 400)
 		p.top = min(p.top, h.cost())
+	}
+}
+
+// cutShort doubts, when a bound has ended the probe, what is believed: no more is asked,
+// but others may explain what was seen better.
+func (p *Probe) cutShort() {
+	if p.share > 0 || p.reviews == 0 {
+		return
+	}
+	p.refit()
+	if p.cheapest() > 3 {
+		p.allow(0.2)
+	} else {
+		p.doubt()
 	}
 }
 
@@ -168,16 +186,7 @@ func (p *Probe) reckon(share float64) {
 		h.dead = 0
 		p.top = min(p.top, h.cost())
 	}
-	var stacks []*herd
-	for _, h := range p.herds {
-		if h.family == Stacked {
-			stacks = append(stacks, h)
-		}
-	}
-	slices.SortStableFunc(stacks, func(a, b *herd) int { return cmp.Compare(a.cost(), b.cost()) })
-	if len(stacks) > stacksAmong {
-		p.herds = slices.DeleteFunc(p.herds, func(h *herd) bool { return slices.Contains(stacks[stacksAmong:], h) })
-	}
+	p.fewStacks()
 }
 
 // among tells whether a limit that others use is what explains the answers.

@@ -80,7 +80,7 @@ func meet(m shared, w *sight, s *stream) (t meeting) {
 
 // price is what the meeting costs: the logarithm of how unlikely it is.
 func (t *meeting) price(n float64) float64 {
-	if t.lo <= 0 && t.hi > t.mean+6*math.Sqrt(t.variance)+3 {
+	if !t.some && t.lo <= 0 && t.hi > t.mean+6*math.Sqrt(t.variance)+3 {
 		return 0
 	}
 	// Subtle: how many are admitted is one number. Where the hypothesis leaves open how

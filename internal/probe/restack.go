@@ -39,6 +39,8 @@ func (p *Probe) restack() {
 	best := p.cheapest()
 	switch {
 	case p.share > 0:
+		p.pairAmong()
+		return
 	case best > 0.5:
 		p.pairUp(len(p.sights) > p.whole.deep+2)
 		// Two that explained everything and no longer do are perhaps of another kind.

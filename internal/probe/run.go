@@ -26,6 +26,10 @@ type Probe struct {
 	confirmed     int       // waves of confirm
 	doubted       int       // see doubt
 	searched      int       // see searchOthers
+	helds         int       // see held
+	wasLeft       float64   // what the best left to chance in the round before
+	pairings      int       // searches for two limits that others use, too
+	pairedAt      int       // how many waves there were at the latest of them
 	tries         int       // searches for what was overlooked
 	sustained     int       // rounds at full speed
 	turns         int       // see turn
@@ -95,8 +99,9 @@ func (p *Probe) Run(ctx context.Context) (*Verdict, error) {
 	}
 	p.from = p.clock.Now()
 	err := p.investigate(ctx)
-	p.conclude()
-	if stop, ok := err.(errStop); ok {
+	stop, ok := err.(errStop)
+	p.conclude(ok)
+	if ok {
 		p.v.Stopped = string(stop)
 		err = nil
 		p.v.Sure = p.v.Sure && !p.open()

@@ -82,14 +82,15 @@ type fitter struct {
 	rng          *rand.Rand
 	sights       []sight
 	opened       []opening
-	full         []int             // waves of which something was refused, see refusals
-	most         float64           // what no limit that was met can exceed
-	also         Counting          // of two limits that are sought
-	share        float64           // how much of the limit others are taken to use
-	top          float64           // what the best of all leaves to chance, where others use it
-	works        bool              // admitted requests are seen to be worked on
-	hold, jitter float64           // how long admitted requests are worked on, and how well times are known
-	trip         float64           // how long an admitted request takes, the network with it
+	full         []int    // waves of which something was refused, see refusals
+	most         float64  // what no limit that was met can exceed
+	also         Counting // of two limits that are sought
+	share        float64  // how much of the limit others are taken to use
+	top          float64  // what the best of all leaves to chance, where others use it
+	works        bool     // admitted requests are seen to be worked on
+	hold, jitter float64  // how long admitted requests are worked on, and how well times are known
+	trip         float64  // how long an admitted request takes, the network with it
+	prices       map[float64]missing
 	spare        [places]*particle // of each family, and of each kinds of two limits, one to use again
 }
 
@@ -179,10 +180,10 @@ const usedCost = 2.5
 // takes, or a little more over a slow network, looks like a limit on what is under way.
 func (f *fitter) coincides(h *hypothesis) float64 {
 	if h.family == LeakyQueue && h.m == h.n {
-		return earlyCost
+		return earlyCost + f.withinWork(h)
 	}
 	if h.family == LeakyQueue && (h.n-h.m)*h.w < 2*f.jitter {
-		return 5 // its longest delay could not be seen: a token bucket says the same
+		return 5 + f.withinWork(h) // its longest delay could not be seen: a token bucket says the same
 	}
 	odd := 0.0
 	if h.m > 0 && (h.family == SlidingWindow || h.family == SlidingWindowDenied) {
@@ -210,14 +211,7 @@ func (f *fitter) coincides(h *hypothesis) float64 {
 	if h.family == Concurrency || h.family == None || !f.works {
 		return odd
 	}
-	near := func(w float64) bool {
-		return w > 0 && math.Abs(w-f.hold) < min(f.jitter, 0.6*f.hold)+0.15*f.hold || w > f.hold && w < 1.1*f.trip+f.jitter ||
-			f.share > 0 && w < f.hold // others blur it, and who waits for the answers never asks within it
-	}
-	if near(h.w) || near(h.v) && (h.family == Ban || h.family == Stacked && f.share > 0) || (h.family == TokenBucket || h.family == LeakyQueue) && h.n*h.w < 3*f.hold {
-		return odd + 7
-	}
-	return odd
+	return odd + f.withinWork(h)
 }
 
 // fit renews a herd: particles that still explain everything are kept, and more

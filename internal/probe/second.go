@@ -177,7 +177,7 @@ func (f *fitter) second(kind Family, must []int, counts bool, lo, hi, ratio floa
 				t.most = math.Inf(1)
 				t.use(&h)
 			}
-			slack := 0.6
+			slack, dear := 0.6, f.missing(top)
 			h.n = math.Round(top)
 			if kind == TokenBucket {
 				slack = 1.1 + f.jitter/w
@@ -189,7 +189,7 @@ func (f *fitter) second(kind Family, must []int, counts bool, lo, hi, ratio floa
 			score, each, bound := 0.0, 3/(1+0.1*top), bin.score
 			for _, i := range must {
 				if d := top - t.fill[i] - slack; d > 0 {
-					if score += 1.5 + each*d; score >= bound {
+					if score += dear.price(d, each); score >= bound {
 						break
 					}
 				}
@@ -203,8 +203,11 @@ func (f *fitter) second(kind Family, must []int, counts bool, lo, hi, ratio floa
 	for _, b := range bins {
 		if b.score < 60 {
 			b.holds = []float64{b.n, b.n + 1, b.n - 1}
-			if counts {
+			switch {
+			case counts:
 				b.holds = t.holds(&b.hypothesis, must)
+			case f.share > 0: // others have had some of it
+				b.holds = []float64{b.n, b.n + 1, b.n + 1 + math.Ceil(0.06*b.n), b.n + 2 + math.Ceil(0.13*b.n)}
 			}
 			found = append(found, b)
 		}
@@ -280,6 +283,9 @@ func (f *fitter) beside(ones []hypothesis, fine bool, pool *pairs) {
 	var groups []group
 	for _, one := range ones {
 		left, ok := f.leaves(one, true)
+		if f.share > 0 {
+			left, ok = f.leavesAmong(one)
+		}
 		if !ok || len(left) == 0 {
 			continue
 		}
@@ -295,6 +301,10 @@ func (f *fitter) beside(ones []hypothesis, fine bool, pool *pairs) {
 	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(len(a.left), len(b.left)) })
 	now := f.sights[len(f.sights)-1].d
 	ratio, most := 1.02, 12
+	few := 8
+	if f.share > 0 {
+		few, groups = 3, groups[:min(len(groups), 10)]
+	}
 	if fine {
 		ratio, most = 1.006, 36
 		groups = groups[:min(len(groups), 6)]
@@ -314,7 +324,7 @@ func (f *fitter) beside(ones []hypothesis, fine bool, pool *pairs) {
 				lo, hi = 1.02/rate, max(now/2, 40/rate)
 			}
 			for _, two := range f.second(kind, g.left, f.also == InLonger, lo, hi, ratio, most, size, rate) {
-				for _, one := range g.ones[:min(len(g.ones), 8)] {
+				for _, one := range g.ones[:min(len(g.ones), few)] {
 					for _, m := range two.holds {
 						h := stack(one, two.hypothesis)
 						h.m, h.also = m, f.also
@@ -336,6 +346,9 @@ func (ps *pairs) add(f *fitter, g hypothesis) {
 	key := [2]Family{g.kind, g.kind2}
 	pool := ps.of[key]
 	bound := 40.0
+	if f.share > 0 {
+		bound = f.top + pairWorst
+	}
 	if len(pool) >= ps.size {
 		bound = pool[len(pool)-1].cost
 	}

@@ -19,7 +19,7 @@ func (p *Probe) belief(doing string) Belief {
 	return b
 }
 
-func (p *Probe) conclude() {
+func (p *Probe) conclude(stopped bool) {
 	v := p.v
 	if p.began {
 		v.Elapsed = v.Waves[len(v.Waves)-1].Done.Sub(p.start)
@@ -35,6 +35,9 @@ func (p *Probe) conclude() {
 		if j, ok := p.likeliestFleet(byTurn, byLoad); ok && p.convincing(j) {
 			p.spread = p.spreadOf(j, nil)
 		}
+	}
+	if p.spread == nil && p.fitted && stopped {
+		p.cutShort()
 	}
 	if p.spread == nil && p.fitted && p.share > 0 && p.cheapest() > 25 {
 		// Others who use the same limit do not explain it well: replicas at random, where
