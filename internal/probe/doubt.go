@@ -251,5 +251,44 @@ func (p *Probe) holds(h *herd, said Found) bool {
 	if best.them.rate() > tooMuch*best.through(p.rtt()) {
 		return false
 	}
-	return best.usual() && (h.family == Concurrency || p.isRound(h)) && p.Explain(said) <= best.cost+best.near()
+	if !best.usual() || h.family != Concurrency && !p.isRound(h) || p.Explain(said) > best.cost+best.near() {
+		return false
+	}
+	may := p.possible(h, sureOdd)
+	return may.n.hi-may.n.lo <= 2*p.units(&best.hypothesis) && may.v.hi-may.v.lo <= 0.03*best.v
 }
+
+// possible are the figures that the best of a herd may have at all.
+type possible struct{ n, w, v span }
+
+// possible walks each figure outward, where others use the limit, until it is so much
+// unlikelier. What a search by chance keeps of a herd is less: those that are alike.
+func (p *Probe) possible(h *herd, odd float64) possible {
+	b := h.best[0]
+	may := possible{span{b.n, b.n}, span{b.w, b.w}, span{b.v, b.v}}
+	walk := func(move func(*reach)) {
+		r := &reach{fitter: &p.fitter, most: b.cost + odd, now: p.sights[len(p.sights)-1].d, tries: boundsTries}
+		move(r)
+		for _, q := range r.found {
+			may.n, may.w, may.v = may.n.with(q.n), may.w.with(q.w), may.v.with(q.v)
+		}
+	}
+	for _, dir := range []float64{-1, 1} {
+		walk(func(r *reach) { r.count(b, dir, 0) })
+		for _, g := range b.times() {
+			if g == windowFig || g == secondFig {
+				walk(func(r *reach) { r.walk(b, g, dir) })
+			}
+		}
+	}
+	return may
+}
+
+// How much unlikelier a figure is that is not possible, as a logarithm: for what is said
+// to be possible, and for the limit to be certain; and how many hypotheses are tried to
+// find the last that is.
+const (
+	boundsOdd   = 6
+	sureOdd     = 4
+	boundsTries = 100
+)

@@ -212,12 +212,17 @@ func (w *whole) note(p *Probe, top Family) {
 			continue
 		}
 		for _, q := range h.unlike(10, h.cost()) {
-			w.were = slices.DeleteFunc(w.were, func(o hypothesis) bool {
-				return o.family == q.family && o.n == q.n && math.Abs(o.w-q.w) < 0.01*q.w
-			})
-			w.were = slices.Insert(w.were, 0, q.hypothesis)
+			w.keep(q.hypothesis)
 		}
 	}
+}
+
+// keep puts a limit before the others, and forgets those that are much alike.
+func (w *whole) keep(q hypothesis) {
+	w.were = slices.DeleteFunc(w.were, func(o hypothesis) bool {
+		return o.family == q.family && o.n == q.n && math.Abs(o.w-q.w) < 0.01*q.w
+	})
+	w.were = slices.Insert(w.were, 0, q)
 	w.were = w.were[:min(len(w.were), 40)]
 }
 

@@ -336,43 +336,6 @@ func (f *fitter) beside(ones []hypothesis, fine bool, pool *pairs) {
 	}
 }
 
-// pairs are the best of two limits of each kinds.
-type pairs struct {
-	size int
-	of   map[[2]Family][]*particle
-}
-
-func (ps *pairs) add(f *fitter, g hypothesis) {
-	key := [2]Family{g.kind, g.kind2}
-	pool := ps.of[key]
-	bound := 40.0
-	if f.share > 0 {
-		bound = f.top + pairWorst
-	}
-	if len(pool) >= ps.size {
-		bound = pool[len(pool)-1].cost
-	}
-	q := f.within(g, bound+1, bound)
-	if q == nil {
-		return
-	}
-	for i, o := range pool { // of those that are much alike the best
-		if o.m == q.m && math.Abs(o.v-q.v) < 0.01*q.v && math.Abs(o.w-q.w) < 0.01*q.w {
-			if o.cost <= q.cost {
-				f.drop(q)
-				return
-			}
-			pool = slices.Delete(pool, i, i+1)
-			break
-		}
-	}
-	i, _ := slices.BinarySearchFunc(pool, q, byCost)
-	if pool = slices.Insert(pool, i, q); len(pool) > ps.size {
-		pool = pool[:ps.size]
-	}
-	ps.of[key] = pool
-}
-
 // firsts lists limits that may be the first of two, with nothing known: those that
 // explain the first refusal and most of the others.
 func (f *fitter) firsts(kind Family) (found []hypothesis) {

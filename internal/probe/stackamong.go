@@ -83,7 +83,11 @@ func (p *Probe) pairAmong() {
 	}
 	q, was := h.best[0], p.wasLeft
 	p.wasLeft = q.cost
-	if q.them.rate() < seldomMore*q.flow && q.cost < was+surprise || p.pairings >= pairingsMost || float64(len(p.sights)) < 1.15*float64(p.pairedAt) {
+	if q.them.rate() < seldomMore*q.flow && q.cost < was+surprise {
+		p.noteAmong()
+		return
+	}
+	if p.pairings >= pairingsMost || float64(len(p.sights)) < 1.15*float64(p.pairedAt) {
 		return
 	}
 	p.pairings, p.pairedAt = p.pairings+1, len(p.sights)
@@ -93,7 +97,7 @@ func (p *Probe) pairAmong() {
 	p.findOpenings()
 	p.full, p.top = p.refusals(), p.cheapest()
 	pool := &pairs{size: 12, of: map[[2]Family][]*particle{}}
-	ones := slices.Clone(p.whole.were[:min(len(p.whole.were), 12)])
+	ones := slices.Clone(p.whole.were[:min(len(p.whole.were), 16)])
 	for _, kind := range stackable {
 		for _, one := range p.herd(kind).unlike(3, p.herd(kind).cost()) {
 			ones = append(ones, one.hypothesis)
@@ -119,6 +123,23 @@ func (p *Probe) pairAmong() {
 		p.fit(h, 150)
 	}
 	p.fewStacks()
+}
+
+// noteAmong keeps what explains the answers while nothing is odd: it may be the first of
+// two limits, as long as the second was not met.
+func (p *Probe) noteAmong() {
+	best := p.cheapest()
+	for _, kind := range stackable {
+		h := p.herd(kind)
+		if h.cost() > best+8 {
+			continue
+		}
+		for _, q := range h.unlike(4, h.cost()) {
+			if q.them.rate() < seldomMore*q.flow {
+				p.whole.keep(q.hypothesis)
+			}
+		}
+	}
 }
 
 // fewStacks keeps the likeliest of the kinds of two limits that others use.

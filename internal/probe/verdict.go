@@ -145,6 +145,11 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		w = span{min(w.lo, q.w), max(w.hi, q.w)}
 		v = span{min(v.lo, q.v), max(v.hi, q.v)}
 	}
+	may := possible{n: span{nLo, nHi}, w: w}
+	if p.share > 0 && deep {
+		may = p.possible(h, boundsOdd)
+		nLo, nHi = min(nLo, may.n.lo), max(nHi, may.n.hi)
+	}
 	f.LimitLow, f.LimitHigh = int64(nLo), int64(nHi)
 	if f.Anew, f.Tick = best.anew, seconds(best.tick); f.Tick > 0 {
 		f.TickPhase = p.phase(best.ph, f.Tick)
@@ -160,6 +165,7 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		f.LimitHigh = max(f.LimitHigh, int64(g.n))
 		w = w.with(g.w)
 	}
+	w = w.with(may.w.lo).with(may.w.hi)
 	if w.hi > 0 {
 		f.WindowOff = max(w.hi-width, width-w.lo, 0) / width
 	}

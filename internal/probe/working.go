@@ -11,7 +11,7 @@ func (f *fitter) withinWork(h *hypothesis) float64 {
 	}
 	near := func(w float64) bool {
 		return w > 0 && math.Abs(w-f.hold) < min(f.jitter, 0.6*f.hold)+0.15*f.hold || w > f.hold && w < 1.1*f.trip+f.jitter ||
-			f.share > 0 && w < 1.6*f.hold
+			f.share > 0 && w < 1.6*max(f.hold, f.trip)
 	}
 	if near(h.w) || near(h.v) && (h.family == Ban || h.family == Stacked && f.share > 0) || (h.family == TokenBucket || h.family == LeakyQueue) && h.n*h.w < 3*f.hold {
 		return 7 + boolTo(f.share > 0, 7)
@@ -27,8 +27,12 @@ func (p *Probe) unseen() bool {
 	if !p.works || p.share > 0 || p.herd(Concurrency).cost() < 3 {
 		return false
 	}
-	q := p.herd(p.shares()[0].Family).best[0]
-	return q.family != None && q.family != Concurrency && q.again() < 1.15*p.hold
+	return p.unseenBy(p.herd(p.shares()[0].Family).best[0])
+}
+
+// unseenBy tells whether a limit gives back so soon.
+func (p *Probe) unseenBy(q *particle) bool {
+	return q.family != None && q.family != Concurrency && q.again() < max(1.15*p.hold, 2*p.trip)
 }
 
 // again is how long after it refused a limit has given back all, at the soonest.
