@@ -239,8 +239,11 @@ func prior(f Family) float64 {
 func (p *Probe) shares() []Share {
 	var out []Share
 	best := math.Inf(1)
+	none := p.v.Refused == 0 || !slices.ContainsFunc(p.herds, func(h *herd) bool { return h.family != None && len(h.best) > 0 })
 	for _, h := range p.herds {
-		best = min(best, h.cost()+prior(h.family))
+		if h.family != None || none { // what refused is a limit, however little is known of it
+			best = min(best, h.cost()+prior(h.family))
+		}
 	}
 	// Coincidences count against those that need more of them than the one that
 	// explains everything with the fewest. Subtle: never for a family that leaves
@@ -257,7 +260,7 @@ func (p *Probe) shares() []Share {
 	}
 	sum := 0.0
 	for _, h := range p.herds {
-		if len(h.best) == 0 || h != p.herd(h.family) {
+		if len(h.best) == 0 || h != p.herd(h.family) || h.family == None && !none {
 			continue
 		}
 		s := math.Exp(best - h.cost() - prior(h.family))

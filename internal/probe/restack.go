@@ -198,7 +198,9 @@ func (w *whole) broke(p *Probe) bool {
 // knew tells whether the first of two limits explained everything before the second was
 // met. Subtle: that there are two may have been read in headers, and was not sought then.
 func (w *whole) knew(q *particle) bool {
-	return w.known || slices.ContainsFunc(w.were, func(o hypothesis) bool { return o.family == q.kind && o.n == q.n })
+	return w.known || q.kind != TokenBucket && slices.ContainsFunc(w.were, func(o hypothesis) bool {
+		return o.family == q.kind && o.n == q.n && math.Abs(o.w-q.w) < 0.05*q.w
+	})
 }
 
 // note keeps what explains everything now.
@@ -246,7 +248,7 @@ func (p *Probe) pairUp(deep bool) {
 	}
 	p.beside(append(ones, p.whole.were...), true, pool)
 	found := p.adopt(pool, 8)
-	p.whole.known = p.whole.known || found < 0.5 && p.sights[len(p.sights)-1].d > 0
+	p.whole.known = p.whole.known || found < 0.5 && len(p.whole.were) > 0
 	if found > 0.5 && deep {
 		p.whole.deep = len(p.sights)
 		ones = ones[:0]
