@@ -91,7 +91,7 @@ type Options struct {
 	Seed        uint64        // of the search; the same answers and seed give the same verdict
 
 	// Second is up to how many times the limit a second, slower one is looked for. Each
-	// time costs the limit once more. Zero: 6, and up to 12 for small limits; 1: it is not.
+	// time costs the limit once more. Zero: 6, 8 for windows of the clock, and up to 12 for small limits; 1: it is not.
 	Second int
 
 	// IgnoreHints is to leave out of account what headers say. They are only ever
