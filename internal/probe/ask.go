@@ -47,7 +47,7 @@ func (p *Probe) ask(ctx context.Context) (outcome, error) {
 func (p *Probe) send(plan func() *experiment) question {
 	return func(ctx context.Context) (outcome, error) {
 		e := plan()
-		if e == nil || p.tooLong(e) {
+		if e == nil || len(e.steps) == 0 || p.tooLong(e) {
 			return pass, nil
 		}
 		if p.opt.Progress != nil {

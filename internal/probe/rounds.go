@@ -205,7 +205,7 @@ func (p *Probe) openings(shares []Share, now float64) span {
 }
 
 // singles are requests one at a time: so many within a span from now, where there are none
-// just before it, and one after it.
+// just before it, and one after it, which there always is.
 func (p *Probe) singles(in span, n int) (steps []step) {
 	took, at := min(p.rtt(), quantile(p.nos, 0.75)), 0.0
 	look := func(x float64) {
@@ -220,6 +220,6 @@ func (p *Probe) singles(in span, n int) (steps []step) {
 	for i := 1; i <= n; i++ {
 		look(in.lo + (in.hi-in.lo)*float64(i)/float64(n+1))
 	}
-	look(in.hi + 0.002)
+	look(max(in.hi, at+0.01) + 0.002)
 	return steps
 }

@@ -32,3 +32,22 @@ func TestSecondLimit(t *testing.T) {
 		t.Errorf("%v requests: each time costs the limit", requests)
 	}
 }
+
+// TestSingles: however soon it may open, one request asks whether it has.
+func TestSingles(t *testing.T) {
+	p := New(nil, nil, Options{})
+	p.rtts, p.nos, p.tails = []float64{0.004}, []float64{0.004}, []float64{0.004}
+	for _, in := range []span{{0, 0}, {0.02, 0.004}, {0.02, 0.0099}, {0.02, 0.3}, {3, 3.0001}} {
+		for n := range 5 {
+			steps := p.singles(in, n)
+			if len(steps) == 0 || waits(steps) < in.hi-0.02 {
+				t.Errorf("%v, %d within: %+v", in, n, steps)
+			}
+			for _, s := range steps {
+				if s.idle <= 0 || s.n != 1 {
+					t.Errorf("%v, %d within: %+v", in, n, steps)
+				}
+			}
+		}
+	}
+}
