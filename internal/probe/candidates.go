@@ -205,10 +205,7 @@ func (d *drafter) stacked(p *particle) {
 	if k > 8 {
 		return
 	}
-	steps = nil
-	for left := int(p.m) + 1; left > 0; left -= int(p.n) {
-		steps = append(steps, step{idle: p.w * 1.03, n: min(int(p.n), left)})
-	}
+	steps = p.allOf()
 	d.add(whyLong, steps...).after = true
 	after := slices.Clone(steps)
 	after[0].idle = p.v * 1.03

@@ -33,7 +33,6 @@ func (p *Probe) confirm() *experiment {
 	if p.confirmed >= portions && !p.unconfirmed(p.herd(q.family)) {
 		return nil
 	}
-	p.confirmed++
 	const why = "whether it holds at another time, too"
 	all := int(q.n) + 1
 	rest, soon := p.unrested(q), func() float64 { return (0.2 + 0.7*p.rng.Float64()) * q.w }
@@ -60,7 +59,7 @@ func (p *Probe) confirm() *experiment {
 		e = &experiment{why: why, steps: []step{{idle: rest * (1 + 0.3*p.rng.Float64()), n: int(1.05*q.n) + 2}, {idle: soon(), n: part}, {idle: soon(), n: part}}, through: true}
 	default:
 		idle := (0.15 + 0.8*p.rng.Float64()) * q.period()
-		if p.confirmed == 1 { // some limits begin anew after a pause of more than two windows
+		if p.confirmed == 0 { // some limits begin anew after a pause of more than two windows
 			pause := q.period()
 			if q.family == SlidingWindow || q.family == SlidingWindowDenied {
 				pause = q.w
@@ -77,6 +76,7 @@ func (p *Probe) confirm() *experiment {
 	if p.v.Requests+all > p.opt.MaxRequests {
 		return nil
 	}
+	p.confirmed++
 	return e
 }
 

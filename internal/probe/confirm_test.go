@@ -82,6 +82,18 @@ func TestConfirmSingleUnits(t *testing.T) {
 	}
 }
 
+// TestConfirmTooDear: a wave that the bound does not allow has confirmed nothing.
+func TestConfirmTooDear(t *testing.T) {
+	for _, c := range []struct{ most, want int }{{13, 0}, {5000, 1}} {
+		p := New(nil, nil, Options{MaxRequests: c.most})
+		p.herds = []*herd{{family: FixedFirst, best: []*particle{{hypothesis: hypothesis{family: FixedFirst, n: 20, w: 3.37}}}}}
+		p.sights = []sight{{d: 60}}
+		if e := p.confirm(); (e != nil) != (c.want == 1) || p.confirmed != c.want {
+			t.Errorf("at most %d requests: %v, %d confirmed, want %d", c.most, e, p.confirmed, c.want)
+		}
+	}
+}
+
 // TestContrived: a pair of which neither window is whole tenths of a second is not certain.
 func TestContrived(t *testing.T) {
 	for _, c := range []struct {

@@ -11,7 +11,7 @@ import (
 // experiment from rest to which they answer differently, with what each answers. It
 // is "" when none that was thought of does.
 func (p *Probe) separate(a, b *particle) string {
-	e, one, other := p.between(a, b)
+	e, one, other := p.between(a, b, math.MaxInt, math.MaxInt)
 	if e == nil {
 		return ""
 	}
@@ -19,8 +19,9 @@ func (p *Probe) separate(a, b *particle) string {
 }
 
 // between is the cheapest experiment from rest to which two explanations answer differently
-// at last, with what each admits then; nil when none that was thought of is.
-func (p *Probe) between(a, b *particle) (best *experiment, one, other span) {
+// at last, with what each admits then; nil when none that was thought of is, within so many
+// requests and refusals.
+func (p *Probe) between(a, b *particle, requests, refused int) (best *experiment, one, other span) {
 	pl := &planner{fitter: &p.fitter, rtt: min(p.rtt(), quantile(p.nos, 0.75)), full: p.rtt(), slack: p.slack(), net: p.net()}
 	pl.now = p.sights[len(p.sights)-1].done
 	least := math.Inf(1)
@@ -29,7 +30,7 @@ func (p *Probe) between(a, b *particle) (best *experiment, one, other span) {
 		req, ref, took := pl.foresee(a, &e, x)
 		req2, ref2, took2 := pl.foresee(b, &e, y)
 		price := max(req, req2)/40 + max(ref, ref2)/10 + max(took, took2)/20
-		if price >= least || p.v.Requests+int(max(req, req2)) > p.opt.MaxRequests || p.v.Refused+int(max(ref, ref2)) > p.opt.MaxRefused {
+		if price >= least || int(max(req, req2)) > requests || int(max(ref, ref2)) > refused {
 			continue
 		}
 		i := e.len() - 1
@@ -57,14 +58,17 @@ func (p *Probe) parted() *experiment {
 	}
 	h := p.herd(shares[0].Family)
 	var e *experiment
+	tell := func(a, b *particle) {
+		e, _, _ = p.between(a, b, p.opt.MaxRequests-p.v.Requests, p.opt.MaxRefused-p.v.Refused)
+	}
 	if len(shares) > 1 && shares[1].Share > 0.015 {
-		e, _, _ = p.between(h.best[0], p.herd(shares[1].Family).best[0])
+		tell(h.best[0], p.herd(shares[1].Family).best[0])
 	} else if lo, hi := p.ends(h); lo != nil {
-		e, _, _ = p.between(lo, hi)
+		tell(lo, hi)
 	}
 	for _, o := range p.herds { // two limits of other kinds
 		if e == nil && o != h && o.family == h.family && o.cost() < h.cost()+1 {
-			e, _, _ = p.between(h.best[0], o.best[0])
+			tell(h.best[0], o.best[0])
 		}
 	}
 	if e == nil || waits(e.steps) > p.timeLeft()/2 {
@@ -132,14 +136,19 @@ func fromRest(a, b *particle) (out []experiment) {
 
 // usedUp spends the longer of two limits after a rest, as fast as the shorter lets, and
 // asks for more so long after the first.
-func (h *hypothesis) usedUp(rest, then float64) (steps []step) {
-	passed := 0.0
-	for left := int(h.m) + 1; left > 0; left -= int(h.n) {
-		steps = append(steps, step{idle: 1.03 * h.w, n: min(left, int(h.n))})
-		passed += 1.03 * h.w
-	}
+func (h *hypothesis) usedUp(rest, then float64) []step {
+	steps := h.allOf()
+	passed := waits(steps)
 	steps[0].idle = rest
 	return append(steps, step{idle: max(0.02, then-passed), n: int(h.n)})
+}
+
+// allOf spends the longer of two limits, and one more, as fast as the shorter lets.
+func (h *hypothesis) allOf() (steps []step) {
+	for left := int(h.m) + 1; left > 0; left -= int(h.n) {
+		steps = append(steps, step{idle: 1.03 * h.w, n: min(left, int(h.n))})
+	}
+	return steps
 }
 
 // words says what is sent when.
