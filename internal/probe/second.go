@@ -53,54 +53,58 @@ func (f *fitter) leaves(h hypothesis, first bool) (left []int, ok bool) {
 type tally struct {
 	at, n, more, took, fill []float64
 	most                    float64
+	of, must                []int // the sight of each wave, and the waves of which all has to be refused
 }
 
-// tally leaves out of more what is refused at must, by the limit itself.
+// tally has the waves that add something to a limit, and those at must, in order, of whose
+// refusals none are in more: the limit itself refuses these.
 func (f *fitter) tally(must []int, counts bool) *tally {
-	t := &tally{fill: make([]float64, len(f.sights))}
+	t := &tally{}
 	for i := range f.sights {
 		w := &f.sights[i]
-		t.at, t.n = append(t.at, (w.s+w.d)/2), append(t.n, float64(w.a))
-		if counts && !slices.Contains(must, i) {
-			if t.more == nil {
-				t.more, t.took = make([]float64, len(f.sights)), make([]float64, len(f.sights))
-			}
-			t.more[i] = float64(w.r)
+		refuses, more := len(must) > 0 && must[0] == i, 0.0
+		if counts && !refuses {
+			more = float64(w.r)
 		}
+		if w.a == 0 && more == 0 && !refuses {
+			continue
+		}
+		if refuses {
+			t.must, must = append(t.must, len(t.at)), must[1:]
+		}
+		t.at, t.n, t.more, t.of = append(t.at, (w.s+w.d)/2), append(t.n, float64(w.a)), append(t.more, more), append(t.of, i)
+	}
+	t.fill, t.took = make([]float64, len(t.at)), make([]float64, len(t.at))
+	if !counts {
+		t.more = nil
 	}
 	return t
 }
 
-// besides is what a wave adds beyond what was admitted, to a limit of which cur is used.
-func (t *tally) besides(i int, cur float64) float64 {
-	if t.more == nil {
-		return 0
+// count notes that a limit is used up to used after wave i, and returns what others
+// refused in it add to that.
+func (t *tally) count(i int, used float64) (more float64) {
+	if t.more != nil {
+		more = max(0, min(t.more[i], t.most-used))
+		t.took[i] = more
 	}
-	return max(0, min(t.more[i], t.most-cur))
+	t.fill[i] = used + more
+	return more
 }
 
 // use sets fill to how many units of a limit are used after each wave, and returns the
 // most of these that an admitted request leaves. The limit holds at least that.
 func (t *tally) use(h *hypothesis) (top float64) {
 	cur, prev, at, k := 0.0, 0.0, math.Inf(-1), math.Inf(-1)
-	first, inv := 0, 1/h.w
-	count := func(i int, used float64) float64 {
-		if t.n[i] > 0 {
-			top = max(top, used)
-		}
-		more := t.besides(i, used)
-		t.fill[i] = used + more
-		return more
-	}
+	first, inv, end := 0, 1/h.w, math.Inf(-1)
 	switch h.family {
 	case FixedClock:
-		end := math.Inf(-1)
 		for i, x := range t.at {
 			if x >= end {
 				end, cur = h.ph+(math.Floor((x-h.ph)*inv)+1)*h.w, 0
 			}
 			cur += t.n[i]
-			cur += count(i, cur)
+			cur += t.count(i, cur)
 		}
 	case FixedFirst:
 		for i, x := range t.at {
@@ -110,39 +114,42 @@ func (t *tally) use(h *hypothesis) (top float64) {
 				}
 			}
 			cur += t.n[i]
-			cur += count(i, cur)
+			cur += t.count(i, cur)
 		}
 	case SlidingLog:
 		for i, x := range t.at {
 			for ; t.at[first] <= x-h.w; first++ {
-				cur -= t.n[first]
-				if t.more != nil {
-					cur -= t.took[first]
-				}
+				cur -= t.n[first] + t.took[first]
 			}
 			cur += t.n[i]
-			more := count(i, cur)
-			if cur += more; t.more != nil {
-				t.took[i] = more
-			}
+			cur += t.count(i, cur)
 		}
 	case SlidingWindow:
 		for i, x := range t.at {
-			j := math.Floor((x - h.ph) * inv)
-			switch {
-			case j == k+1:
-				prev, cur, k = cur, 0, j
-			case j > k:
-				prev, cur, k = 0, 0, j
+			if x >= end {
+				j := math.Floor((x - h.ph) * inv)
+				if prev = 0; j == k+1 {
+					prev = cur
+				}
+				cur, k, end = 0, j, h.ph+(j+1)*h.w
 			}
 			cur += t.n[i]
-			cur += count(i, cur+math.Floor(prev*(1-(x-h.ph-k*h.w)*inv)))
+			used := cur
+			if prev > 0 {
+				used += math.Floor(prev * (end - x) * inv)
+			}
+			cur += t.count(i, used)
 		}
 	case TokenBucket:
 		for i, x := range t.at {
 			cur = max(0, cur-(x-at)*inv) + t.n[i]
 			at = x
-			cur += count(i, cur)
+			cur += t.count(i, cur)
+		}
+	}
+	for i, n := range t.n {
+		if used := t.fill[i] - t.took[i]; n > 0 && used > top {
+			top = used
 		}
 	}
 	return top
@@ -173,10 +180,6 @@ func (f *fitter) second(kind Family, must []int, counts bool, lo, hi, ratio floa
 			}
 			t.most = 0
 			top := t.use(&h)
-			if counts {
-				t.most = math.Inf(1)
-				t.use(&h)
-			}
 			slack, dear := 0.6, f.missing(top)
 			h.n = math.Round(top)
 			if kind == TokenBucket {
@@ -186,8 +189,12 @@ func (f *fitter) second(kind Family, must []int, counts bool, lo, hi, ratio floa
 			if h.n <= size || h.rate() >= rate {
 				continue
 			}
+			if counts {
+				t.most = math.Inf(1)
+				t.use(&h)
+			}
 			score, each, bound := 0.0, 3/(1+0.1*top), bin.score
-			for _, i := range must {
+			for _, i := range t.must {
 				if d := top - t.fill[i] - slack; d > 0 {
 					if score += dear.price(d, each); score >= bound {
 						break
@@ -205,7 +212,7 @@ func (f *fitter) second(kind Family, must []int, counts bool, lo, hi, ratio floa
 			b.holds = []float64{b.n, b.n + 1, b.n - 1}
 			switch {
 			case counts:
-				b.holds = t.holds(&b.hypothesis, must)
+				b.holds = t.holds(&b.hypothesis)
 			case f.share > 0: // others have had some of it
 				b.holds = []float64{b.n, b.n + 1, b.n + 1 + math.Ceil(0.06*b.n), b.n + 2 + math.Ceil(0.13*b.n)}
 			}
@@ -218,11 +225,11 @@ func (f *fitter) second(kind Family, must []int, counts bool, lo, hi, ratio floa
 
 // holds lists what a limit may hold that counts what another refused: as much as was
 // admitted, at least, and no more than was used when it refused at must.
-func (t *tally) holds(h *hypothesis, must []int) (ns []float64) {
+func (t *tally) holds(h *hypothesis) (ns []float64) {
 	t.most = math.Inf(1)
 	t.use(h)
 	high := math.Inf(1)
-	for _, i := range must {
+	for _, i := range t.must {
 		if x := t.fill[i] + 1; x >= h.n {
 			high = min(high, x)
 		}
@@ -232,7 +239,7 @@ func (t *tally) holds(h *hypothesis, must []int) (ns []float64) {
 	for n := h.n - 1; n <= min(high, 1e6); n += step {
 		t.most = n
 		off := 2 * max(0, t.use(h)-n)
-		for _, i := range must {
+		for _, i := range t.must {
 			off += max(0, n-t.fill[i]-1)
 		}
 		if off < least-0.5 {
@@ -336,25 +343,27 @@ func (f *fitter) beside(ones []hypothesis, fine bool, pool *pairs) {
 	}
 }
 
+// refused are the waves of which something was refused, in order.
+func (f *fitter) refused() (at []int) {
+	for i := range f.sights {
+		if f.sights[i].r > 0 {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
 // firsts lists limits that may be the first of two, with nothing known: those that
 // explain the first refusal and most of the others.
 func (f *fitter) firsts(kind Family) (found []hypothesis) {
-	at := -1
-	var all []int
-	for i := range f.sights {
-		if f.sights[i].r > 0 {
-			if all = append(all, i); at < 0 {
-				at = i
-			}
-		}
-	}
-	if at < 0 {
+	all := f.refused()
+	if len(all) == 0 {
 		return nil
 	}
 	now := f.sights[len(f.sights)-1].d
 	lo, hi := shortest, now
 	if kind == TokenBucket {
-		lo, hi = max(2e-3, shortestFill/max(1, f.admittedIn(at, 1e9))), now/2
+		lo, hi = max(2e-3, shortestFill/max(1, f.admittedIn(all[0], 1e9))), now/2
 	}
 	for _, p := range f.second(kind, all, false, lo, hi, 1.012, 60, 0, math.Inf(1)) {
 		if !slices.ContainsFunc(found, func(q hypothesis) bool { return math.Abs(math.Log(q.w/p.w)) < 0.03 && q.n == p.n }) {

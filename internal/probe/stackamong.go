@@ -48,14 +48,14 @@ func (m missing) price(d, each float64) float64 {
 
 // leavesAmong is leaves where others may have taken what is missing.
 func (f *fitter) leavesAmong(h hypothesis) (left []int, ok bool) {
-	t := f.tally(nil, false)
+	t := f.tally(f.refused(), false)
 	if top := t.use(&h); top > 1.2*h.n+1 {
 		return nil, false
 	}
 	dear := f.missing(h.n)
-	for i := range f.sights {
-		if d := h.n - t.fill[i] - 0.6; f.sights[i].r > 0 && d > 0 && dear.price(d, 0) > leftDear {
-			left = append(left, i)
+	for _, i := range t.must {
+		if d := h.n - t.fill[i] - 0.6; d > 0 && dear.price(d, 0) > leftDear {
+			left = append(left, t.of[i])
 		}
 	}
 	return left, true
