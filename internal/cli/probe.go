@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -64,6 +65,12 @@ func (c *probeCmd) Run(s *session) error {
 	if c.MaxRequests < 1 || c.MaxThrottled < 1 || c.MaxTime <= 0 || c.MaxRate <= 0 || c.Price < 0 {
 		return usage("they bound what is done to somebody's service", "--max-requests, --max-throttled, --max-time and --max-rate must be above zero")
 	}
+	switch {
+	case c.Connections != "per-user" || c.MaxShared != 0:
+		return usage("which connection gets which answer shows replicas", "weir probe makes as many connections as it needs itself: --connections and --max-shared are not for it")
+	case c.MaxRedirects != 10 && c.MaxRedirects != 0:
+		return usage("probe the address that it leads to", "weir probe follows no redirects, because nobody knows which of the two requests a limit counts: --max-redirects is not for it")
+	}
 	if c.SecondLimit < 0 {
 		return usage("--second-limit 1 does not look for one", "--second-limit %d: it is how many times the first a second limit may be", c.SecondLimit)
 	}
@@ -103,9 +110,11 @@ func (c *probeCmd) Run(s *session) error {
 		out = s.stdout
 	}
 	if !c.Quiet || c.DryRun {
-		if err := c.plan(out, req, things, j); err != nil {
+		var plan strings.Builder
+		if err := c.plan(&plan, req, things, j); err != nil {
 			return err
 		}
+		io.WriteString(out, report.Fold(plan.String(), terminalWidth(out))) // what cannot be written there is no reason to stop
 	}
 	if c.DryRun {
 		return nil
@@ -122,7 +131,9 @@ func (c *probeCmd) Run(s *session) error {
 	defer world.close()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := target.Check(ctx, world.targets[0], req.URL); err != nil {
+	if err := target.Check(ctx, world.targets[0], req.URL); ctx.Err() != nil {
+		return &failure{exitInterrupted, errors.New("stopped before anything was sent"), ""}
+	} else if err != nil {
 		return cannotRun("", "%s: %v", maskURL(req.URL), err)
 	}
 	return c.investigate(ctx, s, world, j)

@@ -1,12 +1,8 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +28,7 @@ type probeGuard struct {
 	seen    int
 	lost    int // requests without an answer, since one came
 	allLost int
+	whole   int               // answers before the first request without one
 	quick   time.Duration     // the first answer took that long
 	late    time.Duration     // the latest did
 	refusal int               // the status of the first refusal
@@ -43,24 +40,6 @@ type probeGuard struct {
 type looks struct {
 	yes    int // answers that were let pass
 	shapes []answerShape
-}
-
-// answerShape is what an answer looks like.
-type answerShape struct {
-	status int
-	kind   string // media type
-	keys   string // of a JSON object, sorted
-}
-
-func (s answerShape) String() string {
-	out := fmt.Sprintf("status %d", s.status)
-	if s.kind != "" {
-		out += ", " + s.kind
-	}
-	if s.keys != "" {
-		out += " with " + s.keys
-	}
-	return out
 }
 
 // learning is how many admitted answers say how answers look.
@@ -128,7 +107,9 @@ func (g *probeGuard) missing(a *hit.Answer) {
 		return
 	}
 	g.lost++
-	g.allLost++
+	if g.allLost++; g.allLost == 1 {
+		g.whole = g.seen - 1
+	}
 	switch {
 	case g.no > 0 && g.lost >= 3 && (a.Failure == hit.ConnectRefused || a.Failure == hit.ConnectFailed || a.Failure == hit.ConnectTimeout || a.Failure == hit.ClosedEarly):
 		g.halt("lock-out", "since it refused requests, connections are broken off (%d in a row: %v), as a service does that locks somebody out", g.lost, a.Failure)
@@ -136,6 +117,8 @@ func (g *probeGuard) missing(a *hit.Answer) {
 		more := ""
 		if g.no == 0 && g.late > time.Second && g.late > 10*g.quick {
 			more = fmt.Sprintf(". Answers came ever later, after %v at first and %v at last: it may make wait who sends much, instead of refusing", g.quick.Round(time.Millisecond), g.late.Round(time.Millisecond))
+		} else if g.no == 0 && g.whole > 2 {
+			more = fmt.Sprintf(". The first %d all got one: this may be how it refuses, which cannot be told from a breakdown", g.whole)
 		}
 		g.halt("no-answer", "%d of %d requests got no answer (%v)%s", g.allLost, g.seen, a.Failure, more)
 	}
@@ -186,7 +169,11 @@ func (g *probeGuard) shape(a *hit.Answer, path string) (changed bool) {
 	if g.yes <= learning && g.no == 0 {
 		// Who begins while all is refused would learn that as what is normal.
 		if what := complains(a); what != "" {
-			g.halt("errors", "%s was answered with status %d and %s. If that is a refusal, say so: %s; if it is fine, add --ok %d", ordinal(g.yes), a.Status, what, saySo(a, ""), a.Status)
+			g.halt("errors", "%s was answered with status %d and %s. If that is a refusal, say so: %s; if it is fine, add --ok %d", ordinal(g.yes), a.Status, what, saySo(a, answerShape{}), a.Status)
+			return true
+		}
+		if to := leadsTo(a); to != "" {
+			g.halt("errors", "%s was answered with status %d, a redirect to %s, which is not followed: probe the address that it leads to, or add --ok %d where it is what you want to ask for", ordinal(g.yes), a.Status, to, a.Status)
 			return true
 		}
 	}
@@ -215,20 +202,10 @@ func (g *probeGuard) shape(a *hit.Answer, path string) (changed bool) {
 	}
 	hint := fmt.Sprintf("--throttled %d", s.status)
 	if s.status == first.status {
-		hint = saySo(a, first.keys)
+		hint = saySo(a, first)
 	}
 	g.halt("answer-changed", "%s after %d requests: from %v to %v. If that is how it refuses, say so: %s. If both are fine, add --ok %d", what, g.yes, first, s, hint, s.status)
 	return true
-}
-
-// tellsError tells whether a JSON object has a field of an error that the first had not.
-func tellsError(s, first answerShape) bool {
-	for k := range strings.SplitSeq(s.keys, " ") {
-		if errorFields[strings.ToLower(k)] && !slices.Contains(strings.Fields(first.keys), k) {
-			return true
-		}
-	}
-	return false
 }
 
 // ordinal names one of the first requests.
@@ -237,121 +214,6 @@ func ordinal(n int) string {
 		return "the very first request"
 	}
 	return fmt.Sprintf("request %d", n)
-}
-
-// complains says how an answer with a status of success tells that something is wrong,
-// "" where it does not: a field of an error that has a value, or a short text that
-// speaks of a limit.
-func complains(a *hit.Answer) string {
-	body := bytes.TrimSpace(a.Body)
-	if len(body) == 0 || len(body) > 2000 {
-		return ""
-	}
-	if body[0] == '{' {
-		var fields map[string]json.RawMessage
-		if json.Unmarshal(body, &fields) == nil {
-			for _, k := range slices.Sorted(maps.Keys(fields)) {
-				if !errorFields[strings.ToLower(k)] {
-					continue
-				}
-				switch string(fields[k]) {
-				case "null", "false", "0", `""`, "[]", "{}":
-				default:
-					return fmt.Sprintf("a field %q", k)
-				}
-			}
-		}
-	}
-	if text := limitText(body); text != "" {
-		return fmt.Sprintf("a text that says %q", text)
-	}
-	return ""
-}
-
-// limitText returns what a body says of a limit, "" where it says nothing of the kind.
-func limitText(body []byte) string {
-	low := bytes.ToLower(body)
-	for _, text := range []string{"too many requests", "rate limit exceeded", "ratelimit exceeded", "rate limited", "quota exceeded", "limit reached", "try again later", "slow down"} {
-		if bytes.Contains(low, []byte(text)) {
-			return text
-		}
-	}
-	return ""
-}
-
-// saySo is the flag that takes answers like a for refusals, where others with the same
-// status and these fields of a JSON object are none. It shows nothing of the body but
-// words that are known, and names of fields.
-func saySo(a *hit.Answer, fields string) string {
-	text := limitText(a.Body)
-	for k := range strings.FieldsSeq(shapeOf(a).keys) {
-		if had := slices.Contains(strings.Fields(fields), k); text == "" && !had && (fields != "" || errorFields[strings.ToLower(k)]) {
-			text = `"` + k + `"`
-		}
-	}
-	if text == "" || strings.ContainsAny(text, "'") {
-		return fmt.Sprintf("--throttled '%d:TEXT' with a text of that answer", a.Status)
-	}
-	return fmt.Sprintf("--throttled '%d:%s'", a.Status, text)
-}
-
-// errorFields are names of fields of a JSON object that tell of an error.
-var errorFields = map[string]bool{"error": true, "errors": true, "error_code": true, "errorcode": true, "error_description": true, "fault": true, "exception": true, "err": true}
-
-// isError tells whether a JSON object has become one that tells of an error.
-func isError(s, first answerShape) bool {
-	if tellsError(s, first) {
-		return true
-	}
-	if s.keys == "" || first.keys == "" {
-		return s.keys != first.keys // an object, and now none; or the other way round
-	}
-	for k := range strings.SplitSeq(s.keys, " ") {
-		if slices.Contains(strings.Fields(first.keys), k) {
-			return false
-		}
-	}
-	return true // not one field is the same
-}
-
-func shapeOf(a *hit.Answer) answerShape {
-	s := answerShape{status: a.Status}
-	if v, ok := a.Fields.Find("content-type"); ok {
-		kind, _, _ := strings.Cut(string(v), ";")
-		s.kind = strings.ToLower(strings.TrimSpace(kind))
-	}
-	body := bytes.TrimSpace(a.Body)
-	if len(body) > 0 && body[0] == '{' && len(body) < probeBody {
-		var keys map[string]json.RawMessage
-		if json.Unmarshal(body, &keys) == nil {
-			var names []string
-			for k := range keys {
-				if len(k) <= 40 && len(names) < 12 {
-					names = append(names, k)
-				}
-			}
-			slices.Sort(names)
-			s.keys = strings.Join(names, " ")
-		}
-	}
-	return s
-}
-
-// probeBody is how much of an answer's body is looked at.
-const probeBody = 64 << 10
-
-// isCaptcha tells an answer that wants to see a person.
-func isCaptcha(a *hit.Answer) bool {
-	if a.Fields.Has("Cf-Mitigated") {
-		return true
-	}
-	low := bytes.ToLower(a.Body)
-	for _, word := range []string{"captcha", "cf-chl", "cf_chl", "are you a human", "are you a robot", "unusual traffic"} {
-		if bytes.Contains(low, []byte(word)) {
-			return true
-		}
-	}
-	return false
 }
 
 // stopped returns why no more may be sent, nil when more may.

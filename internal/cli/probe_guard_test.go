@@ -24,6 +24,8 @@ func TestGuard(t *testing.T) {
 	gone := &hit.Answer{Failure: hit.ClosedEarly}
 	slow := &hit.Answer{Failure: hit.AnswerTimeout}
 	bad := heard(502, "text/html", "bad")
+	moved := &hit.Answer{Status: 302, Sent: time.Unix(1, 0), Done: time.Unix(2, 0)}
+	moved.Fields = moved.Fields.Append("Location", "https://b.example/x?token=secret")
 	ran := 0
 	for _, c := range []struct {
 		name    string
@@ -43,6 +45,14 @@ func TestGuard(t *testing.T) {
 		{"a person is asked for", nil, []*hit.Answer{ok, ok, no, heard(400, "text/html", "<b>reCAPTCHA</b>")}, "lock-out", "a person is there"},
 		{"connections end", nil, []*hit.Answer{ok, ok, ok, ok, no, no, gone, gone, gone}, "lock-out", "broken off"},
 		{"connections end, without a refusal", nil, []*hit.Answer{ok, gone, gone, gone}, "no-answer", "3 of 4"},
+		{"connections end, after some that did not", nil, []*hit.Answer{ok, ok, ok, ok, gone, gone, gone}, "no-answer", "The first 4 all got one: this may be how it refuses"},
+		{"a verdict that changes", nil, []*hit.Answer{heard(200, "application/json", `{"ok":true}`), heard(200, "application/json", `{"ok":true}`), heard(200, "application/json", `{"ok": false}`)}, "errors", `--throttled '200:"ok": false'`},
+		{"a verdict that changes late", nil, []*hit.Answer{heard(200, "application/json", `{"ok":true}`), heard(200, "application/json", `{"ok":true}`), heard(200, "application/json", `{"ok":true}`), heard(200, "application/json", `{"ok":false}`)}, "answer-changed", `where ok is false. If that is how it refuses, say so: --throttled '200:"ok":false'`},
+		{"a status in the body", nil, []*hit.Answer{ok, ok, ok, heard(200, "application/json", `{"data":null,"status":"error"}`)}, "answer-changed", `--throttled '200:"status":"error"'`},
+		{"a code in the body", nil, []*hit.Answer{heard(200, "", `{"code":0}`), heard(200, "", `{"code":0}`), heard(200, "", `{"code":0}`), heard(200, "", `{"code":45009}`)}, "answer-changed", `--throttled '200:"code":45009'`},
+		{"codes of its own", nil, []*hit.Answer{heard(200, "", `{"code":10000}`), heard(200, "", `{"code":10000}`), heard(200, "", `{"code":10000}`), heard(200, "", `{"code":10001}`)}, "", ""},
+		{"a redirect at once", nil, []*hit.Answer{moved}, "errors", "a redirect to https://b.example/x?token=***, which is not followed"},
+		{"a redirect at once that is fine", []string{"302"}, []*hit.Answer{moved, moved, moved, moved}, "", ""},
 		{"a slow queue", nil, []*hit.Answer{ok, ok, ok, ok, ok, ok, ok, ok, ok, slow, slow, slow, ok}, "", ""},
 		{"an error with status 200", nil, []*hit.Answer{ok, ok, ok, heard(200, "application/json", `{"error":"too many","total":0}`)}, "answer-changed", `--throttled '200:"error"'`},
 		{"another media type", nil, []*hit.Answer{ok, ok, ok, ok, heard(200, "text/html", "wait")}, "answer-changed", "text/html"},
@@ -78,7 +88,7 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s: may it go on? %v", c.name, g.may())
 		}
 	}
-	if ran != 21 {
+	if ran != 29 {
 		t.Fatalf("%d cases ran", ran)
 	}
 	g := &probeGuard{rules: hit.DefaultRules(), maxNo: 5, end: time.Now().Add(-time.Second)}

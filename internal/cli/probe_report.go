@@ -31,7 +31,7 @@ func (c *probeCmd) report(world *probeWorld, v *blackbox.Verdict, scope, behind 
 	switch {
 	case len(r.Findings) > 0:
 		r.Headers = "contradict"
-	case told && len(v.Policies) > 0 && v.Confidence >= 0.9:
+	case told && len(v.Policies) > 0 && v.Sure:
 		r.Headers = "agree"
 	case told:
 		r.Headers = "unjudged"

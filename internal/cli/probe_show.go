@@ -87,7 +87,10 @@ func (p *probeShow) wave(r blackbox.Record) {
 // bars are the lines of a frame.
 func (p *probeShow) bars(b blackbox.Belief, doing string) []string {
 	cols := p.cols()
-	full, empty := "█", "·"
+	full, empty, cells := "█", "·", 20
+	if cols < 110 { // the figures matter more
+		cells = 6
+	}
 	if p.mode.ASCII {
 		full, empty = "#", "."
 	}
@@ -97,11 +100,11 @@ func (p *probeShow) bars(b blackbox.Belief, doing string) []string {
 	}
 	for i, s := range b.Shares {
 		if i == 6 {
-			lines = append(lines, fmt.Sprintf("       and %d others", len(b.Shares)-i))
+			lines = append(lines, "       and "+times(len(b.Shares)-i, "other", "others"))
 			break
 		}
-		n := int(s.Share*20 + 0.5)
-		lines = append(lines, fmt.Sprintf("%4.0f %% %s%s %v: %s", 100*s.Share, strings.Repeat(full, n), strings.Repeat(empty, 20-n), s.Family, report.FoundWords(&s.Found)))
+		n := int(s.Share*float64(cells) + 0.5)
+		lines = append(lines, fmt.Sprintf("%4.0f %% %s%s %v: %s", 100*s.Share, strings.Repeat(full, n), strings.Repeat(empty, cells-n), s.Family, report.FoundWords(&s.Found)))
 	}
 	lines = append(lines, "next: "+doing)
 	for i, l := range lines {

@@ -122,3 +122,19 @@ func TestProbeSendsNothingUnasked(t *testing.T) {
 		t.Errorf("no bound: exit %d", code)
 	}
 }
+
+// TestProbeOfARedirect: a limit behind a redirect is not met by asking for the redirect,
+// so that no limit may not be what is found of it.
+func TestProbeOfARedirect(t *testing.T) {
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		http.Redirect(w, r, "/there?token=secret", http.StatusFound)
+	}))
+	defer s.Close()
+	var o, e bytes.Buffer
+	code := Main([]string{"probe", s.URL, "-q", "--max-time", "5s", "--journal", filepath.Join(t.TempDir(), "j")}, strings.NewReader(""), &o, &e)
+	if text := o.String(); code != exitCannotRun || asked != 1 || !strings.HasPrefix(text, "Nothing is known") || !strings.Contains(text, "a redirect to /there?") || strings.Contains(text, "secret") {
+		t.Errorf("exit %d after %d requests: %s%s", code, asked, text, e.String())
+	}
+}

@@ -212,6 +212,9 @@ func roundRates(s span) (out []roundRate) {
 			near := math.Round(u.window / mid / step)
 			for k := near - 2; k <= near+2; k++ {
 				n := k * step
+				if u.window >= 3600 && n > u.window && oddness(n) > 1.7 {
+					continue // 260000 a day is no round way to say 3 a second
+				}
 				if per := u.window / n; n >= 1 && per >= s.lo && per <= s.hi {
 					off := math.Abs(per-mid) / mid
 					if r := (roundRate{n, u.window, oddness(n) + u.odd + 20*off}); !slices.Contains(out, r) {

@@ -70,3 +70,15 @@ func TestCoincidence(t *testing.T) {
 		t.Errorf("a limit without a window needs %v", c)
 	}
 }
+
+// TestRoundRatesOfPeople: nobody says 260000 a day for three a second.
+func TestRoundRatesOfPeople(t *testing.T) {
+	for _, r := range roundRates(span{0.3316, 0.3328}) {
+		if r.window >= 3600 {
+			t.Errorf("%g in %g s passes for round", r.limit, r.window)
+		}
+	}
+	if all := roundRates(span{86400. / 100_001, 86400. / 99_999}); len(all) == 0 || all[0].limit != 100_000 {
+		t.Errorf("100000 a day is said as %v", all)
+	}
+}

@@ -184,13 +184,17 @@ type Verdict struct {
 	Sure         bool    // one explanation is left, and its figures are settled
 	Alternatives []Share // other explanations that remain
 	Used         bool    // somebody had used some of it just before the first request
-	Paced        float64 // answers a second, where nothing was refused but everybody waits; else 0
-	Alike        int     // so many replicas that are reached strictly in turn, with a part of the limit each, it could not be told from; 0: it could
-	Spent        float64 // how many times the limit was spent at full speed: a slower second one of less would have shown; 0: that is no question of this kind
-	Settle       string  // what would settle the figures of Found, where these are open; "" otherwise
-	Foreign      float64 // what Found leaves unexplained, as Probe.Explain counts it; above 2 others may use the limit too
-	Others       Others  // who else used it meanwhile; zero where nothing shows that anybody did
-	Stopped      string  // why it ended before it was sure; "" when it was not cut short
+	Paced        float64 // answers a second, where nothing was refused but everybody waits for as many; else 0
+
+	// Slowest is how long an answer took at most, where nothing was refused and many were made to wait; else 0.
+	Slowest time.Duration
+	Alike   int     // so many replicas that are reached strictly in turn, with a part of the limit each, it could not be told from; 0: it could
+	Spent   float64 // how many times the limit was spent at full speed: a slower second one of less would have shown; 0: that is no question of this kind
+	Settle  string  // what would settle the figures of Found, where these are open; "" otherwise
+	Open    string  // what keeps Found from being certain, where no alternative and no open figure does; "" otherwise
+	Foreign float64 // what Found leaves unexplained, as Probe.Explain counts it; above 2 others may use the limit too
+	Others  Others  // who else used it meanwhile; zero where nothing shows that anybody did
+	Stopped string  // why it ended before it was sure; "" when it was not cut short
 
 	Requests, Refused, Lost int
 	Elapsed                 time.Duration

@@ -20,11 +20,16 @@ type Probe struct {
 	Confidence   float64      `json:"confidence"`
 	Alternatives []ProbeShare `json:"alternatives"`
 
-	// PacedPerSecond is how fast answers came where nothing is refused and everybody waits.
+	// PacedPerSecond is how fast answers came where nothing is refused and everybody waits
+	// for as many; SlowestSeconds is how long an answer took then, whoever waits for it.
 	PacedPerSecond float64 `json:"paced_per_second,omitempty"`
+	SlowestSeconds float64 `json:"slowest_seconds,omitempty"`
 
 	// Settle is what would settle the figures, where these are open.
 	Settle string `json:"settle,omitempty"`
+
+	// Open is what keeps it from being certain, where no alternative and no open figure does.
+	Open string `json:"open,omitempty"`
 
 	// Unexplained is how much of what was seen the limit leaves unexplained. Above 2
 	// others may use it, too.
@@ -187,9 +192,12 @@ type ProbeAsked struct {
 // the caller.
 func NewProbe(v *probe.Verdict) *Probe {
 	p := &Probe{
-		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign, Settle: v.Settle, PacedPerSecond: v.Paced, UsedBefore: v.Used, AlikeReplicas: v.Alike, SpentTimes: math.Round(10*v.Spent) / 10,
+		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign, Settle: v.Settle, Open: v.Open, PacedPerSecond: v.Paced, SlowestSeconds: v.Slowest.Seconds(), UsedBefore: v.Used, AlikeReplicas: v.Alike, SpentTimes: math.Round(10*v.Spent) / 10,
 		Stopped: v.Stopped, Requests: v.Requests, Refused: v.Refused, Lost: v.Lost, ElapsedSeconds: v.Elapsed.Seconds(),
 		Headers: "none", Findings: []ProbeFinding{}, Waves: []ProbeWave{}, found: v.Found,
+	}
+	if v.Open != "" {
+		p.Notes = append(p.Notes, "It is not certain: "+v.Open+".")
 	}
 	if v.Used {
 		p.Notes = append(p.Notes, "Some of it had been used before the probe began.")
@@ -198,7 +206,7 @@ func NewProbe(v *probe.Verdict) *Probe {
 		p.Others = &ProbeOthers{o.Share, o.Low, o.High}
 		p.Notes = append(p.Notes, othersWords(o))
 	}
-	if v.Alike > 0 && len(v.Policies) == 1 {
+	if v.Alike > 0 && len(v.Policies) == 1 && v.LimitLow == v.LimitHigh {
 		p.Notes = append(p.Notes, fmt.Sprintf("It could not be told from several replicas that are reached strictly in turn, such as %d with %d each.", v.Alike, v.Policies[0].Capacity()/int64(v.Alike)))
 	}
 	switch {
@@ -214,11 +222,19 @@ func NewProbe(v *probe.Verdict) *Probe {
 	for _, w := range v.Waves {
 		p.AddWave(ProbeWave{Sent: w.Sent, Done: w.Done, Admitted: w.Admitted, Refused: w.Refused, Lost: w.Lost, Why: w.Why})
 	}
+	within := fmt.Sprintf("within %s in %s", plural(int64(v.Requests), "request", "requests"), spanWords(v.Elapsed.Round(time.Millisecond)))
+	if v.Family == probe.None && v.Stopped == "" {
+		p.Notes = append(p.Notes, "No more are sent before one is met: the rest of --max-requests is for finding out which limit it is.")
+	}
 	switch {
+	case v.Family == probe.None && v.Requests > 0 && v.Requests == v.Lost:
+		p.unknown()
 	case v.Family == probe.None && v.Paced > 0:
-		p.Sentence = fmt.Sprintf("Nothing was refused within %s in %s, but answers came at about %.3g a second: it makes everybody wait.", plural(int64(v.Requests), "request", "requests"), spanWords(v.Elapsed.Round(time.Millisecond)), v.Paced)
+		p.Sentence = fmt.Sprintf("Nothing was refused %s, but answers came at about %s a second, however many were sent: it makes everybody wait, in a queue or because it can do no more.", within, inDigits(v.Paced, 3))
+	case v.Family == probe.None && v.Slowest > 0:
+		p.Sentence = fmt.Sprintf("Nothing was refused %s, but answers took up to %s: it makes who sends much wait, or can do no more. By which rule is not known.", within, spanWords(secDuration(digits(v.Slowest.Seconds(), 2))))
 	case v.Family == probe.None:
-		p.Sentence = fmt.Sprintf("No limit was met within %s in %s.", plural(int64(v.Requests), "request", "requests"), spanWords(v.Elapsed.Round(time.Millisecond)))
+		p.Sentence = "No limit was met " + within + "."
 	case v.Sure:
 		p.Sentence = fmt.Sprintf("%s: %s.", kindWords(&v.Found, "This is", "These are"), FoundWords(&v.Found))
 	case v.Family == probe.Replicas:
@@ -239,14 +255,19 @@ func (p *Probe) Stop(kind string) {
 	switch kind {
 	case "errors", "no-answer", "lock-out", "answer-changed":
 		if p.Family == probe.None.String() && p.Refused == 0 {
-			p.Unknown, p.Confidence, p.Sure = true, 0, false
-			p.Sentence = "Nothing is known of a limit: the probe had to stop before one was met."
+			p.unknown()
 		}
 	}
 }
 
-// tell is what would tell an alternative from the likeliest.
-func (a *ProbeShare) tell() string {
+// unknown says that there is no verdict.
+func (p *Probe) unknown() {
+	p.Unknown, p.Confidence, p.Sure = true, 0, false
+	p.Sentence = "Nothing is known of a limit: the probe had to stop before one was met."
+}
+
+// Tell is what would tell an alternative from the likeliest.
+func (a ProbeShare) Tell() string {
 	if a.Separate == "" {
 		return "Nothing short would tell it apart: both answer alike to bursts and pauses."
 	}

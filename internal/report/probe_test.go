@@ -47,7 +47,7 @@ func TestProbeText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"This is a fixed window by the clock: 12 requests in 3 s; windows begin 1 s after the clock's even 3 s.", "It is counted by the header X-Key.", "The longer limit is counted by the path.", "not excluded (3 %): token bucket, 12 at once, then 4 a second", "To tell: rest 4 s and send 13: of the last 13 this one admits 12, that one 13.",
+		"This is a fixed window by the clock: 12 requests in 3 s; windows begin 1 s after the clock's even 3 s.", "It is counted by the header X-Key.", "The longer limit is counted by the path.", "far less likely (3 %): token bucket, 12 at once, then 4 a second",
 		"It was cut short: the bound on time was reached.", "Perhaps others use the same limit", "P001 header-limit: a header tells another limit. After 13 requests it told", "60 requests, 10 refused, 1 without an answer that counts, in 9 s.",
 		"20 more waves", "meanwhile as header:X-Key=<b>: 2 of 2 admitted",
 	} {
@@ -97,6 +97,38 @@ func TestRateWords(t *testing.T) {
 	}
 }
 
+// TestProbeUndecidedWords: what is not known is not said as if it were.
+func TestProbeUndecidedWords(t *testing.T) {
+	open := probe.Found{Family: probe.FixedClock, Policies: []limit.Policy{{Algorithm: limit.FixedWindow, Limit: 10, Window: 5 * time.Minute, Phase: 207 * time.Second}}, WindowOff: 0.9}
+	v := &probe.Verdict{Found: open, Confidence: 0.5, Requests: 20, Refused: 4, Others: probe.Others{Share: 0.001, High: 0.012},
+		Alternatives: []probe.Share{{Family: probe.TokenBucket, Share: 0.4, Found: probe.Found{Family: probe.TokenBucket, Policies: []limit.Policy{{Limit: 74001, Window: time.Minute, Burst: 12}}, WindowOff: 0.02}, Separate: "rest 4 s and send 13: of the last 13 this one admits 12, that one 13"}}}
+	v.Open = "it ended early"
+	p := NewProbe(v)
+	p.Findings = []ProbeFinding{{Code: "P001", Name: "header-limit", Text: "x", Told: "a limit of 100", Seen: "12", Requests: 1, Times: 1}}
+	var b bytes.Buffer
+	if err := p.WriteText(&b, false, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"is a fixed window by the clock: 10 requests in a time that is not known yet.\n", "not excluded (40 %): token bucket, 12 at once, then about 1230 a second (1210 to 1260)\n", "To tell: rest 4 s and send 13", "It is not certain: it ended early.", "Others use less than 2 % of it, if there are any.", "After 1 request it told"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the text has no %q:\n%s", want, b.String())
+		}
+	}
+}
+
+// TestProbeReplicasWords: a verdict on replicas reads as one.
+func TestProbeReplicasWords(t *testing.T) {
+	f := probe.Found{Family: probe.Replicas, Replicas: 3, Policies: []limit.Policy{{Algorithm: limit.FixedWindow, Limit: 20, Window: 3 * time.Second, Align: limit.AlignFirst}}}
+	for sure, want := range map[bool]string{
+		true:  "These are several replicas with one limit on each: 20 requests in 3 s from the first one on, on each of about 3 replicas.",
+		false: "These are several replicas (99 %), with one limit on each: 20 requests in 3 s from the first one on, on each of about 3 replicas.",
+	} {
+		if got := NewProbe(&probe.Verdict{Found: f, Sure: sure, Confidence: 0.99, Requests: 9, Refused: 2}).Sentence; got != want {
+			t.Errorf("it says %q, want %q", got, want)
+		}
+	}
+}
+
 // TestProbeStopWords: what was stopped before a limit was met is no verdict, and what
 // was found before a bound is one.
 func TestProbeStopWords(t *testing.T) {
@@ -111,7 +143,15 @@ func TestProbeStopWords(t *testing.T) {
 		t.Error(p.Sentence)
 	}
 	p = NewProbe(&probe.Verdict{Found: probe.Found{Family: probe.None}, Requests: 400, Paced: 19.96, Elapsed: 20 * time.Second})
-	if !strings.Contains(p.Sentence, "about 20 a second: it makes everybody wait") {
+	if !strings.Contains(p.Sentence, "about 20 a second, however many were sent: it makes everybody wait") || len(p.Notes) != 1 {
+		t.Error(p.Sentence, p.Notes)
+	}
+	p = NewProbe(&probe.Verdict{Found: probe.Found{Family: probe.None}, Requests: 3000, Slowest: 2054 * time.Millisecond, Elapsed: 48 * time.Second})
+	if want := "Nothing was refused within 3,000 requests in 48 s, but answers took up to 2.1 s: it makes who sends much wait"; !strings.HasPrefix(p.Sentence, want) {
+		t.Error(p.Sentence)
+	}
+	p = NewProbe(&probe.Verdict{Found: probe.Found{Family: probe.None}, Requests: 2, Lost: 2, Stopped: "it was interrupted"})
+	if p.Stop("interrupted"); !p.Unknown || !strings.HasPrefix(p.Sentence, "Nothing is known") {
 		t.Error(p.Sentence)
 	}
 	p = sampleProbe()

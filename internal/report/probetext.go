@@ -37,8 +37,12 @@ func (p *Probe) WriteText(w io.Writer, color bool, width int) error {
 		}
 	}
 	for _, a := range p.Alternatives {
+		if p.Sure { // so little is no reason to doubt
+			fmt.Fprintf(&b, "  far less likely (%.0f %%): %s\n", 100*a.Share, clean(a.Words))
+			continue
+		}
 		fmt.Fprintf(&b, "  not excluded (%.0f %%): %s\n", 100*a.Share, clean(a.Words))
-		b.WriteString("    " + a.tell() + "\n")
+		b.WriteString("    " + a.Tell() + "\n")
 	}
 	if p.Settle != "" {
 		b.WriteString("  To settle the figures: " + clean(p.Settle) + ".\n")
@@ -50,7 +54,7 @@ func (p *Probe) WriteText(w io.Writer, color bool, width int) error {
 		b.WriteString("Some refusals are not explained by it. Perhaps others use the same limit.\n")
 	}
 	for _, f := range p.Findings {
-		fmt.Fprintf(&b, "%s %s: %s. After %d requests it told %s; seen: %s (%s).\n", paint(f.Code, "31"), f.Name, f.Text, f.Requests, clean(f.Told), clean(f.Seen), plural(int64(f.Times), "answer", "answers"))
+		fmt.Fprintf(&b, "%s %s: %s. After %s it told %s; seen: %s (%s).\n", paint(f.Code, "31"), f.Name, f.Text, plural(int64(f.Requests), "request", "requests"), clean(f.Told), clean(f.Seen), plural(int64(f.Times), "answer", "answers"))
 	}
 	if p.Headers == "agree" {
 		b.WriteString("What the headers say agrees with it.\n")
@@ -66,13 +70,13 @@ func (p *Probe) WriteText(w io.Writer, color bool, width int) error {
 	var table strings.Builder
 	p.timeline(&table, width)
 	p.keyTable(&table)
-	_, err := io.WriteString(w, fold(b.String(), width)+table.String())
+	_, err := io.WriteString(w, Fold(b.String(), width)+table.String())
 	return err
 }
 
-// fold breaks lines that are longer than width at spaces, and indents what follows as
+// Fold breaks lines that are longer than width at spaces, and indents what follows as
 // the line is. A width below narrowest folds nothing.
-func fold(s string, width int) string {
+func Fold(s string, width int) string {
 	if width < narrowest {
 		return s
 	}

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,8 +13,11 @@ import (
 
 // kindWords puts a kind after the verb that goes with it.
 func kindWords(f *probe.Found, one, many string) string {
-	if f.Family == probe.Stacked {
+	switch f.Family {
+	case probe.Stacked:
 		return many + " " + f.Kind()
+	case probe.Replicas:
+		return many + " several replicas with one limit on each"
 	}
 	return one + " a " + f.Kind()
 }
@@ -55,7 +59,7 @@ func FoundWords(f *probe.Found) string {
 		s += fmt.Sprintf(", refusing everything for %s once it is exceeded", spanWords(f.Ban))
 	}
 	if f.Replicas > 0 {
-		s += fmt.Sprintf(" on each of about %d replicas", f.Replicas)
+		s += fmt.Sprintf(", on each of about %d replicas", f.Replicas)
 	}
 	if f.LimitHigh > f.LimitLow {
 		s += fmt.Sprintf(" (the limit is between %d and %d)", f.LimitLow, f.LimitHigh)
@@ -79,7 +83,7 @@ func limitSentence(p limit.Policy, whole bool, off float64) string {
 	case limit.TokenBucket:
 		return fmt.Sprintf("%d at once, then %s", p.Capacity(), rateWords(p.Limit, p.Window, off))
 	case limit.RefillBucket:
-		return fmt.Sprintf("%d at once, and %d more each %s, all together%s", p.Capacity(), p.Limit, lengthWords(p.Window, off), phaseWords(p, "they come"))
+		return fmt.Sprintf("%d at once, and %d more each %s, all together%s", p.Capacity(), p.Limit, lengthWords(p.Window, off), phaseWords(p, "they come", off))
 	case limit.LeakyBucket:
 		s := fmt.Sprintf("%s pass, %d more wait in a queue, and the rest is refused", rateWords(p.Limit, p.Window, off), p.Burst)
 		if p.Undelayed > 0 {
@@ -100,7 +104,7 @@ func limitSentence(p limit.Policy, whole bool, off float64) string {
 	case p.Align == limit.AlignFirst:
 		s += " from the first one on"
 	default:
-		s += phaseWords(p, "windows begin")
+		s += phaseWords(p, "windows begin", off)
 	}
 	return s
 }
@@ -165,12 +169,21 @@ func rateWords(n int64, per time.Duration, off float64) string {
 		rate, unit = rate*60, "a minute"
 	}
 	if off <= openShare {
-		return fmt.Sprintf("about %.4g %s", rate, unit)
+		return fmt.Sprintf("about %s %s", inDigits(rate, 4), unit)
 	}
+	least, most := rate/(1+off), rate/max(0.01, 1-off)
 	if off > wideShare {
-		return fmt.Sprintf("something from %.2g to %.2g %s", rate/(1+off), rate/max(0.01, 1-off), unit)
+		return fmt.Sprintf("something from %s to %s %s", inDigits(least, 2), inDigits(most, 2), unit)
 	}
-	return fmt.Sprintf("about %.3g %s (%.3g to %.3g)", rate, unit, rate/(1+off), rate/max(0.01, 1-off))
+	return fmt.Sprintf("about %s %s (%s to %s)", inDigits(rate, 3), unit, inDigits(least, 3), inDigits(most, 3))
+}
+
+// inDigits is a number of so many digits, as people write it: never 1e+03.
+func inDigits(x float64, n int) string {
+	if s := strconv.FormatFloat(x, 'g', n, 64); !strings.Contains(s, "e") {
+		return s
+	}
+	return strconv.FormatFloat(digits(x, n), 'f', -1, 64)
 }
 
 // digits rounds to so many digits.
@@ -182,9 +195,10 @@ func digits(x float64, n int) float64 {
 	return math.Round(x/unit) * unit
 }
 
-// phaseWords says where windows of the clock begin.
-func phaseWords(p limit.Policy, what string) string {
-	if p.Window <= 0 {
+// phaseWords says where windows of the clock begin. Who does not know how long they are
+// knows of no place.
+func phaseWords(p limit.Policy, what string, wide float64) string {
+	if p.Window <= 0 || wide > wideShare {
 		return ""
 	}
 	off := p.Phase.Round(10 * time.Millisecond)
@@ -207,7 +221,7 @@ func spanWords(d time.Duration) string {
 	case d >= time.Minute && d%time.Minute == 0:
 		return fmt.Sprintf("%d min", d/time.Minute)
 	case d >= 5*time.Minute && d%time.Second != 0 || d >= 10*time.Minute:
-		return fmt.Sprintf("%.3g min", d.Minutes())
+		return inDigits(d.Minutes(), 3) + " min"
 	case d >= 10*time.Second:
 		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
 	case d >= time.Second:
@@ -219,6 +233,9 @@ func spanWords(d time.Duration) string {
 // othersWords says how much of a limit others use.
 func othersWords(o probe.Others) string {
 	pc := func(x float64) string { return fmt.Sprintf("%.0f", 100*x) }
+	if pc(o.Share) == "0" {
+		return fmt.Sprintf("Others use less than %s %% of it, if there are any.", pc(max(0.01, math.Ceil(100*o.High)/100)))
+	}
 	if pc(o.Low) == pc(o.High) {
 		return fmt.Sprintf("Others use about %s %% of it.", pc(o.Share))
 	}

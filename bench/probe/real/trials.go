@@ -14,7 +14,7 @@ func trials() []trial {
 		"DRF throttling 30/minute": 4 * time.Minute, "express-rate-limit twice 8 per 1s, 60 per 30s": 3 * time.Minute,
 		"express-rate-limit twice 5 per 2s, 12 per 12s": 5 * time.Minute, "hapi-rate-limit 8 per 2s, 30 per 20s": 5 * time.Minute,
 	}
-	for _, list := range [][]trial{ofNginx(), ofGo(), ofNode(), ofPython(), ofJava(), ofOthers(), ofEdges(), ofMoreGo(), ofMorePrograms(), ofStrangers(), several(), before(), keys()} {
+	for _, list := range [][]trial{ofNginx(), ofGo(), ofNode(), ofPython(), ofJava(), ofOthers(), ofEdges(), ofMoreGo(), ofMorePrograms(), ofStrangers(), ofGuests(), several(), before(), keys()} {
 		for _, t := range list {
 			t.budget = long[t.name()]
 			all = append(all, t)

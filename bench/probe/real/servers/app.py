@@ -268,7 +268,43 @@ def rush_periodic(limit, burst, window):
     return plain(allow)
 
 
+def django_ninja(*rates):
+    """ "10/10" or "5/s", more of them"""
+
+    def view():
+        from ninja import NinjaAPI
+        from ninja.throttling import AnonRateThrottle
+
+        api = NinjaAPI(throttle=[type("Throttle%d" % i, (AnonRateThrottle,), {"scope": "s%d" % i})(r) for i, r in enumerate(rates)])
+
+        @api.get("/")
+        def index(request):
+            return "ok"
+
+        return api.urls
+
+    return django_app(view)
+
+
+def ratelimit_of(calls, period):
+    """limit, window in seconds"""
+    from ratelimit import RateLimitException, limits
+
+    @limits(calls=int(calls), period=float(period))
+    def one():
+        return True
+
+    async def allow():
+        try:
+            return one()
+        except RateLimitException:
+            return False
+
+    return plain(allow)
+
+
 kinds = {
+    "django-ninja": django_ninja, "ratelimit": ratelimit_of,
     "token-bucket": token_bucket_of, "rush": rush_periodic,
     "django-smart-ratelimit": django_smart_ratelimit, "asgi-ratelimit": asgi_ratelimit,
     "quart-rate-limiter": quart_limiter, "litestar": litestar, "fastapi-limiter": fastapi_limiter,

@@ -155,5 +155,71 @@ Object.assign(kinds, {
   },
 });
 
+// reply answers by whether a promise holds.
+function reply(allowed) {
+  hear(http.createServer(async (req, res) => {
+    let ok = false;
+    try { ok = await allowed(req); } catch (e) { ok = false; }
+    res.statusCode = ok ? 200 : 429;
+    res.end();
+  }));
+}
+
+Object.assign(kinds, {
+  // limit, window
+  'bottleneck': () => {
+    const Bottleneck = require('bottleneck');
+    const limiter = new Bottleneck({
+      reservoir: a, reservoirRefreshAmount: a, reservoirRefreshInterval: b, highWater: 0, strategy: Bottleneck.strategy.OVERFLOW,
+    });
+    reply(() => limiter.schedule(async () => true));
+  },
+  // how many wait, time between two
+  'bottleneck-queue': () => {
+    const Bottleneck = require('bottleneck');
+    const limiter = new Bottleneck({ minTime: b, maxConcurrent: 1, highWater: a, strategy: Bottleneck.strategy.OVERFLOW });
+    reply(() => limiter.schedule(async () => true));
+  },
+  // limit, window in seconds
+  'fast-ratelimit': () => {
+    const { FastRateLimit } = require('fast-ratelimit');
+    const limiter = new FastRateLimit({ threshold: a, ttl: b });
+    reply(async () => limiter.consumeSync('all'));
+  },
+  // limit, window
+  'lambda-rate-limiter': () => {
+    const made = require('lambda-rate-limiter');
+    const limiter = (made.default || made)({ interval: b });
+    reply(() => limiter.check(a, 'all').then(() => true));
+  },
+  // limit, window
+  'sliding-window-rate-limiter': () => {
+    const { SlidingWindowRateLimiter } = require('sliding-window-rate-limiter');
+    const limiter = SlidingWindowRateLimiter.createLimiter({ interval: b });
+    reply(async () => (await limiter.reserve('all', a)).token != null);
+  },
+  // how many are not delayed, window
+  'express-slow-down': () => {
+    const { slowDown } = require('express-slow-down');
+    express(slowDown({ windowMs: b, delayAfter: a, delayMs: (hits) => (hits - a) * 100, maxDelayMs: 2000 }));
+  },
+  // port of a Redis, limit, window
+  'async-ratelimiter': () => {
+    const Limiter = require('async-ratelimiter');
+    const Redis = require('ioredis');
+    const limiter = new Limiter({ db: new Redis(a), max: b, duration: c });
+    reply(async () => (await limiter.get({ id: 'all' })).remaining > 0);
+  },
+  // port of a Redis, limit, window
+  'koa-simple-ratelimit': () => {
+    const { ratelimit } = require('koa-simple-ratelimit');
+    const Redis = require('ioredis');
+    const app = new (require('koa'))();
+    app.use(ratelimit({ db: new Redis(a), max: b, duration: c }));
+    app.use((ctx) => { ctx.body = 'ok'; });
+    hear(app);
+  },
+});
+
 if (!kinds[kind]) throw new Error('no kind ' + kind);
 kinds[kind]();
