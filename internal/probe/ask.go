@@ -85,12 +85,16 @@ func (p *Probe) outcomeOf(s *spreadOut, err error) (outcome, error) {
 func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
 	late := p.reviews >= 1 && p.share == 0
 	if late && p.cheapest() > 0.5 {
+		p.roundly()
+	}
+	if late && p.cheapest() > 0.5 {
 		p.anew(900)
 		if p.shares()[0].Family == Ban {
 			p.lockouts(500)
 		}
 	}
 	if late && (p.cheapest() > 0.5 || p.shares()[0].Family == Stacked) {
+		p.quickly()
 		p.ticks()
 		p.losing()
 	}

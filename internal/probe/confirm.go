@@ -135,6 +135,19 @@ func (h *herd) contrived() bool {
 	return !tenths(w) && !tenths(v)
 }
 
+// tooShort tells whether a window is where the search for windows begins: one that is
+// shorter yet looks so, too.
+func (h *herd) tooShort() bool {
+	b := h.best[0]
+	switch b.family {
+	case None, TokenBucket, LeakyQueue, Concurrency:
+		return false
+	case Stacked:
+		return b.kind != TokenBucket && b.w < 1.2*shortest
+	}
+	return b.w < 1.2*b.shortest()
+}
+
 // chosen tells whether people choose a figure that is within a span: a window, or the time
 // in which a bucket gives a unit.
 func chosen(f Family, w span) bool {

@@ -239,8 +239,8 @@ func (f *fitter) coarser(ratio float64) float64 {
 }
 
 // tooMuch is the share of a limit that others are said to use above which nothing is
-// certain: a second limit that was met looks so, too.
-const tooMuch = 0.4
+// certain: a second limit that was met looks so, too, and a clock of whole seconds.
+const tooMuch = 0.2
 
 // holds tells whether what is said of a limit that others use may be said for certain:
 // what others did is what chance does, the figures are such as people choose, and the

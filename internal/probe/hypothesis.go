@@ -58,6 +58,7 @@ type hypothesis struct {
 	anew   bool     // of a sliding window: a request begins the windows, after each rest anew; of a refill bucket: each request begins the time to the next portion
 	tick   float64  // of a clock that shows whole ticks only, in seconds, one of which is at ph; 0: of one that runs on
 	also   Counting // of two limits
+	quick  bool     // windows as short as shortestOne were asked for, see quickly
 }
 
 // model is what the hypothesis holds possible before the first request. It may take
@@ -159,12 +160,21 @@ func again[T any](old model) *T {
 	return new(T)
 }
 
-// shortest is the shortest window that is looked for, in seconds; a bucket may be
-// full again sooner.
+// shortest is the shortest window that is looked for, in seconds; where a clock gives one
+// at a time it may be shortestOne, and a bucket may be full again sooner.
 const (
 	shortest     = 0.3
+	shortestOne  = 0.1
 	shortestFill = 0.02
 )
+
+// shortest is how long the windows of h are at least.
+func (h *hypothesis) shortest() float64 {
+	if h.quick && (h.family == FixedClock && h.n == 1 || h.family == RefillBucket && h.m == 1) {
+		return shortestOne
+	}
+	return shortest
+}
 
 // roundings are how a sliding window compares the share of the window before with
 // the limit: rounded down, to the nearest, or not at all.
@@ -237,10 +247,12 @@ func (h *hypothesis) valid() bool {
 		if h.n*h.w < shortestFill {
 			return false
 		}
-	} else if h.w < shortest && h.family != Stacked {
+	} else if h.w < h.shortest() && h.family != Stacked {
 		return false
 	}
 	switch h.family {
+	case SlidingWindow: // of one rounded down, what the window before holds never counts
+		return h.n > 1 || h.m > 0 || h.anew || h.tick > 0
 	case RefillBucket:
 		return h.m >= 1 && (h.m < h.n || h.anew && h.m == h.n)
 	case LeakyQueue:

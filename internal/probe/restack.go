@@ -44,8 +44,8 @@ func (p *Probe) restack() {
 	case best > 0.5:
 		p.pairUp(len(p.sights) > p.whole.deep+2)
 		// Two that explained everything and no longer do are perhaps of another kind.
-		if left := p.cheapest() > 0.5; left || top == Stacked {
-			p.apiece(left && (p.whole.apiece == 0 || len(p.sights) > p.whole.apiece+2))
+		if left := p.cheapest() > 0.5; left && p.more(p.whole.apiece) || !left && top == Stacked {
+			p.apiece(left)
 		}
 	case broke && single < 0.5:
 		p.pairUp(false)
@@ -57,6 +57,9 @@ func (p *Probe) restack() {
 	}
 	p.oneOf()
 }
+
+// more tells whether enough was seen since a search in vain to make it again.
+func (p *Probe) more(since int) bool { return 10*len(p.sights) > 11*since+20 }
 
 // apiece seeks two limits of which each counts what the other refuses. Where none
 // explains what was seen, all goes on as if it had not been asked.

@@ -37,6 +37,8 @@ type Probe struct {
 	paces         int       // see paced
 	rests         int       // bursts after a rest, see rested
 	parts         int       // see parted
+	partsSent     int       // requests of these
+	combedAt      int       // how many waves there were at the latest search of roundly
 	askedReplicas bool
 	whole         whole
 	askedTurns    bool
@@ -161,13 +163,28 @@ func (p *Probe) begin(ctx context.Context) (found bool, err error) {
 		return true, err
 	}
 	shut := p.sights[len(p.sights)-1].s
-	if s, err := p.scattered(ctx); s != nil || err != nil {
+	if s, err := p.scattered(ctx); err != nil {
 		return true, err
+	} else if s != nil {
+		if s.sure || !p.crossing() {
+			return true, nil
+		}
+		p.spread = nil
+		return false, nil
 	}
 	if err := p.reopen(ctx); err != nil {
 		return true, err
 	}
 	return false, p.respend(ctx, shut)
+}
+
+// crossing tells whether a window of the clock that began during the first burst explains
+// all that was seen: it lets through as much again as others do that still admit.
+func (p *Probe) crossing() bool {
+	p.fitAll()
+	p.refit()
+	h := p.herd(FixedClock)
+	return h.cost() < 0.5 && h.best[0].w > 4*p.rtt()
 }
 
 // do makes an experiment.

@@ -125,6 +125,46 @@ func (f *fitter) wide(hd *herd) (found []*particle) {
 	return found
 }
 
+// quickly searches for clocks that give one unit many times a second, where nothing else
+// explains what was seen: a search by chance seldom meets the place of such a tick and its
+// length at once, and a network that blurs both takes many buckets for these.
+func (p *Probe) quickly() {
+	first, now := p.refusals()[0], p.sights[len(p.sights)-1].d
+	s, total := p.sights[first].s, p.admittedIn(first, 1e9)
+	const heads = 16
+	for _, fam := range []Family{FixedClock, RefillBucket} {
+		hd := p.herd(fam)
+		for _, w := range quickTicks {
+			var best *particle
+			for i := range heads {
+				h := hypothesis{family: fam, quick: true, w: w, ph: s - w*float64(i)/heads, n: 1}
+				for dn := -1.0; dn <= 1; dn++ {
+					if fam == RefillBucket {
+						h.m, h.n = 1, total-math.Floor((s-p.sights[0].s)/w)+dn
+					} else if dn > -1 {
+						break
+					}
+					if q := p.within(h, p.enough(), p.enough()); q != nil && (best == nil || q.cost < best.cost) {
+						best = q
+					}
+				}
+			}
+			if best == nil {
+				continue
+			}
+			r := &reach{fitter: &p.fitter, most: 0.35, now: now, tries: 150}
+			if g := r.descend(best.hypothesis, best.times()); g != nil {
+				hd.best = append(hd.best, g)
+			}
+		}
+		slices.SortStableFunc(hd.best, byCost)
+		hd.best = spread(hd.best, hd.size())
+	}
+}
+
+// quickTicks are lengths of ticks that people choose, in seconds.
+var quickTicks = [...]float64{0.1, 0.125, 1.0 / 6, 0.2, 0.25}
+
 // combed puts what comb finds into a herd of sliding windows.
 func (f *fitter) combed(hd *herd) {
 	if hd.family != SlidingWindow && hd.family != SlidingWindowDenied || hd.tick > 0 {
@@ -136,10 +176,30 @@ func (f *fitter) combed(hd *herd) {
 	hd.best = spread(hd.best, hd.size())
 }
 
+// roundly searches for sliding windows that do not round down, where nothing else explains
+// what was seen: they bend further.
+func (p *Probe) roundly() {
+	if !p.more(p.combedAt) {
+		return
+	}
+	p.combedAt, p.full = len(p.sights), p.refusals()
+	for _, fam := range []Family{SlidingWindow, SlidingWindowDenied} {
+		h := p.herd(fam)
+		for m := 1; m < len(roundings); m++ {
+			h.best = append(h.best, p.combOf(h, float64(m))...)
+		}
+		slices.SortStableFunc(h.best, byCost)
+		h.best = spread(h.best, h.size())
+	}
+}
+
 // comb tries sliding windows of all lengths with heads all over them, and moves
 // the best to where they explain most. What comes back little by little fits many
 // families badly, so that a search by chance ends in the wrong valley.
-func (f *fitter) comb(hd *herd) (found []*particle) {
+func (f *fitter) comb(hd *herd) []*particle { return f.combOf(hd, 0) }
+
+// combOf is comb for windows that round in one way.
+func (f *fitter) combOf(hd *herd, rounding float64) (found []*particle) {
 	first := f.full[0]
 	now := f.sights[len(f.sights)-1].d
 	total := f.admittedIn(first, 1e9)
@@ -156,7 +216,7 @@ func (f *fitter) comb(hd *herd) (found []*particle) {
 			if hd.anew && i > 0 {
 				break
 			}
-			h := hypothesis{family: hd.family, anew: hd.anew, w: w, ph: f.sights[first].s - w*float64(i)/float64(heads)}
+			h := hypothesis{family: hd.family, anew: hd.anew, w: w, m: rounding, ph: f.sights[first].s - w*float64(i)/float64(heads)}
 			for _, dn := range []float64{0, 1} {
 				h.n = total - dn
 				most := bound

@@ -45,15 +45,20 @@ func (p *Probe) between(a, b *particle, requests, refused int) (best *experiment
 	return best, one, other
 }
 
-// partings is how many experiments from rest are made, at most, where what is left cannot be
-// told apart by what is usually sent.
-const partings = 4
+// partings is how many experiments from rest are made where what is left cannot be told
+// apart by what is usually sent; more are, up to partingsMost, while all of them come to
+// less than a part of what was sent.
+const (
+	partings     = 4
+	partingsMost = 16
+	partingsPart = 0.25
+)
 
 // parted returns what tells the likeliest explanation from the next, or the ends of what
 // it leaves open from each other, once nothing else is left to ask.
 func (p *Probe) parted() *experiment {
 	shares := p.shares()
-	if p.parts >= partings || p.share > 0 || p.settled(shares) {
+	if p.parts >= partingsMost || p.parts >= partings && float64(p.partsSent) > partingsPart*float64(p.v.Requests) || p.share > 0 || p.settled(shares) {
 		return nil
 	}
 	h := p.herd(shares[0].Family)
@@ -75,6 +80,9 @@ func (p *Probe) parted() *experiment {
 		return nil
 	}
 	p.parts++
+	for _, s := range e.steps {
+		p.partsSent += s.n
+	}
 	e.why, e.through = "rest, and see which of two it is", true
 	return e
 }

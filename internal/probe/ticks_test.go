@@ -100,7 +100,7 @@ func TestTicks(t *testing.T) {
 		if v.Sure && v.Tick == tick {
 			named++
 		}
-		t.Logf("%v: %v %v tick %v %v, sure %v, off %.3f, %d requests, %d refused, %v", p, v.Family, v.Policies, v.Tick, v.TickPhase, v.Sure, off, v.Requests, v.Refused, v.Elapsed)
+		t.Logf("%v: %v %v tick %v %v, others %v, sure %v, off %.3f, %d requests, %d refused, %v", p, v.Family, v.Policies, v.Tick, v.TickPhase, v.Others, v.Sure, off, v.Requests, v.Refused, v.Elapsed)
 	}
 	if ran != 5 || named < 4 {
 		t.Errorf("%d of %d were named for certain", named, ran)

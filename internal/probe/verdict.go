@@ -70,7 +70,9 @@ func (p *Probe) conclude(stopped bool) {
 	fits := left < 2
 	if p.share > 0 {
 		v.Foreign, v.Others = p.lonely(p.herd(shares[0].Family).best[0]), p.others(p.herd(shares[0].Family))
-		fits = p.holds(p.herd(shares[0].Family), v.Found)
+		// Subtle: others who may not be there at all are what a kind of limit that is not known
+		// looks like.
+		fits = v.Others.Low > 0.005 && p.holds(p.herd(shares[0].Family), v.Found)
 	}
 	for _, s := range shares[1:] {
 		if s.Share >= 0.005 {
@@ -86,6 +88,9 @@ func (p *Probe) conclude(stopped bool) {
 	case p.early():
 		v.Sure = false
 		v.Settle = "empty it and ask one by one, a little earlier than each comes back: some let such a request wait"
+	case p.herd(v.Family).tooShort():
+		v.Sure = false
+		v.Settle = "ask from nearer by: its window is about the shortest that is looked for"
 	case p.unconfirmed(p.herd(v.Family)), p.herd(v.Family).contrived(), v.Family == Ban && p.herd(Ban).best[0].kind == FixedClock && !p.isRound(p.herd(Ban)):
 		// Subtle: bans hide where windows of the clock begin, so that several lengths explain them.
 		v.Sure = false
