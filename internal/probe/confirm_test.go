@@ -62,7 +62,7 @@ func TestConfirmSingleUnits(t *testing.T) {
 		g := hypothesis{family: RefillBucket, n: 10, w: 0.5, m: c.m}
 		for _, h := range p.herds {
 			if h.best = nil; h.family == RefillBucket {
-				h.best = []*particle{{hypothesis: g, state: g.model(nil)}}
+				h.best = []*particle{{hypothesis: g, course: course{state: g.model(nil)}}}
 			}
 		}
 		asked := 0

@@ -8,7 +8,9 @@ type opened struct {
 	at         span // when it was opened; of a ban, when it ends
 	n          span
 	over, gap  float64
-	split      bool // the wave may have begun in the window before
+	split      bool    // the wave may have begun in the window before
+	paid       float64 // for what others did not take of it, see weigh
+	long       float64 // of a ban: how long the window was open that was exceeded
 	birth
 }
 
@@ -21,6 +23,7 @@ type floating struct {
 	next       []opened
 	theirs
 	rate   float64 // of others
+	unsure float64 // the variance of the rate
 	born   float64 // what the latest wave says of who began windows costs
 	among  bool    // others may use it: what a refusal needs of them is a matter of chance
 	passed float64 // when it is known to have refused nobody
@@ -50,7 +53,7 @@ func (m *floating) step(b *opened, w *sight) {
 		if w.a == 0 { // all within the ban
 			c := *b
 			if w.r > 0 {
-				c.gap = boolTo(c.at.hi <= w.since, m.cap)
+				c.gap, c.long = boolTo(c.at.hi <= w.since, m.cap), m.width
 				c.at.lo = min(c.at.hi, max(c.at.lo, w.since))
 			}
 			m.next = append(m.next, c)
@@ -76,7 +79,7 @@ func (m *floating) step(b *opened, w *sight) {
 	if !b.is || b.at.hi+m.width <= w.since {
 		if end := b.at.hi + m.width + m.ban; m.among && m.ban > 0 && b.is && w.a == 0 && w.r > 0 && end > w.since {
 			// Others may have exceeded it before its window ended.
-			m.next = append(m.next, opened{banned: true, at: span{max(w.since, m.passed+m.ban), end}, gap: max(0, m.cap-b.n.hi), birth: birth{odds: b.odds}})
+			m.next = append(m.next, opened{banned: true, at: span{max(w.since, m.passed+m.ban), end}, gap: max(0, m.cap-b.n.hi), long: m.width, birth: birth{odds: b.odds}})
 		}
 		from := w.since
 		c := opened{birth: birth{loose: m.width, odds: b.odds}}
@@ -158,7 +161,12 @@ func (m *floating) banned(c opened, w *sight) opened {
 	if w.share > 0 && w.a == 0 { // somebody else may have been banned before
 		at.lo = max(w.since, m.passed+m.ban)
 	}
-	return opened{banned: true, at: at, over: c.over, gap: c.gap, birth: birth{odds: c.odds}}
+	long := m.width
+	if c.is {
+		began, _, theirs := m.began(&c, w.since-m.width)
+		long = max(0, w.d-began) + theirs/max(m.rate, 1e-9)
+	}
+	return opened{banned: true, at: at, n: c.n, over: c.over, gap: c.gap, long: long, birth: birth{odds: c.odds}}
 }
 
 // keep drops the ways that explain less than the best one, and returns what the

@@ -15,7 +15,6 @@ const (
 	othersShare = 0.1
 	othersSeen  = 1
 	othersOdd   = 0.01
-	ambiguous   = 2.5 // how much dearer one of two limits must be for the other to be the one that refused
 )
 
 // newStream is the stream of a limit before anything was seen, which lets through so
@@ -151,6 +150,9 @@ func (p *particle) settle(l *ledger, t *meeting, all float64, met bool) {
 
 // alone takes in a wave for a limit that others may use, and returns what it costs.
 func (p *particle) alone(m shared, w *sight) (cost float64) {
+	if f, ok := m.(*floating); ok {
+		return p.windows(f, w)
+	}
 	t := meet(m, w, &p.them)
 	if t.over > 1e-6 {
 		cost = min(overMost, overCost*(0.3+t.over))
@@ -203,56 +205,6 @@ func (p *particle) commit(m shared, w *sight, t *meeting) {
 	m.refuse(w, t.lo)
 	off := t.fit - t.lo
 	m.pin(w, k, min(off*off/12, t.variance))
-}
-
-// either takes in a wave for two limits of which each may have refused.
-func (p *particle) either(m *pair, w *sight) (cost float64) {
-	one, two := m.one.(shared), m.two.(shared)
-	t, u := meet(one, w, &p.them), meet(two, w, &p.them)
-	if over := t.over + u.over; over > 1e-6 {
-		cost = min(overMost, overCost*(0.3+over))
-		p.overs += cost
-	}
-	cost += t.born + u.born
-	allT, freeT := p.first.due(&t, p.n)
-	allU, freeU := p.second.due(&u, p.m)
-	if w.r == 0 {
-		p.settle(&p.first, &t, allT, false)
-		p.settle(&p.second, &u, allU, false)
-		return cost + freeT + freeU
-	}
-	if t.shut || u.shut {
-		if t.shut {
-			one.refuse(w, 0)
-		}
-		if u.shut {
-			two.refuse(w, 0)
-		}
-		m.charge(w, t.shut, u.shut)
-		return cost
-	}
-	a, b := t, u
-	p.full(one, w, &a)
-	p.full(two, w, &b)
-	// That it is one or the other makes either likelier: it is paid for.
-	_, dueA := p.first.due(&a, p.n)
-	_, dueB := p.second.due(&b, p.m)
-	first, second := math.Ln2+dueA+freeU, math.Ln2+dueB+freeT
-	switch {
-	case math.Abs(first-second) < ambiguous && a.lo > 0 && b.lo > 0:
-		return cost + min(first, second) // which of them it was is not known
-	case first <= second:
-		p.settle(&p.second, &u, allU, false)
-		p.settle(&p.first, &a, 0, true)
-		p.commit(one, w, &a)
-		m.charge(w, true, false)
-		return cost + first + p.greed()
-	}
-	p.settle(&p.first, &t, allT, false)
-	p.settle(&p.second, &b, 0, true)
-	p.commit(two, w, &b)
-	m.charge(w, false, true)
-	return cost + second + p.greed()
 }
 
 // near is how much more than the best a hypothesis may cost and still be as good; alike

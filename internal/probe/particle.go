@@ -5,14 +5,20 @@ import "math"
 // particle is a hypothesis, the states it allows, and what it leaves unexplained.
 type particle struct {
 	hypothesis
+	course
+	cost  float64
+	seen  int     // sights taken in
+	flow  float64 // units a second that the limit lets through
+	forks []fork  // of two limits that others use: other courses that things may have taken
+}
+
+// course is what a particle holds of what was seen.
+type course struct {
 	state  model
-	cost   float64
-	seen   int    // sights taken in
 	them   stream // others who use it, where somebody does
 	first  ledger // of the limit, or the first of two
 	second ledger
-	overs  float64 // of its cost, what was admitted too many
-	flow   float64 // units a second that the limit lets through
+	overs  float64 // of the cost, what was admitted too many
 	greedy float64 // see greed
 }
 
@@ -42,11 +48,10 @@ func (p *particle) look(sights []sight, bound, most float64) (within bool) {
 		p.seen, p.cost = 0, 0
 	}
 	if p.seen == 0 && len(sights) > 0 && sights[0].share > 0 {
-		p.overs = 0
 		p.flow = p.through(sights[0].work)
 		others(p.state)
-		p.them, p.greedy = newStream(p.flow), 0
-		p.first, p.second = ledger{left: math.Inf(1)}, ledger{left: math.Inf(1)}
+		p.course = course{state: p.state, them: newStream(p.flow), first: ledger{left: math.Inf(1)}, second: ledger{left: math.Inf(1)}}
+		p.forks = p.forks[:0]
 	}
 	for ; p.seen < len(sights) && p.cost < bound; p.seen++ {
 		if p.cost > most {
@@ -94,7 +99,7 @@ func (p *particle) shares(w *sight) (cost float64, ok bool) {
 		if !ok {
 			return 0, false
 		}
-		cost = p.either(pair, w)
+		cost = p.courses(w)
 	} else if m, is := p.state.(shared); is {
 		cost = p.alone(m, w)
 	} else {

@@ -115,10 +115,10 @@ func (f *fitter) within(h hypothesis, bound, most float64) *particle {
 	}
 	p := f.spare[h.place()]
 	if p == nil {
-		p = &particle{hypothesis: h, state: h.model(nil)}
+		p = &particle{hypothesis: h, course: course{state: h.model(nil)}}
 	} else {
 		f.spare[h.place()] = nil
-		*p = particle{hypothesis: h, state: h.model(p.state)}
+		*p = particle{hypothesis: h, course: course{state: h.model(p.state)}, forks: p.forks[:0]}
 	}
 	// Subtle: what is within by a rounding is for the sum to say.
 	if p.look(f.sights, bound, most-luck+1e-6) {
