@@ -1,8 +1,12 @@
 package probe
 
 import (
+	"context"
 	"math"
 	"testing"
+	"time"
+
+	"github.com/weir-dev/weir/limit"
 )
 
 // TestIsRound: a figure of two digits within what is open is one that people choose.
@@ -45,6 +49,25 @@ func TestPacedByTheProbeIsNoQueue(t *testing.T) {
 		p.sights = []sight{{a: 20, queue: 2, s: 1, last: 1 + c.sent, quick: 1.1, ended: 1.1 + c.answered}}
 		if got := p.pacedAnswers(); got != c.want {
 			t.Errorf("sent in %v s, answered in %v s: %v a second, want %v", c.sent, c.answered, got, c.want)
+		}
+	}
+	// Waves that are made to wait ever longer, each as long as the one before took in all, are no queue.
+	p := New(nil, nil, Options{})
+	for _, n := range []int{20, 40, 80} {
+		p.sights = append(p.sights, sight{a: n, queue: 2, s: 1, last: 1.001, quick: 1.1, ended: 5, slow: 4})
+	}
+	if rate, slow := p.pacedAnswers(), p.slowest(); rate != 0 || slow != 4*time.Second {
+		t.Errorf("waves of 20, 40 and 80 in the same time: %v a second, up to %v", rate, slow)
+	}
+}
+
+// TestNoLimitOfAFew: a few requests that were let pass say nothing for certain.
+func TestNoLimitOfAFew(t *testing.T) {
+	for most, sure := range map[int]bool{8: false, 2000: true} {
+		w := newWorld(limit.Policy{Algorithm: limit.FixedWindow, Limit: 1e9, Window: time.Second}, 8*time.Millisecond, 3)
+		v, err := New(w, w, Options{MaxRequests: most}).Run(context.Background())
+		if err != nil || v.Family != None || v.Sure != sure {
+			t.Errorf("at most %d requests: %v, sure is %v, want %v (%v)", most, v.Family, v.Sure, sure, err)
 		}
 	}
 }

@@ -106,7 +106,9 @@ func (p *Probe) Run(ctx context.Context) (*Verdict, error) {
 	if ok {
 		p.v.Stopped = string(stop)
 		err = nil
-		p.v.Sure = p.v.Sure && !p.open()
+		if p.v.Sure && p.open() {
+			p.v.Sure, p.v.Open = false, "it ended before all was asked that might speak against it"
+		}
 	}
 	return p.v, err
 }

@@ -184,6 +184,8 @@ func waitWords(s float64) string {
 	unit := math.Pow(10, math.Floor(math.Log10(max(s, 1e-3)))-1)
 	d := time.Duration(math.Round(s/unit) * unit * 1e9).Round(time.Millisecond)
 	switch {
+	case d >= 10*time.Minute:
+		return fmt.Sprintf("%.0f min", d.Minutes())
 	case d >= time.Second:
 		return fmt.Sprintf("%.4g s", d.Seconds())
 	}

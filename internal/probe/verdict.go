@@ -27,8 +27,8 @@ func (p *Probe) conclude(stopped bool) {
 	if v.Refused == 0 {
 		v.Family = None
 		v.Confidence = 0.95 * min(1, 2*float64(v.Requests)/float64(p.opt.MaxRequests))
-		v.Sure = v.Requests >= p.opt.MaxRequests/2
-		v.Paced = p.pacedAnswers()
+		v.Paced, v.Slowest = p.pacedAnswers(), p.slowest()
+		v.Sure = v.Requests-v.Lost >= max(enough, p.opt.MaxRequests/2) && v.Slowest == 0
 		return
 	}
 	if p.spread == nil && p.fitted && p.share == 0 && p.unaided() > 6 {
@@ -104,18 +104,49 @@ func (p *Probe) conclude(stopped bool) {
 			}
 		}
 	}
+	v.Open = p.reason(fits)
 }
 
+// enough is how many requests have to be let pass before it is certain that there is
+// no limit to be met.
+const enough = 500
+
 // pacedAnswers is how many answers a second came of the latest wave that was made to
-// wait, 0 where none was. Answers that come as fast as the requests were sent are
+// wait, 0 where none was, or where the waves before it had another rate: then it is no
+// queue that is worked off. Answers that come as fast as the requests were sent are
 // paced by the probe's own bound on its rate.
-func (p *Probe) pacedAnswers() float64 {
-	for i := len(p.sights) - 1; i >= 0; i-- {
-		if w := p.sights[i]; w.queue > 1 && w.a > 4 && w.ended > w.quick && w.ended-w.quick > 1.5*(w.last-w.s) {
-			return float64(w.a-1) / (w.ended - w.quick)
+func (p *Probe) pacedAnswers() (rate float64) {
+	for i, n := len(p.sights)-1, 0; i >= 0 && n < 3; i-- {
+		w := p.sights[i]
+		if w.queue < 2 || w.a <= 4 {
+			continue
+		}
+		if w.ended-w.quick <= max(0, 1.5*(w.last-w.s)) {
+			return 0
+		}
+		one := float64(w.a-1) / (w.ended - w.quick)
+		if n++; n == 1 {
+			rate = one
+		} else if math.Abs(one-rate) > 0.2*rate {
+			return 0
 		}
 	}
-	return 0
+	return rate
+}
+
+// slowest is how long an answer took at most where many were made to wait, else 0.
+func (p *Probe) slowest() time.Duration {
+	most, waves := 0.0, 0
+	for _, w := range p.sights {
+		if w.queue > 1 && w.a > 0 {
+			waves++
+		}
+		most = max(most, w.slow)
+	}
+	if waves < 3 || most < 0.08+10*p.rtt() {
+		return 0
+	}
+	return seconds(most)
 }
 
 // found turns the best particles of a family into policies. Deep takes its time
