@@ -113,6 +113,8 @@ func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
 		p.allow(0.2)
 	} else if late && p.unseen() {
 		p.believe(0.2)
+	} else if late && p.tooAlike() && p.doubted < 2 && len(p.sights) > p.doubtedAt+p.doubtedAt/4 {
+		p.doubt()
 	}
 	if p.askedFleet == 0 && (p.reviews >= 7 || p.reviews >= 2 && p.v.Refused > 120) && p.bending() {
 		p.askedFleet = 1

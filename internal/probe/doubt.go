@@ -55,7 +55,7 @@ func (p *Probe) doubt() bool {
 	if p.share > 0 || p.doubted > 2 {
 		return false
 	}
-	p.doubted++
+	p.doubted, p.doubtedAt = p.doubted+1, len(p.sights)
 	top := p.herd(shares[0].Family)
 	now := p.sights[len(p.sights)-1].d
 	rng := p.rng
@@ -113,6 +113,13 @@ func (p *Probe) doubt() bool {
 		p.fit(h, 300)
 	}
 	return true
+}
+
+// tooAlike tells whether two limits are believed of which one lets through hardly more than
+// the other: nobody sets such a pair, and what others took of one limit looks like it.
+func (p *Probe) tooAlike() bool {
+	h := p.herd(p.shares()[0].Family)
+	return p.share == 0 && h.family == Stacked && h.kind != TokenBucket && h.best[0].m < 1.3*h.best[0].n
 }
 
 // doubtLeast is how much likelier a limit that others use has to be than one that nobody

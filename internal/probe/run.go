@@ -25,6 +25,7 @@ type Probe struct {
 	askedLosing   sought    // see losing
 	confirmed     int       // waves of confirm
 	doubted       int       // see doubt
+	doubtedAt     int       // how many waves there were at the latest of them
 	searched      int       // see searchOthers
 	helds         int       // see held
 	wasLeft       float64   // what the best left to chance in the round before

@@ -70,6 +70,9 @@ func TestCutShort(t *testing.T) {
 	if o := p.v.Others; p.v.Family != FixedClock || o.High < 0.1 || o.Low > 0.2 {
 		t.Errorf("%v, of which others use %+v", p.v.Found, o)
 	}
+	if p.v.Sure || p.v.Confidence > amongMost {
+		t.Errorf("it is %v likely, sure: %v", p.v.Confidence, p.v.Sure)
+	}
 }
 
 // TestHeld: where others use the limit, one that gives back sooner than the work on a
@@ -96,5 +99,24 @@ func TestHeld(t *testing.T) {
 	log.best[0].w = 0.3
 	if p.share = 0; p.held() != nil {
 		t.Error("it is asked with nobody else there")
+	}
+}
+
+// TestTooAlike: two limits of which one lets through hardly more than the other are doubted.
+func TestTooAlike(t *testing.T) {
+	p := New(nil, nil, Options{})
+	p.sights, p.v.Refused = []sight{{d: 60}}, 1
+	pair := hypothesis{family: Stacked, kind: SlidingWindow, kind2: FixedClock, n: 7, w: 30, m: 8, v: 120}
+	h := &herd{family: Stacked, kind: pair.kind, kind2: pair.kind2, best: []*particle{{hypothesis: pair}}}
+	p.herds = []*herd{h, {family: FixedClock, best: []*particle{{hypothesis: hypothesis{family: FixedClock, n: 8, w: 120}, cost: 9}}}}
+	if !p.tooAlike() {
+		t.Error("7 in 30 s and 8 in 120 s are believed")
+	}
+	if h.best[0].m = 14; p.tooAlike() {
+		t.Error("7 in 30 s and 14 in 120 s are doubted")
+	}
+	h.best[0].m, h.kind = 8, TokenBucket
+	if p.tooAlike() {
+		t.Error("a bucket of 7 and a window of 8 are doubted")
 	}
 }

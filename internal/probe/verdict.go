@@ -104,12 +104,19 @@ func (p *Probe) conclude(stopped bool) {
 			}
 		}
 	}
+	if p.share > 0 && !v.Sure {
+		v.Confidence = min(v.Confidence, amongMost)
+	}
 	v.Open = p.reason(fits)
 }
 
 // enough is how many requests have to be let pass before it is certain that there is
 // no limit to be met.
 const enough = 500
+
+// amongMost is the most that is said of a limit that others use, and that is not certain:
+// more of these are wrong than what each leaves to chance says, as bench/probe measured.
+const amongMost = 0.95
 
 // pacedAnswers is how many answers a second came of the latest wave that was made to
 // wait, 0 where none was, or where the waves before it had another rate: then it is no
