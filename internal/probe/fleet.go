@@ -53,6 +53,7 @@ type replay struct {
 	weight []float64
 	free   []float64
 	count  []int
+	under  []int
 }
 
 // drift is how far a window may be off, as a share, before the replay of a fleet

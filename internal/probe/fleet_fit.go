@@ -18,7 +18,8 @@ type supposed struct {
 func (p *Probe) crewed(from []supposed, only int, by ...way) []judged {
 	var all []judged
 	best := math.Inf(1)
-	few := p.upTo(900)
+	first, _ := p.flows()
+	few := p.upTo(max(900, int(1.3*first)))
 	try := func(f fleet) {
 		if !f.valid() {
 			return
@@ -32,7 +33,10 @@ func (p *Probe) crewed(from []supposed, only int, by ...way) []judged {
 	for _, way := range by {
 		for _, s := range from {
 			times := []float64{1}
-			if (way == byTurn || way == byLoad) && s.kind != TokenBucket {
+			if way == byTurn || way == byLoad {
+				if s.kind == TokenBucket {
+					continue // see stairs
+				}
 				times = []float64{1, 0.95, 1.05}
 			}
 			for r := 2; r <= crewMost; r++ {
@@ -58,7 +62,7 @@ func (p *Probe) crewed(from []supposed, only int, by ...way) []judged {
 	}
 	slices.SortStableFunc(all, func(a, b judged) int { return cmp.Compare(a.surplus(), b.surplus()) })
 	var out []judged
-	some := p.upTo(1600)
+	some := p.upTo(max(1600, int(2*first)))
 	seen := map[fleet]bool{}
 	for _, j := range all {
 		k := j.fleet
@@ -68,11 +72,95 @@ func (p *Probe) crewed(from []supposed, only int, by ...way) []judged {
 			out = append(out, some.improve(j.fleet))
 		}
 	}
+	for _, s := range from {
+		if s.kind == TokenBucket {
+			out = append(out, p.stairs(s, only, by)...)
+		}
+	}
 	for i := range out {
 		out[i] = p.upTo(1e6).judge(out[i].fleet, 150, math.Inf(1))
 	}
 	slices.SortStableFunc(out, func(a, b judged) int { return cmp.Compare(a.rank(), b.rank()) })
 	return out
+}
+
+// stairs looks for buckets in turn, or nearly, that hold so much together: all that were
+// emptied at once get one back at once, again and again. Subtle: these steps must hold over
+// hundreds of them, so that how long one takes is found from the first few and then, ever
+// closer, from more and more of what was seen.
+func (p *Probe) stairs(s supposed, only int, by []way) (out []judged) {
+	var cuts []int // where what is looked at ends: each has twice the refusals of the one before
+	shut := -1
+	for i, w := range p.sights {
+		if w.r > 0 {
+			if cuts = append(cuts, i+1); shut < 0 {
+				shut = i
+			}
+		}
+	}
+	if len(cuts) < 4 {
+		return nil
+	}
+	burst := p.sights[shut].d - p.sights[0].s
+	best := math.Inf(1)
+	for _, way := range by {
+		if way == byChance {
+			continue
+		}
+		for r := 2; r <= crewMost; r++ {
+			if only > 0 && r != only {
+				continue
+			}
+			var few []judged
+			e := &evidence{p.sights[:cuts[min(len(cuts), 6)-1]]}
+			for off := 0.8; off < 1.26; off *= 1.02 {
+				f := fleet{way: way, kind: TokenBucket, r: r, w: off * s.time / s.total * float64(r)}
+				f.n = math.Round((s.total - burst/f.w*float64(r)) / float64(r))
+				if !f.valid() {
+					continue
+				}
+				if j := e.judge(f, 8, min(40, best+12)); !math.IsInf(j.cost, 1) {
+					few = append(few, j)
+					best = min(best, j.surplus())
+				}
+			}
+			slices.SortStableFunc(few, func(a, b judged) int { return cmp.Compare(a.surplus(), b.surplus()) })
+			for _, j := range few[:min(len(few), 1)] {
+				if j.surplus() < best+5 {
+					out = append(out, p.closer(j, cuts, p.sights[shut].d))
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b judged) int { return cmp.Compare(a.rank(), b.rank()) })
+	return out[:min(len(out), 4)]
+}
+
+// closer finds the step of buckets by more and more of what was seen since an instant.
+func (p *Probe) closer(best judged, cuts []int, since float64) judged {
+	for k := 6; ; k *= 2 {
+		end := cuts[min(len(cuts), k)-1]
+		e := &evidence{p.sights[:end]}
+		took := max(best.w, p.sights[end-1].d-since)
+		from := best.fleet
+		best.cost = math.Inf(1)
+		for i := range 11 {
+			f := from
+			f.w *= 1 + float64(i-5)*min(0.02, 0.15*f.w/took)
+			for _, dn := range []float64{0, -1, 1} {
+				g := f
+				if g.n += dn; !g.valid() {
+					continue
+				}
+				if j := e.judge(g, 8, 1e9); j.cost < best.cost {
+					best = j
+				}
+			}
+		}
+		if k >= len(cuts) || best.off() > 6 {
+			return best
+		}
+	}
 }
 
 // off is by how many standard deviations a fleet explains less than the truth would
@@ -145,8 +233,14 @@ func (p *Probe) suppositions() (out []supposed) {
 	if total, rate := p.flows(); rate > 0 {
 		add(TokenBucket, total, total/rate)
 	}
+	if h := p.herd(TokenBucket); h != nil && len(h.best) > 0 {
+		add(TokenBucket, h.best[0].n, h.best[0].period())
+	}
 	hs := slices.Clone(p.herds)
-	slices.SortStableFunc(hs, func(a, b *herd) int { return cmp.Compare(a.cost(), b.cost()) })
+	slices.SortStableFunc(hs, func(a, b *herd) int {
+		// Of two limits there are many, which explain whatever one of them does.
+		return cmp.Or(cmp.Compare(boolTo(a.family == Stacked, 1), boolTo(b.family == Stacked, 1)), cmp.Compare(a.cost(), b.cost()))
+	})
 	first, _ := p.flows()
 	for _, h := range hs {
 		if len(h.best) == 0 || h.family == None || h.family == Concurrency || len(out) > 7 {

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"math"
+	"slices"
 )
 
 // staggered tells, when one has just opened, whether replicas open one after the
@@ -75,4 +76,29 @@ func (p *Probe) inOrderOf(r int) (*spreadOut, error) {
 	}
 	p.spread = p.spreadOf(fits[0], nil) // how long their windows are was not put to the proof
 	return p.spread, nil
+}
+
+// lookSteps is how many looks are made in the time that windows take.
+const lookSteps = 12
+
+// firstOf looks for the first admission after a refusal, at even distances: those of
+// replicas whose windows end at times of each one's own open one after the other within a
+// window's time, and who looks ever more seldom finds most of them open.
+func (p *Probe) firstOf(ctx context.Context, window float64) error {
+	idle := max(window/lookSteps, p.rtt())
+	for try := 0; try < lookSteps+2 && idle < p.timeLeft()/lookSteps; try++ {
+		if w, err := p.wave(ctx, idle, 1, "look for the first of them to open"); err != nil || w.a > 0 {
+			return err
+		}
+	}
+	return p.reopen(ctx)
+}
+
+// turnaround is the longest it took until it opened again after a burst that spent all;
+// where that was not seen, a guess.
+func (p *Probe) turnaround(guess float64) float64 {
+	if times := p.reopened(); len(times) > 0 {
+		return slices.Max(times)
+	}
+	return guess
 }

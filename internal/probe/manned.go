@@ -11,11 +11,15 @@ import (
 // nearly everything is put to the proof where a single limit might, too.
 func (p *Probe) manned(ctx context.Context) (*spreadOut, error) {
 	j, ok := p.likeliestFleet(byTurn, byLoad)
-	if !ok || p.cheapest() < 0.5 && (j.n < 3 || j.r > 8 || j.off() > 2.5) {
+	if !ok || p.cheapest() < 0.5 && (j.n < 3 || j.off() > 2.5) {
 		return nil, nil // where one limit explains it all, too, many small ones are no question
 	}
 	before := p.cheapest()
 	s, err := p.prove(ctx, j.fleet)
+	if again, ok := p.likeliestFleet(byTurn, byLoad); s == nil && err == nil && ok && again.r != j.r && again.off() < 2 {
+		j = again // what the proof of another number shows
+		s, err = p.prove(ctx, j.fleet)
+	}
 	if err != nil {
 		return s, err
 	}
@@ -111,16 +115,30 @@ func (p *Probe) prove(ctx context.Context, f fleet) (*spreadOut, error) {
 	}
 	// Each has windows of its own: when all is spent they open one after the other.
 	burst := len(p.sights)
-	if _, err := p.portions(ctx, []step{{n: int(total)}}, "spend it, and see whether they open one after the other"); err != nil {
+	if err := p.exhaust(ctx, int(total)); err != nil {
 		return nil, err
 	}
 	if _, err := p.drain(ctx, int(total), 5, nil); err != nil {
 		return nil, err
 	}
-	if err := p.reopen(ctx); err != nil {
+	if err := p.firstOf(ctx, f.w); err != nil {
 		return nil, err
 	}
 	return p.staggered(ctx, p.sights[burst:len(p.sights):len(p.sights)])
+}
+
+// exhaust spends what is left of a total until something is refused: in waves that grow,
+// for most of it may be gone.
+func (p *Probe) exhaust(ctx context.Context, total int) error {
+	most := max(8, (p.opt.MaxRefused-p.v.Refused)/4)
+	for n, sent := 3, 0; sent < 2*total+20; n = min(2*n, most) {
+		w, err := p.wave(ctx, 0, n, "spend it, and see whether they open one after the other")
+		if err != nil || w.r > 0 {
+			return err
+		}
+		sent += n
+	}
+	return nil
 }
 
 // spreadOf is what a fleet says in figures, and whether they are settled.

@@ -87,7 +87,7 @@ func (p *Probe) replicated(ctx context.Context) (*spreadOut, error) {
 	if p.sights[len(p.sights)-1].a > 0 {
 		return nil, nil
 	}
-	if err := p.reopen(ctx); err != nil {
+	if err := p.firstOf(ctx, p.turnaround(best.period())); err != nil {
 		return nil, err
 	}
 	shut := p.sights[len(p.sights)-2].s
@@ -310,8 +310,6 @@ func (p *Probe) crew(ctx context.Context, first int) (*spreadOut, error) {
 		f = c.fit()
 		s.crowdFit = f
 	}
-	w := p.spread.window
-	p.spread.sure = len(c.bursts) > 2 && f.share > 0.995 && f.gain > 12 && w.hi < 1.5*w.lo && 10*(f.high-f.low) < f.each
 	if p.trace != nil {
 		p.trace("   crew %+v", *p.spread)
 	}

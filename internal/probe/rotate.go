@@ -38,13 +38,19 @@ func (m *replay) rotate(w *sight) (cost, mean, vary float64) {
 			after += m.weight[j]
 			continue
 		}
+		if m.way == byLoad && w.r > 0 {
+			far := math.Abs(float64(m.crowdIn(j, w) - w.a))
+			m.weight[j] *= math.Exp(-min(8, slope*far))
+			after += m.weight[j]
+			continue
+		}
 		for i := range r {
 			m.count[i] = n / r
 			if (i-at+r)%r < n%r {
 				m.count[i]++
 			}
 		}
-		if m.way == byLoad && m.rng.IntN(2) == 0 {
+		if m.way == byLoad && m.rng.IntN(6) == 0 {
 			for range n / 4 {
 				if from, to := m.rng.IntN(r), m.rng.IntN(r); m.count[from] > 0 {
 					m.count[from]--
@@ -62,6 +68,12 @@ func (m *replay) rotate(w *sight) (cost, mean, vary float64) {
 			b := &m.berths[j*r+i]
 			m.settle(b, t)
 			y := 0
+			if b.left >= float64(k) && !(b.open && w.d > b.lo) { // all of them, whenever they come
+				m.spend(b, t, w)
+				b.left -= float64(k - 1)
+				got += k
+				continue
+			}
 			for x := range k {
 				if x > 0 && w.d-w.s > 0.002 {
 					t = max(t, w.s+(float64(x)+m.rng.Float64())/float64(k)*(w.d-w.s))
@@ -102,4 +114,54 @@ func (m *replay) rotate(w *sight) (cost, mean, vary float64) {
 	}
 	m.resample()
 	return cost, mean, vary
+}
+
+// crowdIn plays a wave to a draw of replicas of which the one with the fewest under way
+// gets the next, and returns how many are admitted. Subtle: who refuses has done so at
+// once and is free again, so that those that are full draw the requests to themselves,
+// the more so the longer the others work on one. How long that is, in requests that
+// arrive meanwhile, is drawn.
+func (m *replay) crowdIn(j int, w *sight) (got int) {
+	r, n := m.r, w.a+w.r
+	hold := 0
+	if m.rng.IntN(3) > 0 {
+		hold = int(math.Exp(m.rng.Float64() * math.Log(float64(n+1))))
+	}
+	bs, busy := m.berths[j*r:j*r+r], m.count
+	clear(busy)
+	if cap(m.under) < n {
+		m.under = make([]int, n)
+	}
+	under := m.under[:n] // of each request, the replica that works on it, or -1
+	at := m.next[j]
+	for k := range n {
+		if k > hold && under[k-hold-1] >= 0 {
+			busy[under[k-hold-1]]--
+		}
+		best := at
+		for i := range r {
+			if c := (at + i) % r; busy[c] < busy[best] {
+				best = c
+			}
+		}
+		at = (best + 1) % r
+		b, t := &bs[best], w.s+(float64(k)+m.rng.Float64())/float64(n)*max(0, w.d-w.s)
+		m.settle(b, t)
+		under[k] = -1
+		q := m.chance(b, t)
+		if yes := b.left >= 1 || q > 0 && m.rng.Float64() < q; !yes {
+			if q > 0 {
+				b.lo = min(b.hi, max(b.lo, t))
+			}
+			continue
+		}
+		m.spend(b, t, w)
+		got++
+		if hold > 0 {
+			under[k] = best
+			busy[best]++
+		}
+	}
+	m.next[j] = at
+	return got
 }

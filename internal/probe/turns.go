@@ -26,7 +26,7 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 		p.unasked = true
 		return nil, nil
 	}
-	if few := boolTo(q.family == RefillBucket, 5); (8-few)*slow > q.w {
+	if jitter := p.net() - p.base(); q.family == RefillBucket && (3*jitter > q.w || p.rtt() > 0.6*q.w) || q.family != RefillBucket && 8*slow > q.w {
 		p.unasked = true
 		return nil, nil // too slow to set one apart
 	}
@@ -59,21 +59,28 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 	if float64(total) < 0.9*float64(full) {
 		return nil, nil
 	}
-	if w.r == 0 || w.s > began+0.9*q.w {
+	if w.r == 0 || q.family != RefillBucket && w.s > began+0.9*q.w {
 		return nil, nil
 	}
 	s := &spreadOut{sure: unit.hi < 1.15*unit.lo, window: unit}
 	if q.family == RefillBucket {
 		m := int(q.m)
 		var came [2]int
+		late := w.s > began+0.9*q.w
 		for i, at := range []float64{ended + 1.03*q.w, apart + 1.03*q.w + w.d - w.s} {
-			if w, err = p.wave(ctx, until(at+p.net()), m, why); err != nil {
+			if late {
+				break
+			}
+			if w, err = p.wave(ctx, until(at+p.net()-p.base()), m, why); err != nil {
 				return nil, err
 			}
 			came[i] = w.a
 		}
-		if m < 2 || came[0] != 1 || came[1] < m-1 || m == 2 && came[1] != 1 {
-			return nil, nil
+		if late || m < 2 || came[0] != 1 || came[1] < m-1 || m == 2 && came[1] != 1 {
+			if p.herd(RefillBucket).cost() < 3 {
+				return nil, nil
+			}
+			return p.inSteps(ctx, fleet{kind: TokenBucket, r: m, n: math.Round(float64(total) / float64(m)), w: q.w}, apart)
 		}
 		s.replicas, s.each, s.bucket = m, int(math.Round(float64(total)/float64(m))), true
 		s.window = span{unit.lo * float64(s.each), unit.hi * float64(s.each)}
@@ -126,36 +133,47 @@ func (p *Probe) pattern(ctx context.Context, idle, until float64, most int) (rep
 		}
 		return err
 	}
-	for no := 0; replicas == 0; replicas = recurs(got) {
-		if err := ask(); err != nil {
-			return 0, err
+	no := 0
+	for {
+		for replicas = 0; replicas == 0; replicas = recurs(got) {
+			if err := ask(); err != nil {
+				return 0, err
+			}
+			idle = 0
+			if no++; got[len(got)-1] {
+				no = 0
+			}
+			late := p.sights[len(p.sights)-1].s > until
+			if late || no > most || len(got) == 4 && !slices.Contains(got, false) || len(got) > 2*crewMost {
+				return 0, nil
+			}
 		}
-		idle = 0
-		if no++; got[len(got)-1] {
-			no = 0
+		// On at a slower pace, until the next that is to be admitted: what comes back with
+		// time admits more then. What paces requests is the bound on their rate where
+		// answers are quick.
+		last := p.sights[len(p.sights)-len(got):]
+		pace := (last[len(last)-1].s - last[0].s) / float64(len(last)-1)
+		seen := len(got)
+		yes, more := false, false
+		for !yes && !more {
+			idle = max(0.7*p.rtt(), 1.4*pace)
+			yes = got[len(got)-replicas]
+			if err := ask(); err != nil {
+				return 0, err
+			}
+			more = got[len(got)-1] && !yes
 		}
-		late := p.sights[len(p.sights)-1].s > until
-		if late || no > most || len(got) == 4 && !slices.Contains(got, false) || len(got) > 2*crewMost {
+		idle, no = 0, 0
+		switch {
+		case more && replicas > crewMost/2:
 			return 0, nil
+		case more: // or there are more of them than it seemed: that goes on
+		case !got[len(got)-1] && luck(got[:seen], replicas) > 0.005:
+			return 0, nil // it has no more, or it was by chance
+		default:
+			return replicas, nil
 		}
 	}
-	// On at a slower pace, until the next that is to be admitted: what comes back with
-	// time admits more then. What paces requests is the bound on their rate where
-	// answers are quick.
-	last := p.sights[len(p.sights)-len(got):]
-	pace := (last[len(last)-1].s - last[0].s) / float64(len(last)-1)
-	seen := len(got)
-	for yes := false; !yes; {
-		idle = max(0.7*p.rtt(), 1.4*pace)
-		yes = got[len(got)-replicas]
-		if err := ask(); err != nil || got[len(got)-1] && !yes {
-			return 0, err
-		}
-	}
-	if !got[len(got)-1] && luck(got[:seen], replicas) > 0.005 {
-		return 0, nil // it has no more, or it was by chance
-	}
-	return replicas, nil
 }
 
 // luck is the chance that answers at random repeat after so many.
@@ -268,7 +286,7 @@ func (p *Probe) same(q *particle) bool {
 	case TokenBucket:
 		return 4*p.net() < crewMost*q.w
 	case RefillBucket:
-		return q.m >= 2 && q.m <= crewMost && math.Mod(q.n, q.m) == 0
+		return q.m >= 2 && q.m <= crewMost && q.n >= 2*q.m && math.Abs(math.Remainder(q.n, q.m)) <= p.units(&q.hypothesis)
 	}
 	return false
 }
@@ -290,6 +308,9 @@ func (p *Probe) alike(q *particle) int {
 		}
 	default:
 		return 0
+	}
+	if q.family == RefillBucket {
+		return int(q.m)
 	}
 	for r := 2; r <= crewMost && r <= int(q.n)/2; r++ {
 		if q.family == TokenBucket && q.n >= 4 || math.Mod(q.n, float64(r)) == 0 {
