@@ -83,6 +83,11 @@ func (p *Probe) outcomeOf(s *spreadOut, err error) (outcome, error) {
 // unexplained widens what is thought of where nothing explains the answers:
 // windows that begin anew, coarse clocks, bans over logs, somebody before us, replicas, others.
 func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
+	if p.broken && !p.among() {
+		if s, err := p.partly(ctx); s != nil || err != nil {
+			return known, err
+		}
+	}
 	late := p.reviews >= 1 && p.share == 0
 	if late && p.cheapest() > 0.5 {
 		p.roundly()
@@ -103,6 +108,9 @@ func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
 	}
 	if !p.askedReplicas && !p.among() && (p.cheapest() > 3 && p.reviews >= 1 || p.reviews >= 3 && p.bends()) {
 		p.askedReplicas = true
+		if s, err := p.manned(ctx); s != nil || err != nil {
+			return known, err
+		}
 		return p.outcomeOf(p.replicated(ctx))
 	}
 	if late && p.cheapest() > 3 {

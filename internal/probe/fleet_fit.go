@@ -43,6 +43,10 @@ func (p *Probe) crewed(from []supposed, only int, by ...way) []judged {
 				if only > 0 && r != only {
 					continue
 				}
+				times := times
+				if s.kind == FixedClock && way != byChance { // one of them opens each so often
+					times = append(times[:len(times):len(times)], float64(r))
+				}
 				n := math.Round(s.total / float64(r))
 				offs := []float64{0}
 				if n <= 30 {
@@ -235,6 +239,12 @@ func (p *Probe) suppositions() (out []supposed) {
 	}
 	if h := p.herd(TokenBucket); h != nil && len(h.best) > 0 {
 		add(TokenBucket, h.best[0].n, h.best[0].period())
+	}
+	for _, q := range p.whole.were[:min(len(p.whole.were), 4)] { // what explained everything once
+		if q.family == FixedFirst || q.family == FixedClock || q.family == SlidingLog {
+			add(FixedFirst, q.n, q.w)
+			add(FixedClock, q.n, q.w)
+		}
 	}
 	hs := slices.Clone(p.herds)
 	slices.SortStableFunc(hs, func(a, b *herd) int {

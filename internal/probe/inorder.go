@@ -10,8 +10,16 @@ import (
 // other and are reached in turn. The burst before has what they admit together.
 func (p *Probe) staggered(ctx context.Context, burst []sight) (*spreadOut, error) {
 	r, err := p.pattern(ctx, 0, math.Inf(1), crewMost)
-	if r < 2 || err != nil || p.oneBucket() {
+	if r < 2 || err != nil {
 		return nil, err
+	}
+	return p.inTurnOf(r, burst)
+}
+
+// inTurnOf is what is known of so many replicas of which some are full and others are not.
+func (p *Probe) inTurnOf(r int, burst []sight) (*spreadOut, error) {
+	if p.oneBucket() {
+		return nil, nil
 	}
 	if s, err := p.inOrderOf(r); s != nil || err != nil {
 		return s, err
@@ -36,6 +44,23 @@ func (p *Probe) staggered(ctx context.Context, burst []sight) (*spreadOut, error
 	s.low, s.high = s.each*9/10, s.each*11/10+1
 	p.spread = s
 	return s, nil
+}
+
+// partly asks, when a part of a wave was refused that no single limit explains, whether
+// every so many is admitted: then replicas are in turn of which some are full. A second
+// limit admits nothing more.
+func (p *Probe) partly(ctx context.Context) (*spreadOut, error) {
+	w := p.sights[len(p.sights)-1]
+	if w.a == 0 || w.r < 2 || p.v.Refused+2*turnMost > p.opt.MaxRefused {
+		return nil, nil
+	}
+	n := int(w.a+w.r)/int(w.a) + 1
+	burst := p.sights[:len(p.sights):len(p.sights)]
+	r, err := p.pattern(ctx, 0, math.Inf(1), min(turnMost, n))
+	if r < 2 || err != nil {
+		return nil, err
+	}
+	return p.inTurnOf(r, burst)
 }
 
 // oneBucket tells whether one token bucket explains all that was seen: what it gives

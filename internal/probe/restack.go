@@ -32,6 +32,7 @@ func (p *Probe) restack() {
 		}
 	}
 	broke := p.whole.broke(p)
+	p.broken = broke && single > 3
 	p.discard()
 	if single < 0.5 {
 		p.whole.note(p, top)

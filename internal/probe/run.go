@@ -41,6 +41,7 @@ type Probe struct {
 	partsSent     int       // requests of these
 	combedAt      int       // how many waves there were at the latest search of roundly
 	askedReplicas bool
+	broken        bool // what explained everything no longer does, nor does any other single limit
 	whole         whole
 	askedTurns    bool
 	unasked       bool       // whether replicas in turn stand there could not be asked
@@ -213,7 +214,7 @@ func (p *Probe) steps(ctx context.Context, steps []step, e *experiment) (w *sigh
 		case e.until && w.a > 0: // it opened
 			return w, nil
 		case e.until || w.r == 0:
-		case e.halt, w.a == 0 && w.r > 3, len(steps) > 4 && !e.through:
+		case e.halt, w.r > 3 && w.r > 2*w.a, len(steps) > 4 && !e.through:
 			return w, nil // what comes next was planned for something else
 		}
 		i = j
