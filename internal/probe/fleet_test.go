@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -216,4 +217,40 @@ func (q *quick) Send(ctx context.Context, at []time.Duration) ([]Answer, error) 
 		}
 	}
 	return out, ctx.Err()
+}
+
+// TestCrowdIn: where the one with the fewest under way gets the next, replicas that refuse
+// are free at once, and draw the requests away from one that still admits.
+func TestCrowdIn(t *testing.T) {
+	seen := &evidence{[]sight{
+		{s: 0, last: 0, d: 0.01, a: 1},
+		{s: 0.5, last: 0.51, d: 0.55, a: 296},
+		{s: 0.6, last: 0.6, d: 0.62, r: 3},
+		{s: 5.1, last: 5.1, d: 5.13, a: 9, r: 65},
+	}}
+	f := fleet{byLoad, FixedFirst, 3, 99, 5}
+	if j := seen.judge(f, 60, math.Inf(1)); j.off() > 2.5 {
+		t.Errorf("%v: cost %.1f, %.1f on average", f, j.cost, j.mean)
+	}
+	if f.way = byTurn; seen.judge(f, 60, math.Inf(1)).off() < 2.5 {
+		t.Errorf("strict turns explain that 9 of 74 are admitted, of which 25 have an open one's turn")
+	}
+}
+
+// TestSuppositions: what two limits are taken for, which explain everything, does not
+// crowd out the bucket that explains it nearly.
+func TestSuppositions(t *testing.T) {
+	p := New(nil, nil, Options{})
+	p.sights = []sight{{a: 130}, {a: 2, r: 9}}
+	for i := range 9 {
+		q := &particle{hypothesis: hypothesis{family: Stacked, kind: SlidingLog, n: 60 + 10*float64(i), w: float64(i + 1)}}
+		p.herds = append(p.herds, &herd{family: Stacked, kind: SlidingLog, best: []*particle{q}})
+	}
+	p.herd(TokenBucket).best = []*particle{{hypothesis: hypothesis{family: TokenBucket, n: 114, w: 0.0629}, cost: 1.6}}
+	for _, s := range p.suppositions() {
+		if s.kind == TokenBucket && s.total == 114 {
+			return
+		}
+	}
+	t.Error("a bucket of 114 is not among them")
 }

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"math"
 	"testing"
 	"time"
 
@@ -29,6 +30,50 @@ func TestAlternating(t *testing.T) {
 	}
 	if v.Family != Replicas || v.Replicas != 3 || v.LimitLow > 40 || v.LimitHigh < 40 || v.Refused > 150 {
 		t.Errorf("found %v, %d × %v (%d to %d), with %d requests, %d refused", v.Family, v.Replicas, v.Policies, v.LimitLow, v.LimitHigh, v.Requests, v.Refused)
+	}
+}
+
+// TestMoreThanItSeems: eight replicas in turn of which some are open answer as three do for
+// a while; they are not given up when the next answer says that there are more.
+func TestMoreThanItSeems(t *testing.T) {
+	pol := limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 20, Window: time.Hour}
+	const open = "ynnynnyy"
+	w := newSeveral(pol, len(open), 5, func(n, _ int) int { return n % len(open) })
+	for i, l := range w.each {
+		if open[i] == 'n' {
+			l.Take(w.now, pol.Limit)
+		}
+	}
+	p := New(w, w, Options{Seed: 1})
+	if r, err := p.pattern(context.Background(), 0, math.Inf(1), crewMost); r != len(open) || err != nil {
+		t.Errorf("after %d of them it is the first one's turn again, want %d (%v)", r, len(open), err)
+	}
+}
+
+// TestFirstOf: of replicas that open at times of each one's own the first is found before
+// all are open.
+func TestFirstOf(t *testing.T) {
+	pol := limit.Policy{Algorithm: limit.FixedWindow, Limit: 40, Window: 12 * time.Second}
+	w := newSeveral(pol, 3, 5, func(n, _ int) int { return n % 3 })
+	for i := range w.each {
+		one := pol
+		one.Phase = time.Duration(i) * 2 * time.Second
+		l, err := one.New(w.now.Add(-time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.each[i] = l
+		l.Take(w.now, pol.Limit)
+	}
+	p := New(w, w, Options{Seed: 1})
+	if _, err := p.wave(context.Background(), 0, 9, "they are full"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.firstOf(context.Background(), 12); err != nil {
+		t.Fatal(err)
+	}
+	if last, err := p.wave(context.Background(), 0, 3, "who is open"); err != nil || last.a == 0 || last.r == 0 {
+		t.Errorf("of three replicas, %d are open (%v)", last.a, err)
 	}
 }
 

@@ -86,6 +86,12 @@ func (p *Probe) likeliestFleet(ways ...way) (judged, bool) {
 		}
 	}
 	j := fits[0]
+	for _, o := range fits { // of several that explain it as well, one that can be told
+		if o.rank() < fits[0].rank()+1.5 && (o.kind != TokenBucket || o.w > 3*(p.net()-p.base())) {
+			j = o
+			break
+		}
+	}
 	return j, j.off() < 3
 }
 

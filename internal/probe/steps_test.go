@@ -86,3 +86,37 @@ func TestInSteps(t *testing.T) {
 		}
 	}
 }
+
+// TestPartly: where a part of a wave is admitted because one replica of several in turn has
+// opened, that is found with a few single requests; where a log gives back what was spent
+// first, little is asked.
+func TestPartly(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pol      limit.Policy
+		replicas int
+	}{
+		{limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 20, Window: 10 * time.Second}, 4},
+		{limit.Policy{Algorithm: limit.SlidingLog, Limit: 80, Window: 10 * time.Second}, 1},
+	} {
+		w := &quick{newSeveral(c.pol, c.replicas, 9, func(n, _ int) int { return n % c.replicas })}
+		p := New(w, w, Options{Seed: 1})
+		for _, s := range []step{{n: 81}, {idle: 10.2, n: 1}, {idle: 3, n: 79}, {idle: 7.1, n: 12}} {
+			if _, err := p.wave(context.Background(), s.idle, s.n, "drive"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.fitAll()
+		before := p.v.Refused
+		s, err := p.partly(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.replicas == 1 && (s != nil || p.v.Refused-before > turnMost+1) {
+			t.Errorf("one log is taken for %+v, with %d refused", s, p.v.Refused-before)
+		}
+		if c.replicas > 1 && (s == nil || s.replicas != 4 || s.each != 20) {
+			t.Errorf("%d × %v: found %+v", c.replicas, c.pol, s)
+		}
+	}
+}
