@@ -30,7 +30,7 @@
 //   - what is believed: belief.go, occam.go; verdict.go and separate.go say it;
 //   - others who use the limit: others.go, crowds.go, births.go, chance.go, doubt.go; stackamong.go
 //     and forks.go where there are two; working.go tells what they do from what is under way;
-//   - replicas: replicas.go, crowd.go (at random), turns.go, connections.go, leaks.go;
+//   - replicas: replicas.go, crowd.go (at random), turns.go, inorder.go, steps.go (in turn), connections.go, leaks.go;
 //     fleet.go replays what was seen to replicas, fleet_fit.go finds which, manned.go asks;
 //   - headers and journals: hints.go, hintscheck.go, journal.go.
 package probe
