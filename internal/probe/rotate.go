@@ -68,7 +68,7 @@ func (m *replay) rotate(w *sight) (cost, mean, vary float64) {
 			b := &m.berths[j*r+i]
 			m.settle(b, t)
 			y := 0
-			if b.left >= float64(k) && !(b.open && w.d > b.lo) { // all of them, whenever they come
+			if m.kind == TokenBucket && b.left >= float64(k) { // all of them, whenever they come
 				m.spend(b, t, w)
 				b.left -= float64(k - 1)
 				got += k
