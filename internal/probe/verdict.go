@@ -31,8 +31,8 @@ func (p *Probe) conclude(stopped bool) {
 		v.Sure = v.Requests-v.Lost >= max(enough, p.opt.MaxRequests/2) && v.Slowest == 0
 		return
 	}
-	if p.spread == nil && p.fitted && p.unaided() > 6 {
-		if j, ok := p.likeliestFleet(byTurn, byLoad); ok && p.convincing(j) && (p.share == 0 || j.cost+10 < p.cheapest()) {
+	if p.spread == nil && p.fitted && p.share == 0 && p.unaided() > 6 {
+		if j, ok := p.likeliestFleet(byTurn, byLoad); ok && p.convincing(j) {
 			p.spread = p.spreadOf(j, nil)
 		}
 	}
