@@ -123,16 +123,20 @@ func (h *herd) windows() (w, v span) {
 	return w, v
 }
 
-// contrived tells whether two limits have windows of which neither is whole tenths of a
-// second: nobody chooses such a pair, and pairs explain what is neither of them.
+// contrived tells whether windows are what nobody chooses: of two limits where neither has
+// whole tenths of a second, for pairs explain what is neither of them, and windows of a clock
+// that are not whole tenths, nor less than a second and whole hundredths or a whole number a second.
 func (h *herd) contrived() bool {
 	b := h.best[0]
-	if h.family != Stacked || b.kind == TokenBucket || b.kind2 == TokenBucket {
-		return false
-	}
-	tenths := func(s span) bool { return math.Floor(10*s.hi+0.01) >= math.Ceil(10*s.lo-0.01) }
+	whole := func(s span, a float64) bool { return math.Floor(a*s.hi+0.01) >= math.Ceil(a*s.lo-0.01) }
 	w, v := h.windows()
-	return !tenths(w) && !tenths(v)
+	switch {
+	case h.family == Stacked && b.kind != TokenBucket && b.kind2 != TokenBucket:
+		return !whole(w, 10) && !whole(v, 10)
+	case (h.family == FixedClock || h.family == RefillBucket) && !b.anew && b.tick == 0:
+		return !whole(w, 10) && (b.w > 1 || !whole(w, 100) && !whole(span{1 / w.hi, 1 / w.lo}, 1))
+	}
+	return false
 }
 
 // tooShort tells whether a window is where the search for windows begins: one that is

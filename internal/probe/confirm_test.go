@@ -117,16 +117,29 @@ func TestConfirmTooDear(t *testing.T) {
 	}
 }
 
-// TestContrived: a pair of which neither window is whole tenths of a second is not certain.
+// TestContrived: windows that nobody chooses are not certain.
 func TestContrived(t *testing.T) {
+	pair := func(kind Family, w, v float64) hypothesis {
+		return hypothesis{family: Stacked, kind: kind, kind2: kind, n: 5, m: 20, w: w, v: v}
+	}
+	one := func(f Family, w float64) hypothesis { return hypothesis{family: f, n: 5, m: 1, w: w} }
+	ran := 0
 	for _, c := range []struct {
-		w, v float64
-		kind Family
+		h    hypothesis
 		want bool
-	}{{0.519, 1.129, SlidingWindow, true}, {0.5, 1.129, SlidingWindow, false}, {0.519, 30.05, FixedClock, true}, {2.1, 61.3, FixedFirst, false}, {0.0519, 1.129, TokenBucket, false}} {
-		h := &herd{family: Stacked, best: []*particle{{hypothesis: hypothesis{family: Stacked, kind: c.kind, kind2: c.kind, n: 5, m: 20, w: c.w, v: c.v}}}}
+	}{
+		{pair(SlidingWindow, 0.519, 1.129), true}, {pair(SlidingWindow, 0.5, 1.129), false}, {pair(FixedClock, 0.519, 30.05), true},
+		{pair(FixedFirst, 2.1, 61.3), false}, {pair(TokenBucket, 0.0519, 1.129), false},
+		{one(FixedClock, 44.1), false}, {one(FixedClock, 2.0317), true}, {one(RefillBucket, 2.0317), true}, {one(RefillBucket, 1.0/3), false},
+		{one(RefillBucket, 0.25), false}, {one(RefillBucket, 0.6175), true}, {one(SlidingLog, 2.0317), false}, {one(FixedFirst, 2.0317), false},
+	} {
+		ran++
+		h := &herd{family: c.h.family, best: []*particle{{hypothesis: c.h}}}
 		if got := h.contrived(); got != c.want {
-			t.Errorf("%v in %v s and %v s: contrived is %v", c.kind, c.w, c.v, got)
+			t.Errorf("%+v: contrived is %v", c.h, got)
 		}
+	}
+	if ran != 13 {
+		t.Error(ran)
 	}
 }

@@ -98,6 +98,9 @@ func (p *Probe) rounder(h *herd) {
 		return
 	}
 	best := h.best[0]
+	if h.family == LeakyQueue && best.m < best.n {
+		p.rounderQueue(h)
+	}
 	around := func(x float64) span { return span{x * 0.97, x * 1.03} }
 	g := p.neat(h, best, around(best.w), around(best.v), true)
 	if g == best.hypothesis {
@@ -107,6 +110,25 @@ func (p *Probe) rounder(h *herd) {
 		h.best = append([]*particle{q}, h.best...)
 		slices.SortStableFunc(h.best, byCost)
 	}
+}
+
+// rounderQueue is rounder for queues: how many pass at once bends with how fast they are
+// served, so that another of these makes another rate the roundest.
+func (p *Probe) rounderQueue(h *herd) {
+	best := h.best[0]
+	rates := roundRates(span{0.95 * best.w, 1.05 * best.w})
+	for _, dm := range []float64{-1, 0, 1} {
+		for _, dn := range []float64{-1, 0, 1} {
+			for _, r := range rates[:min(len(rates), 6)] {
+				g := best.hypothesis
+				g.n, g.m, g.w = g.n+dn, g.m+dm, r.window/r.limit
+				if q := p.within(g, best.cost+1, best.cost+0.01+best.alike()); q != nil {
+					h.best = append(h.best, q)
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(h.best, byCost)
 }
 
 // firstOf returns g with the first window and limit that will do.

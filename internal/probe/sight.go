@@ -107,7 +107,8 @@ func (m *level) admit(w *sight) (over float64) {
 }
 
 func (m *level) gap(w *sight) float64 {
-	return max(0, (w.since+(m.cap-1)*m.unit-m.hi)/m.unit, m.cap-1-m.fill-1e-6)
+	// Subtle: from rest, a bucket of which one less was let through refuses nothing.
+	return max(0, (w.since+(m.cap-1)*m.unit-m.hi)/m.unit, m.cap-1-m.fill+2e-6)
 }
 
 func (m *level) refuse(w *sight, _ float64) {

