@@ -116,7 +116,12 @@ func (p *Probe) rounder(h *herd) {
 // served, so that another of these makes another rate the roundest.
 func (p *Probe) rounderQueue(h *herd) {
 	best := h.best[0]
+	now := math.Inf(1)
+	if r := roundRates(span{0.998 * best.w, 1.002 * best.w}); len(r) > 0 {
+		now = r[0].odd
+	}
 	rates := roundRates(span{0.95 * best.w, 1.05 * best.w})
+	rates = slices.DeleteFunc(rates, func(r roundRate) bool { return r.odd > now-0.5 })
 	for _, dm := range []float64{-1, 0, 1} {
 		for _, dn := range []float64{-1, 0, 1} {
 			for _, r := range rates[:min(len(rates), 6)] {

@@ -41,6 +41,7 @@ type Probe struct {
 	partsSent     int       // requests of these
 	combedAt      int       // how many waves there were at the latest search of roundly
 	askedReplicas bool
+	one           bool // replicas seemed likely, and a clock explained it all
 	broken        bool // what explained everything no longer does, nor does any other single limit
 	whole         whole
 	askedTurns    bool
@@ -150,7 +151,11 @@ func (p *Probe) investigate(ctx context.Context) error {
 		if p.why != "" {
 			p.learnt(p.why)
 		}
-		if out, err := p.ask(ctx); out == known || err != nil {
+		out, err := p.ask(ctx)
+		switch {
+		case out == known && err == nil && p.spread != nil && !p.spread.sure && !p.one && p.byClock():
+			p.spread, p.one = nil, true
+		case out == known || err != nil:
 			return err
 		}
 	}
@@ -170,10 +175,10 @@ func (p *Probe) begin(ctx context.Context) (found bool, err error) {
 	if s, err := p.scattered(ctx); err != nil {
 		return true, err
 	} else if s != nil {
-		if s.sure || !p.crossing() {
+		if s.sure || !p.byClock() {
 			return true, nil
 		}
-		p.spread = nil
+		p.spread, p.one = nil, true
 		return false, nil
 	}
 	if err := p.reopen(ctx); err != nil {
@@ -182,13 +187,17 @@ func (p *Probe) begin(ctx context.Context) (found bool, err error) {
 	return false, p.respend(ctx, shut)
 }
 
-// crossing tells whether a window of the clock that began during the first burst explains
-// all that was seen: it lets through as much again as others do that still admit.
-func (p *Probe) crossing() bool {
-	p.fitAll()
+// byClock tells whether a clock explains all that was seen, where replicas are likely: a
+// window of it that began during the first burst lets through as much again as others do
+// that still admit, and what it gives one by one comes back in steps, as that of several does.
+func (p *Probe) byClock() bool {
+	if !p.fitted {
+		p.fitAll()
+	}
 	p.refit()
-	h := p.herd(FixedClock)
-	return h.cost() < 0.5 && h.best[0].w > 4*p.rtt()
+	p.quickly()
+	window, bucket := p.herd(FixedClock), p.herd(RefillBucket)
+	return window.cost() < 0.5 && window.best[0].w > 4*p.rtt() || bucket.cost() < 0.5 && bucket.best[0].m == 1 && bucket.best[0].w > 4*p.rtt()
 }
 
 // do makes an experiment.

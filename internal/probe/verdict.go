@@ -176,7 +176,7 @@ func (p *Probe) found(fam Family, deep bool) Found {
 	if fam == TokenBucket || fam == LeakyQueue {
 		// What came back during a burst lies nearer to the least than to the most: that
 		// requests are spread on their way back counts in the bounds, and gives nothing.
-		want := math.Floor(nLo + 0.65*(nHi-nLo))
+		want := math.Floor(nLo + 0.65*(nHi+boolTo(fam == LeakyQueue, 1)-nLo))
 		for _, q := range h.best {
 			if q.cost <= h.cost()+0.01+q.alike() && math.Abs(q.n-want) < math.Abs(best.n-want) {
 				best = q
