@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -196,8 +197,10 @@ func (p *Probe) byClock() bool {
 	}
 	p.refit()
 	p.quickly()
-	window, bucket := p.herd(FixedClock), p.herd(RefillBucket)
-	return window.cost() < 0.5 && window.best[0].w > 4*p.rtt() || bucket.cost() < 0.5 && bucket.best[0].m == 1 && bucket.best[0].w > 4*p.rtt()
+	explains := func(q *particle) bool {
+		return q.cost < 0.5 && q.w > 4*p.rtt() && (q.family == FixedClock || q.m == 1)
+	}
+	return slices.ContainsFunc(p.herd(FixedClock).best, explains) || slices.ContainsFunc(p.herd(RefillBucket).best, explains)
 }
 
 // do makes an experiment.
