@@ -13,6 +13,9 @@ const confirms = 3
 // seconds; 250 a minute, 41 in two seconds and 3800 in a quarter of an hour are not.
 const roundRateOdd = 2.1
 
+// whyAgain is why confirm sends.
+const whyAgain = "whether it holds at another time, too"
+
 // confirm returns one more wave at a time that nobody chose, when the winner's
 // figure is not one that people choose: what explains all that was sent to find it
 // may be a coincidence, and then it explains the next ones badly. It is asked when
@@ -33,20 +36,19 @@ func (p *Probe) confirm() *experiment {
 	if p.confirmed >= portions && !p.unconfirmed(p.herd(q.family)) {
 		return nil
 	}
-	const why = "whether it holds at another time, too"
 	all := int(q.n) + 1
 	rest, soon := p.unrested(q), func() float64 { return (0.2 + 0.7*p.rng.Float64()) * q.w }
 	var e *experiment
 	switch {
 	case drip:
-		e = &experiment{why: why, steps: []step{{idle: max(rest, (1.05+p.rng.Float64())*q.period()), n: all}}, through: true}
+		e = &experiment{why: whyAgain, steps: []step{{idle: max(rest, (1.05+p.rng.Float64())*q.period()), n: all}}, through: true}
 		for range 5 {
 			e.steps = append(e.steps, step{idle: 0.2 * q.w, n: 1})
 		}
 	case q.family == TokenBucket:
 		// A rate shows in what comes back. Some give back whole units only and lose the
 		// rest with each request, some let one pass that comes a little early.
-		e = &experiment{why: why, steps: []step{{idle: max(rest, 1.05*q.period()), n: all}}, through: true}
+		e = &experiment{why: whyAgain, steps: []step{{idle: max(rest, 1.05*q.period()), n: all}}, through: true}
 		for range 6 {
 			e.steps = append(e.steps, step{idle: (0.3 + 1.4*p.rng.Float64()) * q.w, n: 1})
 		}
@@ -56,7 +58,7 @@ func (p *Probe) confirm() *experiment {
 		if q.family == RefillBucket {
 			part = int(q.m)
 		}
-		e = &experiment{why: why, steps: []step{{idle: rest * (1 + 0.3*p.rng.Float64()), n: int(1.05*q.n) + 2}, {idle: soon(), n: part}, {idle: soon(), n: part}}, through: true}
+		e = &experiment{why: whyAgain, steps: []step{{idle: rest * (1 + 0.3*p.rng.Float64()), n: int(1.05*q.n) + 2}, {idle: soon(), n: part}, {idle: soon(), n: part}}, through: true}
 	default:
 		idle := (0.15 + 0.8*p.rng.Float64()) * q.period()
 		if p.confirmed == 0 { // some limits begin anew after a pause of more than two windows
@@ -67,7 +69,7 @@ func (p *Probe) confirm() *experiment {
 			idle = (2.05 + 0.6*p.rng.Float64()) * pause
 		}
 		first := 1 + p.rng.IntN(max(1, all*2/3))
-		e = &experiment{why: why, steps: []step{{idle: idle, n: first}, {idle: 0.6 * p.rng.Float64() * q.w, n: all - first}}}
+		e = &experiment{why: whyAgain, steps: []step{{idle: idle, n: first}, {idle: 0.6 * p.rng.Float64() * q.w, n: all - first}}}
 	}
 	all = 0
 	for _, s := range e.steps {

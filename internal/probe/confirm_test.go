@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"math"
 	"testing"
 	"time"
@@ -141,5 +142,25 @@ func TestContrived(t *testing.T) {
 	}
 	if ran != 13 {
 		t.Error(ran)
+	}
+}
+
+// TestEndedWhileConfirming: what was about to be confirmed when the probe was ended is not certain.
+func TestEndedWhileConfirming(t *testing.T) {
+	w := newWorld(limit.Policy{Algorithm: limit.RefillBucket, Limit: 1, Window: 2 * time.Second, Burst: 6}, 3*time.Millisecond, 2)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	again := 0
+	v, err := New(w, w, Options{Seed: 1, Progress: func(b Belief) {
+		if b.Doing == whyAgain {
+			again++
+			cancel()
+		}
+	}}).Run(ctx)
+	if again != 1 || !errors.Is(err, context.Canceled) {
+		t.Fatalf("confirmed %d times, %v", again, err)
+	}
+	if v.Sure || v.Family != RefillBucket {
+		t.Errorf("%v %v, sure %v", v.Family, v.Policies, v.Sure)
 	}
 }

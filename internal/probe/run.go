@@ -106,13 +106,14 @@ func (p *Probe) Run(ctx context.Context) (*Verdict, error) {
 	p.from = p.clock.Now()
 	err := p.investigate(ctx)
 	stop, ok := err.(errStop)
+	cut := err != nil && p.why == whyAgain // what was about to be confirmed
 	p.conclude(ok)
 	if ok {
 		p.v.Stopped = string(stop)
 		err = nil
-		if p.v.Sure && p.open() {
-			p.v.Sure, p.v.Open = false, "it ended before all was asked that might speak against it"
-		}
+	}
+	if p.v.Sure && (cut || ok && p.open()) {
+		p.v.Sure, p.v.Open = false, "it ended before all was asked that might speak against it"
 	}
 	return p.v, err
 }
