@@ -26,7 +26,5 @@ func ofGuests() []trial {
 		byRedis("koa-simple-ratelimit", "20 per 5s", window(fromFirst, 20, 5), "koa-simple-ratelimit", "20", "5000"),
 		inPyPI("django-ninja", "10/10s", window(slidingLog, 10, 10), "django-ninja", "10/10"),
 		inPyPI("django-ninja", "5/s", window(slidingLog, 5, 1), "django-ninja", "5/s"),
-		inPyPI("ratelimit (PyPI)", "15 per 9s", window(fromFirst, 15, 9), "ratelimit", "15", "9"),
-		inPyPI("ratelimit (PyPI)", "6 per 2s", window(fromFirst, 6, 2), "ratelimit", "6", "2"),
 	}
 }

@@ -286,25 +286,8 @@ def django_ninja(*rates):
     return django_app(view)
 
 
-def ratelimit_of(calls, period):
-    """limit, window in seconds"""
-    from ratelimit import RateLimitException, limits
-
-    @limits(calls=int(calls), period=float(period))
-    def one():
-        return True
-
-    async def allow():
-        try:
-            return one()
-        except RateLimitException:
-            return False
-
-    return plain(allow)
-
-
 kinds = {
-    "django-ninja": django_ninja, "ratelimit": ratelimit_of,
+    "django-ninja": django_ninja,
     "token-bucket": token_bucket_of, "rush": rush_periodic,
     "django-smart-ratelimit": django_smart_ratelimit, "asgi-ratelimit": asgi_ratelimit,
     "quart-rate-limiter": quart_limiter, "litestar": litestar, "fastapi-limiter": fastapi_limiter,
