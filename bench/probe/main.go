@@ -34,6 +34,7 @@ type score struct {
 	bracketed         bool // the figures are those of one limit, and have bounds
 	limitIn, windowIn bool // the truth is within these
 	requests, refused float64
+	firstRight        float64 // requests from which on the likeliest kind was the right one, to the end
 	windows           float64
 	confidence        float64
 	took              time.Duration
@@ -185,7 +186,19 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 	began := time.Now()
 	var seen []probe.Record
 	t := &thinker{world: w}
-	p := probe.New(t, w, probe.Options{MaxRequests: most, Second: second, Seed: seed, IgnoreHints: ignore, Record: func(r probe.Record) { seen = append(seen, r) }})
+	first := -1.0
+	p := probe.New(t, w, probe.Options{
+		MaxRequests: most, Second: second, Seed: seed, IgnoreHints: ignore,
+		Record: func(r probe.Record) { seen = append(seen, r) },
+		Progress: func(b probe.Belief) {
+			switch {
+			case len(b.Shares) == 0 || b.Shares[0].Family != tr.family:
+				first = -1
+			case first < 0:
+				first = float64(b.Requests)
+			}
+		},
+	})
 	if trace {
 		p.Trace(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 	}
@@ -213,7 +226,10 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 		all := float64(tr.policies[0].Capacity()) * float64(tr.replicas)
 		s.alike = near(all, float64(v.Policies[0].Capacity()), 0.1)
 	}
-	s.requests, s.refused = float64(v.Requests), float64(v.Refused)
+	s.requests, s.refused, s.firstRight = float64(v.Requests), float64(v.Refused), float64(v.Requests)
+	if first >= 0 {
+		s.firstRight = first
+	}
 	if per := period(tr); per > 0 {
 		s.windows = v.Elapsed.Seconds() / per
 	}
@@ -251,8 +267,8 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 		s.how = fmt.Sprintf("%d × %v, %s", tr.replicas, tr.policies[0], routingNames[tr.routing])
 		s.line = s.how + " "
 	}
-	s.line += fmt.Sprintf("%v %v ban %v hold %v net %v -> %v %v ban %v (%.4f, sure %v, off %.4f) requests %d refused %d %.1fs waves %d [%s] cpu %v TRUTH %.2f",
-		tr.family, tr.policies, tr.ban, tr.hold, tr.network, v.Family, v.Policies, v.Ban, v.Confidence, v.Sure, v.WindowOff, v.Requests, v.Refused, v.Elapsed.Seconds(), len(v.Waves), v.Stopped, s.took.Round(time.Millisecond), s.truth)
+	s.line += fmt.Sprintf("%v %v ban %v hold %v net %v -> %v %v ban %v (%.4f, sure %v, off %.4f) requests %d refused %d %.1fs first %.0f waves %d [%s] cpu %v TRUTH %.2f",
+		tr.family, tr.policies, tr.ban, tr.hold, tr.network, v.Family, v.Policies, v.Ban, v.Confidence, v.Sure, v.WindowOff, v.Requests, v.Refused, v.Elapsed.Seconds(), s.firstRight, len(v.Waves), v.Stopped, s.took.Round(time.Millisecond), s.truth)
 	if v.Family != probe.None && v.Family != probe.Replicas {
 		s.line += fmt.Sprintf(" FOUND %.2f", p.Explain(v.Found))
 	}
@@ -291,7 +307,7 @@ func period(tr truth) float64 {
 	switch {
 	case tr.ban > 0:
 		return tr.ban.Seconds()
-	case p.Algorithm == limit.TokenBucket, p.Algorithm == limit.LeakyBucket:
+	case p.Algorithm == limit.TokenBucket, p.Algorithm == limit.LeakyBucket, p.Algorithm == limit.RefillBucket:
 		return per(p) * float64(p.Capacity())
 	}
 	return p.Window.Seconds()
@@ -300,14 +316,14 @@ func period(tr truth) float64 {
 func near(a, b, tol float64) bool { return math.Abs(a-b) <= tol*a }
 
 func table(families []probe.Family, scores []score) {
-	fmt.Println("| family | runs | named | sure | right when sure | and its figures | limit exact | window 1 % | requests median / p90 | refused median | windows median | seconds of this machine |")
+	fmt.Println("| family | runs | named | sure | right when sure | and its figures | limit exact | window 1 % | requests first right / stop / p90 | refused median | windows median | seconds of this machine |")
 	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|---|")
 	line := func(name string, of []score) {
 		if len(of) == 0 {
 			return
 		}
 		var named, sure, right, whole, lim, win int
-		var req, ref, wins []float64
+		var first, req, ref, wins []float64
 		var cpu time.Duration
 		for _, s := range of {
 			if s.named {
@@ -328,6 +344,9 @@ func table(families []probe.Family, scores []score) {
 					whole++
 				}
 			}
+			if s.named {
+				first = append(first, s.firstRight)
+			}
 			req, ref = append(req, s.requests), append(ref, s.refused)
 			if s.windows > 0 {
 				wins = append(wins, s.windows)
@@ -347,8 +366,8 @@ func table(families []probe.Family, scores []score) {
 			}
 			return fmt.Sprintf("%.1f", 100*float64(a)/float64(b))
 		}
-		fmt.Printf("| %s | %d | %s | %s | %s | %s | %s | %s | %.0f / %.0f | %.0f | %.1f | %.2f |\n", name, len(of), pc(named, len(of)), pc(sure, len(of)), pc(right, sure), pc(whole, sure),
-			pc(lim, named), pc(win, named), q(req, 0.5), q(req, 0.9), q(ref, 0.5), q(wins, 0.5), cpu.Seconds()/float64(len(of)))
+		fmt.Printf("| %s | %d | %s | %s | %s | %s | %s | %s | %.0f / %.0f / %.0f | %.0f | %.1f | %.2f |\n", name, len(of), pc(named, len(of)), pc(sure, len(of)), pc(right, sure), pc(whole, sure),
+			pc(lim, named), pc(win, named), q(first, 0.5), q(req, 0.5), q(req, 0.9), q(ref, 0.5), q(wins, 0.5), cpu.Seconds()/float64(len(of)))
 	}
 	for _, f := range families {
 		var of []score

@@ -130,6 +130,10 @@ func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
 			return known, err
 		}
 	}
+	if p.crowded() && p.again < 2 && p.v.Refused > 90*(1+p.again) {
+		p.again++ // what was a coincidence in one burst is none in another
+		return p.outcomeOf(p.replicated(ctx))
+	}
 	if p.trace != nil {
 		p.report()
 	}

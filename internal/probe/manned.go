@@ -67,6 +67,36 @@ func (p *Probe) convincing(j judged) bool {
 	return p.unaided() > 6 && j.off() < 2 && j.r <= 8 && j.n >= 3
 }
 
+// instead is the fleet that makes the answers likelier than a limit does that others use
+// much of, or that leaves much to chance. It is asked for when the probe has ended.
+func (p *Probe) instead() (judged, bool) {
+	left := p.cheapest()
+	if p.share == 0 || left < 12 {
+		return judged{}, false
+	}
+	margin := 10.0
+	if p.crowded() {
+		margin = 0
+	} else if left < 25 {
+		return judged{}, false
+	}
+	j, ok := p.likeliestFleet(byChance, byTurn, byLoad)
+	if p.trace != nil && ok {
+		p.trace("   instead: %v costs %.1f, off %.1f, in place of %.1f", j.fleet, j.cost, j.off(), left)
+	}
+	return j, ok && p.convincing(j) && j.cost+margin < left
+}
+
+// crowded tells whether others would have to use more of the limit than anybody shares one.
+func (p *Probe) crowded() bool {
+	h := p.herd(p.shares()[0].Family)
+	if p.share == 0 || h.family == None || len(h.best) == 0 {
+		return false
+	}
+	best := h.best[0]
+	return best.them.rate() > tooMuch*best.through(p.rtt())
+}
+
 // unaided is what the best hypothesis leaves unexplained if nobody else uses the limit.
 func (p *Probe) unaided() float64 { return max(p.unshared, p.cheapest()) }
 

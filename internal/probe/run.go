@@ -42,6 +42,7 @@ type Probe struct {
 	partsSent     int       // requests of these
 	combedAt      int       // how many waves there were at the latest search of roundly
 	askedReplicas bool
+	again         int  // bursts in search of replicas where others would have to use much of the limit
 	one           bool // replicas seemed likely, and a clock explained it all
 	broken        bool // what explained everything no longer does, nor does any other single limit
 	whole         whole

@@ -39,10 +39,8 @@ func (p *Probe) conclude(stopped bool) {
 	if p.spread == nil && p.fitted && stopped {
 		p.cutShort()
 	}
-	if p.spread == nil && p.fitted && p.share > 0 && p.cheapest() > 25 {
-		// Others who use the same limit do not explain it well: replicas at random, where
-		// they make the answers much likelier.
-		if j, ok := p.likeliestFleet(byChance); ok && p.convincing(j) && j.cost+10 < p.cheapest() {
+	if p.spread == nil && p.fitted {
+		if j, ok := p.instead(); ok {
 			p.spread = p.spreadOf(j, nil)
 		}
 	}
