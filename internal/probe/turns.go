@@ -83,6 +83,9 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 			return p.inSteps(ctx, fleet{kind: TokenBucket, r: m, n: math.Round(float64(total) / float64(m)), w: q.w}, apart)
 		}
 		s.replicas, s.each, s.bucket = m, int(math.Round(float64(total)/float64(m))), true
+		if p.oneOfAll(fleet{way: byTurn, kind: TokenBucket, r: m, n: float64(s.each), w: q.w}) {
+			return nil, nil // one bucket gives them back, one by one
+		}
 		s.window = span{unit.lo * float64(s.each), unit.hi * float64(s.each)}
 	} else {
 		r, err := p.pattern(ctx, until(ended+1.02*q.w+p.net()), apart+0.99*q.w, turnMost)
