@@ -94,7 +94,7 @@ func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
 	}
 	if late && p.cheapest() > 0.5 {
 		p.anew(900)
-		if p.shares()[0].Family == Ban {
+		if p.shares()[0].Family == Ban || p.cheapest() > 3 {
 			p.lockouts(500)
 		}
 	}

@@ -19,6 +19,7 @@ type opened struct {
 type floating struct {
 	cap, width float64
 	ban        float64 // seconds; 0 without
+	renews     bool    // each refused request begins the ban anew
 	ways       []opened
 	next       []opened
 	theirs
@@ -54,7 +55,9 @@ func (m *floating) step(b *opened, w *sight) {
 			c := *b
 			if w.r > 0 {
 				c.gap, c.long = boolTo(c.at.hi <= w.since, m.cap), m.width
-				c.at.lo = min(c.at.hi, max(c.at.lo, w.since))
+				if c.at.lo = min(c.at.hi, max(c.at.lo, w.since)); m.renews {
+					c.at = m.until(w)
+				}
 			}
 			m.next = append(m.next, c)
 		}
@@ -156,8 +159,16 @@ func (m *floating) refused(c opened, w *sight, refused bool) {
 	m.next = append(m.next, c)
 }
 
+// until is when a ban ends that the refusals of a wave began.
+func (m *floating) until(w *sight) span {
+	if m.renews && w.shut > 0 { // the last of them
+		return span{max(w.since, w.last) + m.ban, w.d + m.ban}
+	}
+	return span{w.since + m.ban, w.d + m.ban}
+}
+
 func (m *floating) banned(c opened, w *sight) opened {
-	at := span{w.since + m.ban, w.d + m.ban}
+	at := m.until(w)
 	if w.share > 0 && w.a == 0 { // somebody else may have been banned before
 		at.lo = max(w.since, m.passed+m.ban)
 	}

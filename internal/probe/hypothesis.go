@@ -55,7 +55,7 @@ type hypothesis struct {
 	v      float64 // ban; window of the second
 	ph2    float64
 	used   bool     // somebody had used some of it before the first request
-	anew   bool     // of a sliding window: a request begins the windows, after each rest anew; of a refill bucket: each request begins the time to the next portion
+	anew   bool     // of a sliding window: a request begins the windows, after each rest anew; of a refill bucket: each request begins the time to the next portion; of a ban: each refused request begins it
 	tick   float64  // of a clock that shows whole ticks only, in seconds, one of which is at ph; 0: of one that runs on
 	also   Counting // of two limits
 	quick  bool     // windows as short as shortestOne were asked for, see quickly
@@ -121,7 +121,7 @@ func (h *hypothesis) fresh(old model) model {
 		m := again[floating](old)
 		*m = floating{cap: h.n, width: h.w, ways: m.ways[:0], next: m.next[:0]}
 		if h.family == Ban {
-			m.ban = h.v
+			m.ban, m.renews = h.v, h.anew
 		}
 		return m
 	case SlidingLog, SlidingLogDenied:
@@ -194,7 +194,7 @@ func (h *hypothesis) tidy() {
 	}
 	sliding := h.family == SlidingWindow || h.family == SlidingWindowDenied
 	place := h.ph
-	if h.anew = h.anew && (sliding || h.family == RefillBucket); h.anew {
+	if h.anew = h.anew && (sliding || h.family == RefillBucket || h.family == Ban && h.kind == None); h.anew {
 		h.ph = 0
 	}
 	switch h.family {

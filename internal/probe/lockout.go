@@ -128,7 +128,8 @@ func (m *lockout) clone() model {
 	return &c
 }
 
-// lockouts looks for bans over limits that are no window of the first request. It is
+// lockouts looks for bans over limits that are no window of the first request, and for bans
+// that go on for as long as somebody asks. It is
 // asked when nothing else explains what was seen, and once when a ban is what is
 // left. Effort is how many hypotheses are tried of each.
 func (p *Probe) lockouts(effort int) {
@@ -150,6 +151,16 @@ func (p *Probe) lockouts(effort int) {
 		p.fit(h, effort)
 		p.herds = append(p.herds, h)
 	}
+	h := &herd{family: Ban, anew: true}
+	for _, q := range p.herd(Ban).best[:min(len(p.herd(Ban).best), 12)] {
+		g := q.hypothesis
+		g.kind, g.used, g.anew = None, false, true
+		if c := p.try(g, 1e9); c != nil {
+			h.best = append(h.best, c)
+		}
+	}
+	p.fit(h, effort)
+	p.herds = append(p.herds, h)
 }
 
 // bans tells whether a ban is what is left.

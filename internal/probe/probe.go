@@ -139,7 +139,7 @@ type Found struct {
 	Replicas int            // of Replicas: how many, at least
 	Early    bool           // of a bucket: who comes up to half a unit early waits, and is not refused
 	Also     Counting       // of two limits: where what one refuses counts in the other
-	Anew     bool           // of a sliding window: its windows begin with a request, after each rest anew; of a refill bucket: each request let through begins the time to the next portion
+	Anew     bool           // of a sliding window: its windows begin with a request, after each rest anew; of a refill bucket: each request let through begins the time to the next portion; of a ban: each refused request begins it
 
 	Tick time.Duration // its clock shows whole ticks only; 0: it runs on
 

@@ -81,6 +81,7 @@ type ProbeFound struct {
 	Limits []ProbeLimit `json:"limits"`
 
 	BanSeconds float64 `json:"ban_seconds,omitempty"`
+	BanRenewed bool    `json:"ban_renewed,omitempty"` // each request that is refused begins the ban anew
 	Replicas   int     `json:"replicas,omitempty"`
 	LimitLow   int64   `json:"limit_low"`
 	LimitHigh  int64   `json:"limit_high"`
@@ -296,7 +297,7 @@ func (p *Probe) AddWave(w ProbeWave) {
 }
 
 func foundFigures(f *probe.Found) ProbeFound {
-	out := ProbeFound{Family: f.Kind(), Policies: []string{}, Limits: []ProbeLimit{}, BanSeconds: f.Ban.Seconds(), Replicas: f.Replicas, LimitLow: f.LimitLow, LimitHigh: f.LimitHigh, WindowOff: f.WindowOff}
+	out := ProbeFound{Family: f.Kind(), Policies: []string{}, Limits: []ProbeLimit{}, BanSeconds: f.Ban.Seconds(), BanRenewed: f.Anew && f.Ban > 0, Replicas: f.Replicas, LimitLow: f.LimitLow, LimitHigh: f.LimitHigh, WindowOff: f.WindowOff}
 	for _, pol := range f.Policies {
 		out.Policies = append(out.Policies, pol.String())
 		one := ProbeLimit{Algorithm: pol.Algorithm.String(), Limit: pol.Limit, WindowSeconds: pol.Window.Seconds(), Capacity: pol.Capacity(), Undelayed: pol.Undelayed,

@@ -129,6 +129,24 @@ func TestProbeReplicasWords(t *testing.T) {
 	}
 }
 
+// TestProbeBanWords: whether asking makes a ban longer is said, in words and in figures.
+func TestProbeBanWords(t *testing.T) {
+	f := probe.Found{Family: probe.Ban, Ban: 9 * time.Second, Policies: []limit.Policy{{Algorithm: limit.FixedWindow, Limit: 20, Window: 3 * time.Second, Align: limit.AlignFirst}}}
+	for anew, want := range map[bool]string{
+		true:  "20 requests in 3 s from the first one on, refusing everything for 9 s once it is exceeded, counted from the latest request that was refused.",
+		false: "20 requests in 3 s from the first one on, refusing everything for 9 s once it is exceeded.",
+	} {
+		f.Anew = anew
+		p := NewProbe(&probe.Verdict{Found: f, Sure: true, Confidence: 0.99, Requests: 9, Refused: 2})
+		if !strings.HasSuffix(p.Sentence, ": "+want) {
+			t.Errorf("it says %q, want %q", p.Sentence, want)
+		}
+		if p.BanSeconds != 9 || p.BanRenewed != anew {
+			t.Errorf("a ban of %v s, begun anew: %v; want %v", p.BanSeconds, p.BanRenewed, anew)
+		}
+	}
+}
+
 // TestProbeStopWords: what was stopped before a limit was met is no verdict, and what
 // was found before a bound is one.
 func TestProbeStopWords(t *testing.T) {

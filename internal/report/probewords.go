@@ -49,7 +49,7 @@ func FoundWords(f *probe.Found) string {
 	case f.Anew && f.Family == probe.RefillBucket:
 		p := f.Policies[0]
 		s = fmt.Sprintf("%d at once, and %d more each %s since the latest that was let through, which begins the time anew", p.Capacity(), p.Limit, lengthWords(p.Window, f.WindowOff))
-	case f.Anew:
+	case f.Anew && f.Ban == 0:
 		s += "; its windows begin with a request, after a rest anew"
 	}
 	if f.Tick > 0 {
@@ -57,6 +57,9 @@ func FoundWords(f *probe.Found) string {
 	}
 	if f.Ban > 0 {
 		s += fmt.Sprintf(", refusing everything for %s once it is exceeded", spanWords(f.Ban))
+		if f.Anew {
+			s += ", counted from the latest request that was refused"
+		}
 	}
 	if f.Replicas > 0 {
 		s += fmt.Sprintf(", on each of about %d replicas", f.Replicas)

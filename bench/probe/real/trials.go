@@ -68,7 +68,7 @@ func ofNode() []trial {
 		of("BurstyRateLimiter", "5 per 1s, or else 20 per 6s", other("5 in 1s, or else one of 20 in 6s, both from the first request"), "rate-limiter-flexible-bursty", "5", "1", "20", "6"),
 		of("@fastify/rate-limit", "12 per 3s", window(fromFirst, 12, 3), "fastify", "12", "3000"),
 		of("@fastify/rate-limit", "40 per 10s", window(fromFirst, 40, 10), "fastify", "40", "10000"),
-		of("@fastify/rate-limit", "8 per 2s, continueExceeding", other("8 in 2s from the first request; asking while refused begins the 2s again"), "fastify", "8", "2000", "1"),
+		of("@fastify/rate-limit", "8 per 2s, continueExceeding", banned(8, 2, 2).whileAsked(), "fastify", "8", "2000", "1"),
 		of("koa-ratelimit", "18 per 2500ms", window(fromFirst, 18, 2.5), "koa-ratelimit", "18", "2500"),
 		of("koa-ratelimit", "7 per 8s", window(fromFirst, 7, 8), "koa-ratelimit", "7", "8000"),
 		of("hono-rate-limiter", "9 per 3s", window(fromFirst, 9, 3), "hono-rate-limiter", "9", "3000"),

@@ -15,6 +15,7 @@ type truth struct {
 	families []string // any of these names is right; none: it is none of the kinds that weir probe knows
 	policies []figures
 	ban      float64 // seconds
+	renewed  bool    // each request that is refused begins the ban anew
 	replicas int
 	words    string  // instead of the figures
 	tick     float64 // seconds: its clock shows whole ones of these only
@@ -71,6 +72,13 @@ func portions(n, m, seconds float64) truth {
 func banned(n, seconds, ban_ float64) truth {
 	t := window(ban, n, seconds)
 	t.ban = ban_
+	return t
+}
+
+// whileAsked is a ban that goes on for as long as somebody asks.
+func (t truth) whileAsked() truth {
+	t.words = t.String() + ", begun anew by each request that is refused"
+	t.renewed = true
 	return t
 }
 
@@ -191,7 +199,7 @@ func (t truth) fits(v *verdict) bool {
 		want := t.policies[0].n * float64(t.replicas)
 		return math.Abs(got[0].n*float64(v.Replicas)-want) <= 0.1*want && near(got[0].unit, t.policies[0].unit)
 	}
-	if len(got) != len(t.policies) || t.ban > 0 && !near(v.BanSeconds, t.ban) {
+	if len(got) != len(t.policies) || t.ban > 0 && (!near(v.BanSeconds, t.ban) || v.BanRenewed != t.renewed) {
 		return false
 	}
 	return matches(t.policies, got) || len(got) == 2 && matches(t.policies, []figures{got[1], got[0]})
@@ -218,6 +226,7 @@ type verdict struct {
 	Sure           bool    `json:"sure"`
 	Confidence     float64 `json:"confidence"`
 	BanSeconds     float64 `json:"ban_seconds"`
+	BanRenewed     bool    `json:"ban_renewed"`
 	Replicas       int     `json:"replicas"`
 	Stopped        string  `json:"stopped"`
 	Requests       int     `json:"requests"`
