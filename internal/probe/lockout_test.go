@@ -52,6 +52,20 @@ func newJail(alg limit.Algorithm, n int64, w, ban time.Duration) *jail {
 	return &jail{policy: limit.Policy{Algorithm: alg, Limit: n, Window: w}, ban: ban}
 }
 
+// pestered is a probe that has asked at random.
+func pestered(t *rapid.T, j *jail) *Probe {
+	w := newWorld(j.policy, 20*time.Millisecond, rapid.Uint64().Draw(t, "seed"))
+	w.limiter = j
+	p := New(w, w, Options{MaxRequests: 1 << 20, MaxRefused: 1 << 20, MaxTime: 1000 * time.Hour})
+	for range 25 {
+		idle := rapid.Float64Range(0, 1.5*j.policy.Window.Seconds()).Draw(t, "idle")
+		if _, err := p.wave(context.Background(), idle, rapid.IntRange(1, 9).Draw(t, "n"), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
 // TestLockoutExplains: a ban over a log or a window of the clock leaves nothing
 // unexplained, however it is asked.
 func TestLockoutExplains(t *testing.T) {
@@ -63,15 +77,7 @@ func TestLockoutExplains(t *testing.T) {
 			alg = limit.FixedWindow
 		}
 		j := newJail(alg, rapid.Int64Range(2, 20).Draw(t, "limit"), time.Duration(rapid.IntRange(600, 4000).Draw(t, "ms"))*time.Millisecond, time.Duration(rapid.IntRange(1000, 6000).Draw(t, "ban"))*time.Millisecond)
-		w := newWorld(j.policy, 20*time.Millisecond, rapid.Uint64().Draw(t, "seed"))
-		w.limiter = j
-		p := New(w, w, Options{MaxRequests: 1 << 20, MaxRefused: 1 << 20, MaxTime: 1000 * time.Hour})
-		for range 25 {
-			idle := rapid.Float64Range(0, 1.5*j.policy.Window.Seconds()).Draw(t, "idle")
-			if _, err := p.wave(context.Background(), idle, rapid.IntRange(1, 9).Draw(t, "n"), ""); err != nil {
-				t.Fatal(err)
-			}
-		}
+		p := pestered(t, j)
 		refused += p.v.Refused
 		found := Found{Family: Ban, Ban: j.ban, Policies: []limit.Policy{j.policy}}
 		if left := p.Explain(found); left > 0 || p.given(found).kind != kind {
@@ -89,15 +95,7 @@ func TestRenewedExplains(t *testing.T) {
 	refused, told := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		j := newRenewing(rapid.Int64Range(2, 20).Draw(t, "limit"), time.Duration(rapid.IntRange(600, 4000).Draw(t, "ms"))*time.Millisecond, time.Duration(rapid.IntRange(2000, 6000).Draw(t, "ban"))*time.Millisecond)
-		w := newWorld(j.policy, 20*time.Millisecond, rapid.Uint64().Draw(t, "seed"))
-		w.limiter = j
-		p := New(w, w, Options{MaxRequests: 1 << 20, MaxRefused: 1 << 20, MaxTime: 1000 * time.Hour})
-		for range 25 {
-			idle := rapid.Float64Range(0, 1.5*j.policy.Window.Seconds()).Draw(t, "idle")
-			if _, err := p.wave(context.Background(), idle, rapid.IntRange(1, 9).Draw(t, "n"), ""); err != nil {
-				t.Fatal(err)
-			}
-		}
+		p := pestered(t, j)
 		refused += p.v.Refused
 		found := Found{Family: Ban, Ban: j.ban, Anew: true, Policies: []limit.Policy{j.policy}}
 		if left := p.Explain(found); left > 0 {
