@@ -55,9 +55,11 @@ func (m *grid) used(n, t float64) float64 {
 
 func (m *grid) admit(w *sight) (over float64) {
 	k1, k2 := m.index(w.s), m.index(w.d)
-	m.move(k1)
 	n := float64(w.a)
-	m.split = k2 > k1
+	if m.split = k2 > k1; m.split && m.k == k2 {
+		return m.still(n, float64(w.lost), k2-k1)
+	}
+	m.move(k1)
 	if !m.split {
 		if n > 0 {
 			share := m.used(m.prev.lo, w.d)
@@ -91,6 +93,32 @@ func (m *grid) admit(w *sight) (over float64) {
 		m.prev = span{0, m.cap}
 	}
 	m.cur = span{max(0, min(n-in1, m.cap)), min(n, m.cap) + float64(w.lost)}
+	return over
+}
+
+// still takes in a wave that began before a head where one before it fell on that head,
+// too: so many admitted, any of which may have come in the window before this one.
+func (m *grid) still(n, lost, heads float64) (over float64) {
+	if m.portion > 0 {
+		m.before = span{m.cap, m.cap} // as much may have been taken out of it before the head
+		back := heads * m.portion
+		over = max(0, m.cur.lo+n-m.cap-back)
+		lo := m.cur.lo + n // as it was before the head, if not all of that had come back
+		if m.cur.lo == 0 {
+			lo = max(0, n-back)
+		}
+		m.cur = span{min(m.cap, lo), min(m.cap, m.cur.hi+n) + lost}
+		return over
+	}
+	m.before = m.prev
+	last := max(0, m.cap-m.prev.lo)
+	if m.sliding || heads > 1 { // the one before that counts, too, or there are several
+		last = max(0, min(n, m.cap*heads))
+	}
+	rest := max(0, n-last)
+	over = max(0, m.cur.lo+rest-m.cap)
+	m.prev.hi = min(max(m.cap, m.prev.hi), m.prev.hi+n) + lost
+	m.cur = span{min(m.cur.lo+rest, m.cap), min(max(m.cap, m.cur.hi), m.cur.hi+n) + lost}
 	return over
 }
 

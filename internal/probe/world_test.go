@@ -18,6 +18,7 @@ type world struct {
 	rng     *rand.Rand
 	sent    int
 	ends    []time.Time                // of what a concurrency limit holds
+	came    []time.Time                // when they did, those before the first request too
 	others  float64                    // requests a second of others
 	other   time.Time                  // when the next of these comes
 	lose    int                        // every so many answers is lost; 0: none
@@ -101,6 +102,7 @@ func (w *world) foreign(until time.Time) {
 	}
 	for w.other.Before(until) {
 		w.release(w.other)
+		w.came = append(w.came, w.other)
 		if d := w.limiter.Take(w.other, 1); d.Allowed {
 			w.ends = append(w.ends, w.other.Add(w.hold+d.Delay))
 			slices.SortFunc(w.ends, time.Time.Compare)
