@@ -328,6 +328,7 @@ func table(families []probe.Family, scores []score) {
 		for _, s := range of {
 			if s.named {
 				named++
+				first = append(first, s.firstRight)
 				if s.limitOK {
 					lim++
 				}
@@ -343,9 +344,6 @@ func table(families []probe.Family, scores []score) {
 				if s.limitOK && s.windowOK && s.timeOK || s.alike {
 					whole++
 				}
-			}
-			if s.named {
-				first = append(first, s.firstRight)
 			}
 			req, ref = append(req, s.requests), append(ref, s.refused)
 			if s.windows > 0 {

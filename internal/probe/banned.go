@@ -33,11 +33,11 @@ func (p *Probe) banned() *experiment {
 	if lo > 0.02 {
 		e := &experiment{why: "look for the end of the ban", until: true}
 		k := 0
-		if q.anew { // who asks too early has to wait as long again
-			if hi-lo > max(0.01*q.v, 2*p.jitter) {
-				return &experiment{why: e.why, until: true, steps: []step{{idle: max(0.02, (lo+hi)/2), n: 1}}}
-			}
-		} else if hi-lo > max(0.01*q.v, 2*p.jitter) {
+		switch open := hi-lo > max(0.01*q.v, 2*p.jitter); {
+		case open && q.anew: // who asks too early has to wait as long again
+			e.steps = []step{{idle: max(0.02, (lo+hi)/2), n: 1}}
+			return e
+		case open:
 			k = int(min(12, math.Ceil(math.Sqrt((hi-lo)/(0.008*q.v)))))
 		}
 		at := 0.0

@@ -255,7 +255,7 @@ const tooMuch = 0.2
 // a probe that asks when it opens makes a rhythm of its own, which looks like a clock's.
 func (p *Probe) holds(h *herd, said Found) bool {
 	best := h.best[0]
-	if best.them.rate() > tooMuch*best.through(p.rtt()) {
+	if p.crowds(best) {
 		return false
 	}
 	if !best.usual() || h.family != Concurrency && !p.isRound(h) || p.Explain(said) > best.cost+best.near() {

@@ -129,38 +129,16 @@ func (m *lockout) clone() model {
 }
 
 // lockouts looks for bans over limits that are no window of the first request, and for bans
-// that go on for as long as somebody asks. It is
-// asked when nothing else explains what was seen, and once when a ban is what is
-// left. Effort is how many hypotheses are tried of each.
+// that go on for as long as somebody asks. It is asked when nothing else explains what was
+// seen, and once when a ban is what is left. Effort is how many hypotheses are tried of each.
 func (p *Probe) lockouts(effort int) {
 	if p.askedLockouts {
 		return
 	}
 	p.askedLockouts = true
-	for _, kind := range []Family{SlidingLog, FixedClock} {
-		h := &herd{family: Ban, kind: kind}
-		if top := p.herd(Ban); top != nil {
-			for _, q := range top.best[:min(len(top.best), 12)] {
-				g := q.hypothesis
-				g.kind, g.used = kind, false
-				if c := p.try(g, 1e9); c != nil {
-					h.best = append(h.best, c)
-				}
-			}
-		}
-		p.fit(h, effort)
-		p.herds = append(p.herds, h)
+	for _, h := range []*herd{{family: Ban, kind: SlidingLog}, {family: Ban, kind: FixedClock}, {family: Ban, anew: true}} {
+		p.variant(h, effort)
 	}
-	h := &herd{family: Ban, anew: true}
-	for _, q := range p.herd(Ban).best[:min(len(p.herd(Ban).best), 12)] {
-		g := q.hypothesis
-		g.kind, g.used, g.anew = None, false, true
-		if c := p.try(g, 1e9); c != nil {
-			h.best = append(h.best, c)
-		}
-	}
-	p.fit(h, effort)
-	p.herds = append(p.herds, h)
 }
 
 // bans tells whether a ban is what is left.

@@ -90,12 +90,11 @@ func (p *Probe) instead() (judged, bool) {
 // crowded tells whether others would have to use more of the limit than anybody shares one.
 func (p *Probe) crowded() bool {
 	h := p.herd(p.shares()[0].Family)
-	if p.share == 0 || h.family == None || len(h.best) == 0 {
-		return false
-	}
-	best := h.best[0]
-	return best.them.rate() > tooMuch*best.through(p.rtt())
+	return p.share > 0 && h.family != None && len(h.best) > 0 && p.crowds(h.best[0])
 }
+
+// crowds tells whether others use so much of a limit, by what a hypothesis believes of them.
+func (p *Probe) crowds(q *particle) bool { return q.them.rate() > tooMuch*q.through(p.rtt()) }
 
 // unaided is what the best hypothesis leaves unexplained if nobody else uses the limit.
 func (p *Probe) unaided() float64 { return max(p.unshared, p.cheapest()) }

@@ -233,19 +233,23 @@ func (p *Probe) anew(effort int) {
 	}
 	p.askedAnew = true
 	for _, f := range []Family{SlidingWindow, SlidingWindowDenied} {
-		h := &herd{family: f, anew: true}
-		if top := p.herd(f); top != nil {
-			for _, q := range top.best[:min(len(top.best), 12)] {
-				g := q.hypothesis
-				g.anew, g.used = true, false
-				if c := p.try(g, 1e9); c != nil {
-					h.best = append(h.best, c)
-				}
+		p.variant(&herd{family: f, anew: true}, effort)
+	}
+}
+
+// variant looks for hypotheses of a herd, from the best of its family on, and keeps it.
+func (p *Probe) variant(h *herd, effort int) {
+	if top := p.herd(h.family); top != nil {
+		for _, q := range top.best[:min(len(top.best), 12)] {
+			g := q.hypothesis
+			g.kind, g.anew, g.used = h.kind, h.anew, false
+			if c := p.try(g, 1e9); c != nil {
+				h.best = append(h.best, c)
 			}
 		}
-		p.fit(h, effort)
-		p.herds = append(p.herds, h)
 	}
+	p.fit(h, effort)
+	p.herds = append(p.herds, h)
 }
 
 // slides tells whether a sliding window is what is left.

@@ -18,8 +18,8 @@ type world struct {
 	rng     *rand.Rand
 	sent    int
 	ends    []time.Time                // of what a concurrency limit holds
-	came    []time.Time                // when they did, those before the first request too
 	others  float64                    // requests a second of others
+	came    []time.Time                // when these came, before the first request too
 	other   time.Time                  // when the next of these comes
 	lose    int                        // every so many answers is lost; 0: none
 	tell    func(limit.Decision) *Told // headers; nil: none
