@@ -41,8 +41,8 @@ type score struct {
 	got               probe.Family
 	truth             float64 // what the truth itself leaves unexplained
 	line              string
-	spent             map[string][2]int // requests and refusals, by what the wave was for
-	how               string            // of replicas
+	spent             map[string]cost // by what the wave was for
+	how               string          // of replicas
 	routing           routing
 	pairing           pairing
 	paired            bool            // pairing is set
@@ -74,7 +74,7 @@ func main() {
 	headers := flag.String("headers", "", "limit headers in answers: honest, lie, or none")
 	ignore := flag.Bool("ignore-hints", false, "do not look at them")
 	keys := flag.Bool("scope", false, "measure what the limit is counted by: -n random scopes")
-	costs := flag.Bool("spent", false, "say what the requests went to")
+	spentOn := flag.Bool("spent", false, "say what the requests, the refusals and the time went to")
 	during := flag.Duration("for", 0, "start no policy after this long; zero: all")
 	profile := flag.String("cpuprofile", "", "where to write a CPU profile")
 	flag.Parse()
@@ -167,7 +167,7 @@ func main() {
 		alarms(scores[:done])
 	}
 	thinking(scores[:done])
-	if *costs {
+	if *spentOn {
 		spent(scores[:done])
 	}
 	if *headers != "" {
@@ -211,11 +211,7 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 			fmt.Printf("%4d %9.3f +%6.3f  %4d admitted %4d refused  %s\n", i, wv.Sent.Sub(v.Waves[0].Sent).Seconds(), wv.Done.Sub(wv.Sent).Seconds(), wv.Admitted, wv.Refused, wv.Why)
 		}
 	}
-	went := map[string][2]int{}
-	for _, wv := range v.Waves {
-		c := went[wv.Why]
-		went[wv.Why] = [2]int{c[0] + wv.Admitted + wv.Refused + wv.Lost, c[1] + wv.Refused}
-	}
+	went := costs(v.Waves, period(tr))
 	findings := probe.CheckHeaders(v, seen)
 	s := score{family: tr.family, routing: tr.routing, cannot: tr.family == probe.Replicas && tr.asOne(), pairing: tr.pairing, paired: tr.paired, accused: len(findings) > 0, got: v.Family, sure: v.Sure, confidence: v.Confidence, took: time.Since(began), spent: went}
 	if tr.family != probe.Replicas && tr.family != probe.None && len(tr.policies) < 3 {
@@ -286,7 +282,7 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 	}
 	s.line += fmt.Sprintf(" limit %d-%d spent", v.LimitLow, v.LimitHigh)
 	for _, why := range slices.Sorted(maps.Keys(went)) {
-		s.line += fmt.Sprintf(" [%s: %d, %d]", why, went[why][0], went[why][1])
+		s.line += fmt.Sprintf(" [%s: %d, %d, %.2f]", why, went[why].requests, went[why].refused, went[why].windows)
 	}
 	return s
 }
