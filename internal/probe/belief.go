@@ -198,19 +198,24 @@ func (p *Probe) rested() *experiment {
 }
 
 // unrested is how long a rest is missing, with a burst after it that exceeds the limit; 0
-// where there was one, or there need not be.
+// where there was one, or there need not be. What holds more than is believed shows it as
+// soon as one more could have come back; where it did, the next rest is twice as long.
 func (p *Probe) unrested(q *particle) (rest float64) {
-	rest = 2.2 * q.period()
+	enough := 0.97
 	switch q.family {
-	case TokenBucket, LeakyQueue, RefillBucket:
+	case TokenBucket, RefillBucket, LeakyQueue:
+		rest = 1.08 * q.filling(q.n+1)
 	case SlidingWindow, SlidingWindowDenied: // it remembers two windows, and nothing else
-		rest = 1.05 * q.period()
+		if !p.mayRenew(q) {
+			return 0
+		}
+		rest, enough = 1.05*q.period(), 0.86
 	default: // all comes back at once, which a bucket that was used before does not do
 		return 0
 	}
 	shut := false
 	for i, w := range p.sights {
-		if i > 0 && shut && w.s-p.sights[i-1].done > 0.86*rest {
+		if i > 0 && shut && w.s-p.sights[i-1].done > enough*rest {
 			n, refused := 0.0, 0
 			for j := i; j < len(p.sights) && refused == 0 && p.sights[j].s < w.s+q.period(); j++ {
 				n, refused = n+float64(p.sights[j].a), p.sights[j].r
@@ -221,7 +226,22 @@ func (p *Probe) unrested(q *particle) (rest float64) {
 		}
 		shut = shut || w.r > 0
 	}
+	if p.rests > 0 && enough > 0.9 {
+		rest *= 2
+	}
 	return rest
+}
+
+// filling is how long a bucket takes to have so many back, from the last answer to those
+// that emptied it. Subtle: a queue is empty by then, but for those that it did not delay.
+func (h *hypothesis) filling(n float64) float64 {
+	switch h.family {
+	case RefillBucket:
+		return h.w * math.Ceil(n/h.m)
+	case LeakyQueue:
+		return h.w * (h.m + 1)
+	}
+	return h.w * n
 }
 
 // prior is how much a family must explain better than a simpler one.

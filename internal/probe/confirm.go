@@ -61,12 +61,8 @@ func (p *Probe) confirm() *experiment {
 		e = &experiment{why: whyAgain, steps: []step{{idle: rest * (1 + 0.3*p.rng.Float64()), n: int(1.05*q.n) + 2}, {idle: soon(), n: part}, {idle: soon(), n: part}}, through: true}
 	default:
 		idle := (0.15 + 0.8*p.rng.Float64()) * q.period()
-		if p.confirmed == 0 { // some limits begin anew after a pause of more than two windows
-			pause := q.period()
-			if q.family == SlidingWindow || q.family == SlidingWindowDenied {
-				pause = q.w
-			}
-			idle = (2.05 + 0.6*p.rng.Float64()) * pause
+		if p.confirmed == 0 && p.mayRenew(q) { // after a pause of more than two windows
+			idle = (2.05 + 0.6*p.rng.Float64()) * q.w
 		}
 		first := 1 + p.rng.IntN(max(1, all*2/3))
 		e = &experiment{why: whyAgain, steps: []step{{idle: idle, n: first}, {idle: 0.6 * p.rng.Float64() * q.w, n: all - first}}}

@@ -1,6 +1,9 @@
 package probe
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // roll is one way in which things may stand with windows that the first request
 // opens and that follow each other while there are requests.
@@ -256,4 +259,17 @@ func (p *Probe) variant(h *herd, effort int) {
 func (p *Probe) slides() bool {
 	f := p.shares()[0].Family
 	return (f == SlidingWindow || f == SlidingWindowDenied) && p.settled(p.shares())
+}
+
+// mayRenew tells whether a sliding window may begin anew with a request after a rest: such
+// a one began with the first request of all, where one of the clock hardly did.
+func (p *Probe) mayRenew(q *particle) bool {
+	if q.family != SlidingWindow && q.family != SlidingWindowDenied {
+		return false
+	}
+	if p.share > 0 {
+		return true
+	}
+	p.anew(500)
+	return slices.ContainsFunc(p.herds, func(h *herd) bool { return h.anew && h.family == q.family && h.cost() < q.cost+4 })
 }

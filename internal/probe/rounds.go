@@ -26,9 +26,13 @@ func (p *Probe) lacking(q *particle) shortfall {
 	switch q.family {
 	case None, Concurrency, Stacked, LeakyQueue, Ban:
 		return shortfall{}
-	case TokenBucket, RefillBucket:
+	case TokenBucket:
 		period = q.period()
 		l.pause = 1.01 * period
+	case RefillBucket: // whole portions: what does not fit is lost
+		period = q.w * q.n / q.m
+		k := math.Floor(q.n / q.m)
+		l.part, l.pause = int(k*q.m), 1.01*k*q.w
 	case SlidingWindow, SlidingWindowDenied:
 		// What the window before still takes leaves room for an even pace only.
 		l.part = max(1, n/5)
@@ -73,8 +77,11 @@ func (p *Probe) spent(q *particle) (times float64) {
 		return 0
 	}
 	period := q.w
-	if q.family == TokenBucket || q.family == RefillBucket {
+	switch q.family {
+	case TokenBucket:
 		period = q.period()
+	case RefillBucket:
+		period = q.w * q.n / q.m
 	}
 	for k := 1.0; k <= 4*rounds; k++ {
 		long := k * (atEase*period + 2*p.rtt())

@@ -218,7 +218,7 @@ func recurs(got []bool) int {
 // after as it takes and not by any clock. total is what they hold together, rate
 // what they give back in a second.
 func (p *Probe) filled(ctx context.Context, total int, rate float64) (*spreadOut, error) {
-	rest := 2.2*float64(total)/rate + 0.05 // which tells too whether there is more, see rested
+	rest := 1.08*float64(total+1)/rate + 0.05 // which tells too whether there is more, see rested
 	if rest > p.timeLeft()/4 || p.v.Requests+5*total/2+40 > p.opt.MaxRequests || p.v.Refused+40 > p.opt.MaxRefused {
 		p.unasked = true
 		return nil, nil
