@@ -100,7 +100,8 @@ func (p *Probe) sustain() *experiment {
 	if !p.settled(p.shares()) {
 		return nil
 	}
-	q := p.herd(p.shares()[0].Family).best[0]
+	h := p.herd(p.shares()[0].Family)
+	q := h.best[0]
 	l := p.lacking(q)
 	if l.rounds == 0 {
 		return nil
@@ -112,20 +113,26 @@ func (p *Probe) sustain() *experiment {
 	for left := l.requests; left > 0; left -= l.part {
 		one := step{idle: l.pause, n: min(left, l.part)}
 		if left == l.requests {
-			one.idle = max(0.01, min(p.ready(q, one.n), 2*q.period()))
+			one.idle = max(0.01, min(p.ready(h, one.n), 2*q.period()))
 		}
 		e.steps = append(e.steps, one)
 	}
 	return e
 }
 
-// ready is how long from now until a hypothesis must admit n at once.
-func (p *Probe) ready(q *particle, n int) (in float64) {
-	q.see(p.sights, math.Inf(1))
+// ready is how long from now until all that explains as much as the best of a herd must
+// admit n at once.
+func (p *Probe) ready(h *herd, n int) (in float64) {
 	now := max(p.sights[len(p.sights)-1].done, p.clock.Now().Sub(p.start).Seconds())
-	for most := 2 * q.period(); in < most; in += most / 100 {
-		if least, _ := q.state.room(now+in, now+in+p.blur()); least >= float64(n) {
-			break
+	for _, q := range h.unlike(8, h.cost()) {
+		if q.cost > h.cost()+0.25 {
+			continue
+		}
+		q.see(p.sights, math.Inf(1))
+		for most := 2 * q.period(); in < most; in += most / 200 {
+			if least, _ := q.state.room(now+in, now+in+p.blur()); least >= float64(n) {
+				break
+			}
 		}
 	}
 	return in
@@ -179,7 +186,7 @@ func (p *Probe) turn() *experiment {
 	p.turns++
 	in.lo = max(in.lo, 0.02)
 	// The fewer rounds there will be, the closer each looks.
-	left := min(max(1.4, float64(more)), 5, max(1, math.Floor(float64(p.opt.MaxRequests-p.v.Requests-20)/float64(n))))
+	left := min(max(1, float64(more)), 5, max(1, math.Floor(float64(p.opt.MaxRequests-p.v.Requests-20)/float64(n))))
 	looks := int(min(40, math.Ceil(math.Pow(max(1, wide/0.01), 1/left)))) - 1
 	e := &experiment{why: why, until: true, steps: p.singles(in, looks)}
 	if short || p.v.Requests+n+len(e.steps)+8 > p.opt.MaxRequests {

@@ -31,6 +31,14 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 		return nil, nil // too slow to set one apart
 	}
 	const why = "one request, later the rest: in case there are replicas in turn"
+	if q.family == FixedFirst || q.family == SlidingLog || q.family == SlidingLogDenied {
+		h := p.herd(q.family)
+		all := p.ready(h, full) // the one must open a window of its own
+		if q.family != FixedFirst {
+			all = max(p.ready(h, 1), all-0.5*q.w)
+		}
+		rest = min(rest, all+0.01*q.w+p.net())
+	}
 	one, err := p.wave(ctx, rest, 1, why)
 	if err != nil {
 		return nil, err
@@ -43,7 +51,9 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 	var w *sight
 	beyond := 1
 	for sent, idle := 1, until(began+0.5*q.w); sent < 2*full+20; sent, idle = sent+part, 0 {
-		if part = min(part, full-sent); part <= 0 {
+		if part = min(part, full-sent); part <= 0 && q.family == SlidingLogDenied {
+			break // what is refused would be counted, and what it takes come back later
+		} else if part <= 0 {
 			part, beyond = beyond, min(2*beyond, 2+full/20)
 		}
 		if w, err = p.wave(ctx, idle, part, why); err != nil {
@@ -59,7 +69,7 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 	if float64(total) < 0.9*float64(full) {
 		return nil, nil
 	}
-	if w.r == 0 || q.family != RefillBucket && w.s > began+0.9*q.w {
+	if w.r == 0 && (q.family != SlidingLogDenied || total < full) || q.family != RefillBucket && w.s > began+0.9*q.w {
 		return nil, nil
 	}
 	s := &spreadOut{sure: unit.hi < 1.15*unit.lo, window: unit}
@@ -88,7 +98,13 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 		}
 		s.window = span{unit.lo * float64(s.each), unit.hi * float64(s.each)}
 	} else {
-		r, err := p.pattern(ctx, until(ended+1.02*q.w+p.net()), apart+0.99*q.w, turnMost)
+		most := 2
+		for r := most; r <= turnMost; r++ {
+			if total%r == 0 {
+				most = r
+			}
+		}
+		r, err := p.pattern(ctx, until(ended+1.02*q.w+p.net()), apart+0.99*q.w, most)
 		if r < 2 || err != nil {
 			return nil, err
 		}
