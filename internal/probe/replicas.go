@@ -175,15 +175,20 @@ func (p *Probe) pour(ctx context.Context, rest float64, total int) (dry bool, er
 // tells whether that ended with nothing admitted. Subtle: waves of two sizes, both
 // odd, lest strict turns give each connection the same replica every time.
 func (p *Probe) drain(ctx context.Context, total, n int, enough func() bool) (dry bool, err error) {
-	full, none, seen, size := 0, 0, 0, n
+	full, none, seen, size, least := 0, 0, 0, n, n
 	if p.rtt() > 0.03 { // each wave waits for the one before
 		n = max(n, total/40)
+		least = n
 	}
 	n |= 1
 	var part []float64 // of each wave, what was admitted
 	for i := 0; i < 60; i++ {
-		p.over = p.other(len(p.sights)-i-1, n+2*(i%2))
-		w, err := p.wave(ctx, 0, n+2*(i%2), "whether others still admit, as replicas do")
+		k := n + 2*(i%2)
+		if i == 0 {
+			k = least // which ends it, mostly
+		}
+		p.over = p.other(len(p.sights)-i-1, k)
+		w, err := p.wave(ctx, 0, k, "whether others still admit, as replicas do")
 		p.over = nil
 		if err != nil {
 			return false, err
