@@ -42,7 +42,7 @@ func (p *Probe) lacking(q *particle) shortfall {
 	want := p.opt.Second
 	if want == 0 {
 		if want = rounds; q.family == FixedClock {
-			want += 2 // the longer may be one of the clock, too, and begin anew meanwhile
+			want++ // the longer may be one of the clock, too, and begin anew meanwhile
 		}
 		for want < 2*rounds && (want+1)*n <= 120 && float64(want+1)*period < 30 {
 			want++

@@ -31,10 +31,12 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 		return nil, nil // too slow to set one apart
 	}
 	const why = "one request, later the rest: in case there are replicas in turn"
-	if q.family == FixedFirst || q.family == SlidingLog || q.family == SlidingLogDenied {
-		h := p.herd(q.family)
+	if h := p.herd(q.family); q.family != RefillBucket && len(h.best) > 0 && h.best[0] == q {
 		all := p.ready(h, full) // the one must open a window of its own
-		if q.family != FixedFirst {
+		switch q.family {
+		case FixedClock:
+			all += 0.04 * q.w
+		case SlidingLog, SlidingLogDenied:
 			all = max(p.ready(h, 1), all-0.5*q.w)
 		}
 		rest = min(rest, all+0.01*q.w+p.net())
