@@ -114,7 +114,7 @@ func (p *Probe) respend(ctx context.Context, shut float64) error {
 	const why = "spend half of what came back"
 	lastNo := p.sights[len(p.sights)-2].s
 	window := lastNo - p.sights[0].s
-	if full < 4 || window < 0.2 || shut > 0.4*lastNo {
+	if full < 4 || window < 0.2 || shut > 0.4*lastNo || p.late() {
 		return nil
 	}
 	part := 0.5

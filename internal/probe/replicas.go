@@ -201,7 +201,7 @@ func (p *Probe) drain(ctx context.Context, total, n int, enough func() bool) (dr
 				return true, nil
 			}
 		case w.r == 0:
-			if full++; full > 2 {
+			if full++; full > 2 || p.late() {
 				return false, nil
 			}
 			if !p.works && n < 2*size { // more than comes back meanwhile

@@ -109,31 +109,57 @@ func (p *Probe) sustain() *experiment {
 	if p.sustained += l.rounds; p.sustained > 4*rounds || p.v.Requests+l.requests > p.opt.MaxRequests {
 		return nil
 	}
-	e := &experiment{why: "spend at full speed, in case a second limit is slower"}
-	for left := l.requests; left > 0; left -= l.part {
-		one := step{idle: l.pause, n: min(left, l.part)}
-		if left == l.requests {
-			one.idle = max(0.01, min(p.ready(h, one.n), 2*q.period()))
-		}
-		e.steps = append(e.steps, one)
+	idle, first := p.begins(h, l)
+	e := &experiment{why: "spend at full speed, in case a second limit is slower", steps: []step{{idle: idle, n: first}}}
+	for left := l.requests - first; left > 0; left -= l.part {
+		e.steps = append(e.steps, step{idle: l.pause, n: min(left, l.part)})
 	}
 	return e
 }
 
-// ready is how long from now until all that explains as much as the best of a herd must
-// admit n at once.
-func (p *Probe) ready(h *herd, n int) (in float64) {
-	now := max(p.sights[len(p.sights)-1].done, p.clock.Now().Sub(p.start).Seconds())
+// begins is when to begin with what is missing, and with how many, to be done soonest: with
+// what is left now, and the first whole part a pause later, or when more is back.
+func (p *Probe) begins(h *herd, l shortfall) (idle float64, n int) {
+	most := min(p.ready(h, min(l.part, l.requests)), 2*h.best[0].period())
+	least := math.Inf(1)
+	for i := range 11 {
+		in := max(0.01, most*float64(i)/10)
+		room := float64(l.part)
+		if i < 10 {
+			room = p.room(h, in)
+		}
+		k := min(int(room), l.part, l.requests)
+		if k < 1 {
+			continue
+		}
+		done := in + l.pause*math.Ceil(float64(l.requests-k)/float64(l.part))
+		if done <= least {
+			least, idle, n = done, in, k
+		}
+	}
+	return idle, n
+}
+
+// room is how many all that explains as much as the best of a herd must admit some time
+// from now.
+func (p *Probe) room(h *herd, in float64) float64 {
+	now, room := max(p.sights[len(p.sights)-1].done, p.clock.Now().Sub(p.start).Seconds()), math.Inf(1)
 	for _, q := range h.unlike(8, h.cost()) {
 		if q.cost > h.cost()+0.25 {
 			continue
 		}
 		q.see(p.sights, math.Inf(1))
-		for most := 2 * q.period(); in < most; in += most / 200 {
-			if least, _ := q.state.room(now+in, now+in+p.blur()); least >= float64(n) {
-				break
-			}
-		}
+		least, _ := q.state.room(now+in, now+in+p.blur())
+		room = min(room, least)
+	}
+	return room
+}
+
+// ready is how long from now until all that explains as much as the best of a herd must
+// admit n at once.
+func (p *Probe) ready(h *herd, n int) (in float64) {
+	for most := 2 * h.best[0].period(); in < most && p.room(h, in) < float64(n); {
+		in += most / 200
 	}
 	return in
 }

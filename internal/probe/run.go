@@ -40,6 +40,7 @@ type Probe struct {
 	rests         int       // bursts after a rest, see rested
 	parts         int       // see parted
 	partsSent     int       // requests of these
+	partsDull     float64   // what stale was before those of them that told nothing
 	combedAt      int       // how many waves there were at the latest search of roundly
 	askedReplicas bool
 	again         int  // bursts in search of replicas where others would have to use much of the limit

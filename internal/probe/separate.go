@@ -52,13 +52,17 @@ const (
 	partings     = 4
 	partingsMost = 16
 	partingsPart = 0.25
+	partingsDull = 3 // of them in a row may tell nothing
 )
 
 // parted returns what tells the likeliest explanation from the next, or the ends of what
 // it leaves open from each other, once nothing else is left to ask.
 func (p *Probe) parted() *experiment {
 	shares := p.shares()
-	if p.parts >= partingsMost || p.parts >= partings && float64(p.partsSent) > partingsPart*float64(p.v.Requests) || p.share > 0 || p.settled(shares) {
+	if p.partsDull = min(p.partsDull, p.stale); p.parts == 0 {
+		p.partsDull = p.stale
+	}
+	if p.stale >= p.partsDull+partingsDull || p.parts >= partingsMost || p.parts >= partings && float64(p.partsSent) > partingsPart*float64(p.v.Requests) || p.share > 0 || p.settled(shares) {
 		return nil
 	}
 	h := p.herd(shares[0].Family)
