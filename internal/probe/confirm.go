@@ -29,7 +29,7 @@ func (p *Probe) confirm() *experiment {
 	// rest of one that they hold; single units bend to much of that.
 	drip, portions := q.family == RefillBucket && q.m == 1, 0
 	if q.family == RefillBucket && q.n <= 60 {
-		if portions = 2; drip {
+		if portions = 1; drip {
 			portions = 5
 		}
 	}
@@ -59,6 +59,9 @@ func (p *Probe) confirm() *experiment {
 			part = int(q.m)
 		}
 		e = &experiment{why: whyAgain, steps: []step{{idle: rest * (1 + 0.3*p.rng.Float64()), n: int(1.05*q.n) + 2}, {idle: soon(), n: part}, {idle: soon(), n: part}}, through: true}
+		if portions > 0 {
+			e.steps = append(e.steps, step{idle: soon(), n: part}, step{idle: soon(), n: part})
+		}
 	default:
 		idle := (0.15 + 0.8*p.rng.Float64()) * q.period()
 		if p.confirmed == 0 && p.mayRenew(q) { // after a pause of more than two windows

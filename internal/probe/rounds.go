@@ -39,13 +39,14 @@ func (p *Probe) lacking(q *particle) shortfall {
 		l.pause = 1.04 * period * float64(l.part) / float64(n)
 	}
 	// Of a small limit more, which cost little: ten a second is often a hundred a minute, too.
-	want := p.opt.Second
+	want, beyond := p.opt.Second, 1 // so many times is looked for as well
 	if want == 0 {
 		if want = rounds; q.family == FixedClock {
 			want++ // the longer may be one of the clock, too, and begin anew meanwhile
 		}
+		beyond = 0
 		for want < 2*rounds && (want+1)*n <= 120 && float64(want+1)*period < 30 {
-			want++
+			want, beyond = want+1, 1
 		}
 	}
 	if want < 2 {
@@ -56,7 +57,7 @@ func (p *Probe) lacking(q *particle) shortfall {
 	}
 	long := float64(want) * (atEase*period + 2*p.rtt())
 	for i := range p.sights {
-		if p.admittedIn(i, long) >= float64(want*n)+1 {
+		if p.admittedIn(i, long) >= float64(want*n+beyond) {
 			return shortfall{}
 		}
 	}
@@ -65,7 +66,7 @@ func (p *Probe) lacking(q *particle) shortfall {
 	for l.rounds = want; l.rounds > 1 && lately(l.rounds) >= float64((want-l.rounds+1)*n); {
 		l.rounds--
 	}
-	l.requests = min(l.rounds*n, want*n-int(lately(l.rounds))) + 1
+	l.requests = max(1, min(l.rounds*n, want*n-int(lately(l.rounds)))+beyond)
 	return l
 }
 
