@@ -190,18 +190,35 @@ func (p *Probe) spreadOf(j judged, proved *spreadOut) *spreadOut {
 		return o.cost < j.cost+most
 	}
 	for _, dir := range []float64{-1, 1} {
+		known := 0.0 // by so much it may be off; and the bound is where it may not
 		for _, by := range []float64{0.003, 0.01, 0.03, 0.06, 0.1, 0.2} {
-			f := j.fleet
-			f.w *= 1 + dir*by
-			if !possible(f) {
-				break
+			off := func(by float64) fleet {
+				f := j.fleet
+				f.w *= 1 + dir*by
+				return f
 			}
-			w = w.with(f.w)
+			if possible(off(by)) {
+				known = by
+				w = w.with(off(by).w)
+				continue
+			}
+			for range 3 {
+				if mid := (known + by) / 2; possible(off(mid)) {
+					known = mid
+				} else {
+					by = mid
+				}
+			}
+			w = w.with(off(by).w)
+			break
 		}
 		for by := 1.0; by < 40; by *= 2 {
 			f := j.fleet
 			f.n += dir * by
 			if !possible(f) {
+				if by > 1 { // what lies between was not tried
+					n = n.with(j.fleet.n + dir*(by-1))
+				}
 				break
 			}
 			n = n.with(f.n)
