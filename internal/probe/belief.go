@@ -201,10 +201,12 @@ func (p *Probe) rested() *experiment {
 // where there was one, or there need not be. What holds more than is believed shows it as
 // soon as one more could have come back; where it did, the next rest is twice as long.
 func (p *Probe) unrested(q *particle) (rest float64) {
-	enough := 0.97
+	enough, longer := 0.97, 1.0
 	switch q.family {
 	case TokenBucket, RefillBucket, LeakyQueue:
-		rest = 1.08 * q.filling(q.n+1)
+		if rest = 1.08 * q.filling(q.n+1); p.rests > 0 {
+			longer = 2
+		}
 	case SlidingWindow, SlidingWindowDenied: // it remembers two windows, and nothing else
 		if !p.mayRenew(q) {
 			return 0
@@ -226,10 +228,7 @@ func (p *Probe) unrested(q *particle) (rest float64) {
 		}
 		shut = shut || w.r > 0
 	}
-	if p.rests > 0 && enough > 0.9 {
-		rest *= 2
-	}
-	return rest
+	return longer * rest
 }
 
 // filling is how long a bucket takes to have so many back, from the last answer to those

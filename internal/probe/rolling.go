@@ -262,7 +262,8 @@ func (p *Probe) slides() bool {
 }
 
 // mayRenew tells whether a sliding window may begin anew with a request after a rest: such
-// a one began with the first request of all, where one of the clock hardly did.
+// a one began with the first request of all, where one of the clock hardly did. It is
+// searched for first, once.
 func (p *Probe) mayRenew(q *particle) bool {
 	if q.family != SlidingWindow && q.family != SlidingWindowDenied {
 		return false
