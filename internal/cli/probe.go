@@ -38,7 +38,7 @@ type probeCmd struct {
 	MaxThrottled int           `default:"300" placeholder:"N" help:"Most refused requests; those under way are waited for. Default 300." group:"Budget"`
 	MaxRate      float64       `default:"400" placeholder:"N" help:"Most requests in any second. Default 400." group:"Budget"`
 	MaxTime      time.Duration `default:"10m" placeholder:"DURATION" help:"Longest time. Default 10m." group:"Budget"`
-	SecondLimit  int           `placeholder:"N" help:"Look for a second, slower limit of up to N times the first; each time costs the whole limit. 1: do not look. Default: less than 6 (7 for windows of the clock), up to 12 for small limits." group:"Budget"`
+	SecondLimit  int           `placeholder:"N" help:"Look for a second, slower limit of up to N times the first; each time costs the whole limit. 1: do not look. Default: less than 6 (8 for windows of the clock), up to 12 for small limits." group:"Budget"`
 	Price        float64       `placeholder:"USD" help:"What a request costs, in dollars, for the plan." group:"Budget"`
 	Prices       string        `placeholder:"FILE" help:"Table of prices instead of the built-in one." group:"Budget"`
 	Seed         uint64        `default:"1" help:"Of the search." group:"Budget"`

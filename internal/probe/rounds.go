@@ -42,7 +42,7 @@ func (p *Probe) lacking(q *particle) shortfall {
 	want, beyond := p.opt.Second, 1 // so many times is looked for as well
 	if want == 0 {
 		if want = rounds; q.family == FixedClock {
-			want++ // the longer may be one of the clock, too, and begin anew meanwhile
+			want += 2 // the longer may be one of the clock, too, and begin anew meanwhile
 		}
 		beyond = 0
 		for want < 2*rounds && (want+1)*n <= 120 && float64(want+1)*period < 30 {
