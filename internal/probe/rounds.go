@@ -21,16 +21,12 @@ type shortfall struct {
 // lacking is what is missing before a second limit that is slower can be left out of
 // account. It is nothing where there cannot be one.
 func (p *Probe) lacking(q *particle) shortfall {
-	n, period := int(q.n), q.w
+	n, period := int(q.n), q.round()
 	l := shortfall{part: n, pause: 1.01 * period}
 	switch q.family {
 	case None, Concurrency, Stacked, LeakyQueue, Ban:
 		return shortfall{}
-	case TokenBucket:
-		period = q.period()
-		l.pause = 1.01 * period
 	case RefillBucket: // whole portions: what does not fit is lost
-		period = q.w * q.n / q.m
 		k := math.Floor(q.n / q.m)
 		l.part, l.pause = int(k*q.m), 1.01*k*q.w
 	case SlidingWindow, SlidingWindowDenied:
@@ -70,6 +66,17 @@ func (p *Probe) lacking(q *particle) shortfall {
 	return l
 }
 
+// round is how long a limit takes to let through as many as it is, at full speed.
+func (h *hypothesis) round() float64 {
+	switch h.family {
+	case TokenBucket:
+		return h.w * h.n
+	case RefillBucket:
+		return h.w * h.n / h.m
+	}
+	return h.w
+}
+
 // spent is how many times the limit was spent at full speed; 0 where there cannot be a
 // second one that is slower.
 func (p *Probe) spent(q *particle) (times float64) {
@@ -77,13 +84,7 @@ func (p *Probe) spent(q *particle) (times float64) {
 	case None, Concurrency, Stacked, Replicas, LeakyQueue, Ban:
 		return 0
 	}
-	period := q.w
-	switch q.family {
-	case TokenBucket:
-		period = q.period()
-	case RefillBucket:
-		period = q.w * q.n / q.m
-	}
+	period := q.round()
 	for k := 1.0; k <= 4*rounds; k++ {
 		long := k * (atEase*period + 2*p.rtt())
 		for i := range p.sights {
