@@ -22,10 +22,15 @@ type fleet struct {
 	kind Family  // of the limit on each: TokenBucket, FixedFirst, or FixedClock with a phase of each replica's own
 	r    int     // how many replicas
 	n, w float64 // limit of each and its window; of buckets, capacity and seconds per unit
+	same bool    // the windows of the clock begin on all replicas at once; byChance only
 }
 
 func (f fleet) String() string {
-	return fmt.Sprintf("%s %d × %g/%.4g %v", [ways]string{"by chance", "in turn", "by load"}[f.way], f.r, f.n, f.w, f.kind)
+	s := fmt.Sprintf("%s %d × %g/%.4g %v", [ways]string{"by chance", "in turn", "by load"}[f.way], f.r, f.n, f.w, f.kind)
+	if f.same {
+		s += ", all at once"
+	}
+	return s
 }
 
 func (f fleet) valid() bool {
@@ -75,25 +80,35 @@ type judged struct {
 func (j judged) surplus() float64 { return j.cost - j.mean }
 
 // evidence is what was seen, or the beginning of it.
-type evidence struct{ sights []sight }
+type evidence struct {
+	sights []sight
+	course []float64 // what the best so far cost after each sight, for judge to give up early; nil: none
+	slack  float64   // by how much more it may cost then
+}
 
 // upTo is what was seen of so many requests.
 func (p *Probe) upTo(requests int) *evidence {
 	n := 0
 	for i, w := range p.sights {
 		if n += w.a + w.r; n > requests {
-			return &evidence{p.sights[:i]}
+			return &evidence{sights: p.sights[:i]}
 		}
 	}
-	return &evidence{p.sights}
+	return &evidence{sights: p.sights}
 }
 
 // judge replays all sights to a fleet. It gives up when the surplus exceeds most.
 func (p *evidence) judge(f fleet, many int, most float64) judged {
+	j, _ := p.follow(f, many, most)
+	return j
+}
+
+// follow is judge, with what it cost after each sight.
+func (p *evidence) follow(f fleet, many int, most float64) (out judged, course []float64) {
 	m := &replay{fleet: f, rng: rand.New(rand.NewPCG(7, 11)), many: many,
 		berths: make([]berth, many*f.r), spare: make([]berth, many*f.r), next: make([]int, many), turns: make([]int, many),
 		weight: make([]float64, many), free: make([]float64, f.r), count: make([]int, f.r)}
-	out := judged{fleet: f}
+	out.fleet, course = f, make([]float64, len(p.sights))
 	for i := range m.berths {
 		b := &m.berths[i]
 		b.left = f.n
@@ -114,31 +129,33 @@ func (p *evidence) judge(f fleet, many int, most float64) judged {
 			cost, mean, vary = m.rotate(w)
 		}
 		out.cost, out.mean, variance = out.cost+cost, out.mean+mean, variance+vary
-		if out.cost-out.mean > most+3*math.Sqrt(variance) {
+		course[i] = out.cost
+		if out.cost-out.mean > most+3*math.Sqrt(variance) || p.course != nil && out.cost > p.course[i]+p.slack {
 			out.cost = math.Inf(1)
 			break
 		}
 	}
 	out.sd = math.Sqrt(variance)
-	return out
+	return out, course
 }
 
-// settle lets the window of a replica end where that must have been by an instant, or may.
-func (m *replay) settle(b *berth, t float64) {
+// settle lets the window of a replica end where that must have been by an instant, or may,
+// and tells whether it did.
+func (m *replay) settle(b *berth, t float64) (ended bool) {
 	switch m.kind {
 	case TokenBucket:
 		if t > b.at {
 			b.left, b.at = min(m.n, b.left+(t-b.at)/m.w), t
 		}
-		return
+		return false
 	case FixedFirst:
 		if b.open && t >= b.hi {
-			b.left, b.open = m.n, false
+			b.left, b.open, ended = m.n, false, true
 		}
 	case FixedClock:
 		if t >= b.hi {
 			k := math.Ceil((t - b.hi + 1e-9) / m.w)
-			b.left = m.n
+			b.left, ended = m.n, true
 			slip := min(drift*m.w, 0.02)
 			b.lo, b.hi = b.lo+k*m.w-slip, b.hi+k*m.w+slip
 		}
@@ -146,10 +163,57 @@ func (m *replay) settle(b *berth, t float64) {
 	if b.open && t > b.lo && b.left >= 1 { // it may have ended
 		if m.rng.Float64()*(b.hi-b.lo) < t-b.lo {
 			m.renew(b, t)
-		} else {
-			b.lo = t
+			return true
+		}
+		b.lo = t
+	}
+	return ended
+}
+
+// settleAll is settle for all replicas of a draw.
+func (m *replay) settleAll(bs []berth, t float64) {
+	if !m.same {
+		for i := range bs {
+			m.settle(&bs[i], t)
+		}
+		return
+	}
+	if t < bs[0].hi {
+		for i := range bs {
+			if bs[i].left < 1 { // whether it has ended shows when this one is asked
+				return
+			}
 		}
 	}
+	if m.settle(&bs[0], t) {
+		m.strike(bs, 0)
+		return
+	}
+	for i := range bs {
+		bs[i].lo, bs[i].hi = bs[0].lo, bs[0].hi
+	}
+}
+
+// strike begins a window on all replicas when one of them, i, has begun it.
+func (m *replay) strike(bs []berth, i int) {
+	for k := range bs {
+		bs[k].lo, bs[k].hi = bs[i].lo, bs[i].hi
+		if k != i {
+			bs[k].left = m.n
+		}
+	}
+}
+
+// notYet notes that the window of all replicas has not ended by t, where one that is full
+// refused then, and returns how many are open.
+func (m *replay) notYet(bs []berth, t float64) (open float64) {
+	lo := min(bs[0].hi, max(bs[0].lo, t))
+	for i := range bs {
+		bs[i].lo = lo
+		m.free[i] = m.chance(&bs[i], t)
+		open += m.free[i]
+	}
+	return open
 }
 
 // renew begins a new window that began at t at the latest.
@@ -186,6 +250,32 @@ func (m *replay) spend(b *berth, t float64, w *sight) {
 	}
 }
 
+// allIn plays a wave of which nothing was refused to a draw, at once, where every replica
+// has room for whatever of it comes there; it tells whether they have.
+func (m *replay) allIn(bs []berth, w *sight) bool {
+	each := float64(w.a) / float64(m.r)
+	if w.r > 0 || w.a < 2*m.r {
+		return false
+	}
+	m.settleAll(bs, w.s)
+	for i := range bs {
+		if b := &bs[i]; b.left < each+5*math.Sqrt(each)+3 || m.kind != TokenBucket && b.open && b.lo < w.d {
+			return false
+		}
+	}
+	clear(m.count)
+	for range w.a {
+		m.count[m.rng.IntN(m.r)]++
+	}
+	for i, k := range m.count {
+		if k > 0 {
+			m.spend(&bs[i], w.s, w)
+			bs[i].left -= float64(k - 1)
+		}
+	}
+	return true
+}
+
 // scatter plays a wave of which each request goes to any of the replicas. In which
 // order they arrived is not known: that is drawn too.
 func (m *replay) scatter(w *sight) (cost, mean, vary float64) {
@@ -200,14 +290,19 @@ func (m *replay) scatter(w *sight) (cost, mean, vary float64) {
 		before += m.weight[j]
 		yes, no := float64(w.a), float64(w.r)
 		open, t := 0.0, 0.0
-		lg := 0.0
+		lg, product := 0.0, 1.0 // a logarithm for each request would take most of the time
 		want, spread := 0.0, 0.0
+		if m.allIn(bs, w) {
+			after += m.weight[j] * math.Pow(1-odd, float64(n))
+			guess += (1 - odd) * float64(n)
+			continue
+		}
 		for k := range n {
 			if k == 0 || (k*4)/n != ((k-1)*4)/n || n < 5 {
 				t = w.s + (float64(k)+m.rng.Float64())/float64(n)*max(0, w.d-w.s)
 				open = 0
+				m.settleAll(bs, t)
 				for i := range bs {
-					m.settle(&bs[i], t)
 					m.free[i] = m.chance(&bs[i], t)
 					open += m.free[i]
 				}
@@ -218,19 +313,28 @@ func (m *replay) scatter(w *sight) (cost, mean, vary float64) {
 			y, x := yes*q, no*(1-q)
 			ok := m.rng.Float64()*(y+x) < y
 			if ok {
-				lg += math.Log((y + x) / yes)
+				product *= (y + x) / yes
 				yes--
 				i := pick(m.free, open, m.rng)
-				if m.free[i] > 0 {
+				if anew := bs[i].left < 1; m.free[i] > 0 {
 					m.spend(&bs[i], t, w)
+					if m.same && anew {
+						m.strike(bs, i)
+						for i := range m.free {
+							m.free[i] = 1
+						}
+						open = float64(r)
+					}
 				}
 				is := m.chance(&bs[i], t)
 				open += is - m.free[i]
 				m.free[i] = is
 			} else {
-				lg += math.Log((y + x) / no)
+				product *= (y + x) / no
 				no--
-				if part := open - math.Floor(open); part > 1e-9 && part < 1-1e-9 {
+				if m.same {
+					open = m.notYet(bs, t)
+				} else if part := open - math.Floor(open); part > 1e-9 && part < 1-1e-9 {
 					for i, c := range m.free {
 						if c > 0 && c < 1 && m.rng.Float64()*(float64(r)-open) < 1-c { // it was asked
 							bs[i].lo = min(bs[i].hi, max(bs[i].lo, t))
@@ -242,11 +346,14 @@ func (m *replay) scatter(w *sight) (cost, mean, vary float64) {
 					}
 				}
 			}
+			if product < 1e-200 {
+				lg, product = lg+math.Log(product), 1
+			}
 			if k == 0 && n == 1 {
 				want, spread = q, q*(1-q)
 			}
 		}
-		m.weight[j] *= math.Exp(max(-40, lg))
+		m.weight[j] *= math.Exp(max(-40, lg+math.Log(product)))
 		after += m.weight[j]
 		guess += want
 		square += spread

@@ -73,7 +73,7 @@ func (p *Probe) crewed(from []supposed, only int, by ...way) []judged {
 		k.n, k.w = math.Round(k.n/3), 0
 		if !seen[k] && len(seen) < 5 {
 			seen[k] = true
-			out = append(out, some.improve(j.fleet))
+			out = append(out, some.improve(j.fleet, j.draws()))
 		}
 	}
 	for _, s := range from {
@@ -116,7 +116,7 @@ func (p *Probe) stairs(s supposed, only int, by []way) (out []judged) {
 				continue
 			}
 			var few []judged
-			e := &evidence{p.sights[:cuts[min(len(cuts), 6)-1]]}
+			e := &evidence{sights: p.sights[:cuts[min(len(cuts), 6)-1]]}
 			for off := 0.8; off < 1.26; off *= 1.02 {
 				f := fleet{way: way, kind: TokenBucket, r: r, w: off * s.time / s.total * float64(r)}
 				f.n = math.Round((s.total - burst/f.w*float64(r)) / float64(r))
@@ -144,7 +144,7 @@ func (p *Probe) stairs(s supposed, only int, by []way) (out []judged) {
 func (p *Probe) closer(best judged, cuts []int, since float64) judged {
 	for k := 6; ; k *= 2 {
 		end := cuts[min(len(cuts), k)-1]
-		e := &evidence{p.sights[:end]}
+		e := &evidence{sights: p.sights[:end]}
 		took := max(best.w, p.sights[end-1].d-since)
 		from := best.fleet
 		best.cost = math.Inf(1)
@@ -185,9 +185,8 @@ func (f fleet) draws() int {
 	return 16
 }
 
-// improve moves the figures of a fleet to where they explain more.
-func (p *evidence) improve(f fleet) judged {
-	many := f.draws()
+// improve moves the figures of a fleet to where they explain more, by so many draws.
+func (p *evidence) improve(f fleet, many int) judged {
 	best := p.judge(f, many, math.Inf(1))
 	better := func(g fleet) bool {
 		if !g.valid() {

@@ -178,7 +178,7 @@ func (p *Probe) exhaust(ctx context.Context, total int) error {
 
 // spreadOf is what a fleet says in figures, and whether they are settled.
 func (p *Probe) spreadOf(j judged, proved *spreadOut) *spreadOut {
-	s := &spreadOut{bucket: j.kind == TokenBucket}
+	s := &spreadOut{bucket: j.kind == TokenBucket, clock: j.kind == FixedClock}
 	s.replicas, s.each, s.share, s.gain = j.r, int(j.n), 0.95, 12
 	w, n := span{j.w, j.w}, span{j.n, j.n}
 	most := 4.0
@@ -232,7 +232,7 @@ func (p *Probe) spreadOf(j judged, proved *spreadOut) *spreadOut {
 	}
 	w = w.with(j.w * (1 - least)).with(j.w * (1 + least))
 	s.window = w
-	if j.kind == FixedClock && proved == nil { // one that opened is all that is known of it
+	if j.kind == FixedClock && j.way != byChance && proved == nil { // one that opened is all that is known of it
 		s.window = span{0.25 * j.w, 1.75 * j.w}
 	}
 	if s.bucket { // until it is full

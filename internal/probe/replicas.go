@@ -11,6 +11,8 @@ type spreadOut struct {
 	crowdFit
 	sure   bool
 	bucket bool // what was spent comes back little by little
+	clock  bool // windows begin by the clock, at once or at times of each one's own
+	rough  bool // that there are several is all that was weighed
 	window span // how long until it is back; of a bucket, until it is full
 }
 
@@ -241,86 +243,6 @@ func mean(x []float64) (sum float64) {
 	return sum
 }
 
-// crew looks at replicas whose first burst begins at a sight: more bursts, until
-// their number is known well, and how long it takes until it is all back.
-func (p *Probe) crew(ctx context.Context, first int) (*spreadOut, error) {
-	c := &crowd{bursts: [][]sight{p.sights[first:len(p.sights):len(p.sights)]}}
-	f := c.first()
-	if s, err := p.connected(ctx); s != nil || err != nil {
-		return s, err
-	}
-	if f.gain < 8 || p.oneBucket() {
-		return nil, nil
-	}
-	p.spread = &spreadOut{crowdFit: f, window: span{0, p.timeLeft()}}
-	for range 7 {
-		burst := len(p.sights)
-		from, shut := c.bursts[len(c.bursts)-1][0].s, p.sights[burst-1].last
-		total := f.replicas * f.each
-		if len(c.bursts) > 1 && (f.share > 0.97 && p.spread.window.hi < 1.1*p.spread.window.lo || p.v.Refused > p.opt.MaxRefused*3/4) ||
-			p.v.Requests+total*5/4 > p.opt.MaxRequests {
-			break
-		}
-		if s, err := p.connected(ctx); s != nil || err != nil {
-			return s, err
-		}
-		if err := p.reopen(ctx); err != nil {
-			return p.spread, err
-		}
-		o := p.sights[len(p.sights)-1]
-		if len(c.bursts) == 1 {
-			if s, err := p.staggered(ctx, c.bursts[0]); s != nil || err != nil {
-				return s, err
-			}
-		}
-		no := p.sights[len(p.sights)-2].s
-		n := max(3, min(total/3, 8))
-		w, err := p.wave(ctx, 0, n, "how many of them have opened")
-		if err != nil {
-			return p.spread, err
-		}
-		s := p.spread
-		if 4*w.a >= 3*n { // all of them at once
-			w := span{no - from - p.net(), o.d - from}
-			if no < shut { // it opened during the burst
-				w.lo = 0
-			}
-			s.window = span{max(s.window.lo, w.lo), min(s.window.hi, w.hi)}
-			if s.window.hi < s.window.lo { // by the clock: not always as long
-				s.window = span{min(w.lo, w.hi), 1.5 * w.hi}
-			}
-			s.bucket = false
-			burst, c.rate, c.known = len(p.sights)-2, 0, nil
-			if dry, err := p.pour(ctx, 0, total*3/4); err != nil || !dry {
-				return s, err
-			}
-		} else {
-			rate, err := p.trickle(ctx, shut)
-			if err != nil {
-				return s, err
-			}
-			c.rate, c.known, s.bucket = rate, nil, true
-			s.window = span{0.9 * float64(total) / rate, 1.1 * float64(total) / rate}
-			if rest := 1.1 * float64(total) / rate; rest > p.timeLeft()/4 {
-				break
-			} else if dry, err := p.pour(ctx, rest, total); err != nil || !dry {
-				return s, err
-			}
-			for p.sights[burst].s < shut+0.99*s.window.hi && burst < len(p.sights)-1 && p.sights[burst+1].s-p.sights[burst].d < 0.5*s.window.hi {
-				burst++ // what was asked before the rest
-			}
-			burst++
-		}
-		c.bursts = append(c.bursts, p.sights[burst:len(p.sights):len(p.sights)])
-		f = c.fit()
-		s.crowdFit = f
-	}
-	if p.trace != nil {
-		p.trace("   crew %+v", *p.spread)
-	}
-	return p.spread, nil
-}
-
 // trickle measures how many units a second come back, all replicas together.
 func (p *Probe) trickle(ctx context.Context, since float64) (rate float64, err error) {
 	got := float64(p.sights[len(p.sights)-1].a + p.sights[len(p.sights)-2].a)
@@ -353,6 +275,9 @@ func (p *Probe) foundReplicas(s *spreadOut) Found {
 	}
 	each := int64(s.each)
 	q := limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: each, Window: max(seconds(round(w)), 1e6)}
+	if s.clock {
+		q.Align = limit.AlignClock
+	}
 	if s.bucket {
 		q = limit.Policy{Burst: each}
 		q.Limit, q.Window = rateWithin(span{w.lo / float64(each), w.hi / float64(each)})

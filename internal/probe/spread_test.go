@@ -16,7 +16,7 @@ func TestSpreadOfBounds(t *testing.T) {
 		p := driven(t, pol, 4, func(n, _ int) int { return n % 4 }, false)
 		p.sights = p.sights[:len(p.sights)/2] // which leave more open
 		all := p.upTo(1e6)
-		truth := fleet{byTurn, FixedFirst, 4, 12, window.Seconds()}
+		truth := fleet{byTurn, FixedFirst, 4, 12, window.Seconds(), false}
 		for _, off := range []float64{0.99, 1, 1.01} { // the best that was found is seldom the truth itself
 			truth.w = off * window.Seconds()
 			j := all.judge(truth, 2*truth.draws(), 1e9)

@@ -34,9 +34,9 @@ func (p *Probe) inSteps(ctx context.Context, f fleet, from float64) (*spreadOut,
 	}
 	all := p.upTo(1e6)
 	f.way = byTurn
-	best := all.improve(f)
+	best := all.improve(f, f.draws())
 	f.way = byLoad
-	if j := all.improve(f); j.cost < best.cost {
+	if j := all.improve(f, f.draws()); j.cost < best.cost {
 		best = j
 	}
 	p.refit()

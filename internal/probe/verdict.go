@@ -48,6 +48,9 @@ func (p *Probe) conclude(stopped bool) {
 		// Subtle: what buckets give back is seen too large where one of them is asked late, as a
 		// busy machine does, and no bound of that is known.
 		v.Found, v.Confidence, v.Sure = p.foundReplicas(s), 0.99, s.sure && !s.bucket
+		if s.rough {
+			v.Confidence = 0.8
+		}
 		return
 	}
 	if !p.fitted {

@@ -30,7 +30,10 @@ func FoundWords(f *probe.Found) string {
 		if i > 0 {
 			off = 0
 		}
-		all = append(all, limitSentence(p, i == 0 || f.Family == probe.Stacked, off))
+		byClock := f.Family == probe.Replicas && p.Algorithm == limit.FixedWindow && p.Align == limit.AlignClock
+		if all = append(all, limitSentence(p, !byClock && (i == 0 || f.Family == probe.Stacked), off)); byClock {
+			all[i] += " by the clock" // of each replica perhaps its own
+		}
 	}
 	s := strings.Join(all, ", and ")
 	if s == "" {
