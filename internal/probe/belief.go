@@ -396,7 +396,7 @@ func (p *Probe) settled(shares []Share) bool {
 		return false
 	}
 	h := p.herd(shares[0].Family)
-	if h.family == Stacked && !p.metAgain() || p.share > 0 && !p.clear(h) {
+	if h.family == Stacked && (!p.metAgain() || p.unopened()) || p.share > 0 && !p.clear(h) {
 		return false
 	}
 	b := h.best[0]

@@ -3,6 +3,8 @@ package probe
 import (
 	"math"
 	"slices"
+
+	"github.com/weir-dev/weir/limit"
 )
 
 // confirms is how many waves at random times a limit without a round figure has to
@@ -124,20 +126,48 @@ func (h *herd) windows() (w, v span) {
 	return w, v
 }
 
-// contrived tells whether windows are what nobody chooses: of two limits where neither has
-// whole tenths of a second, for pairs explain what is neither of them, and windows of a clock
-// that are not whole tenths, nor less than a second and whole hundredths or a whole number a second.
-func (h *herd) contrived() bool {
+// contrived tells whether a window is what nobody chooses: one of the two of a pair, for pairs
+// explain what is neither of them, or that of a clock, which explains what only seems to be
+// one, or of a log or a sliding window that is short. said is what is said of them.
+func (h *herd) contrived(said []limit.Policy) bool {
 	b := h.best[0]
-	whole := func(s span, a float64) bool { return math.Floor(a*s.hi+0.01) >= math.Ceil(a*s.lo-0.01) }
 	w, v := h.windows()
-	switch {
-	case h.family == Stacked && b.kind != TokenBucket && b.kind2 != TokenBucket:
-		return !whole(w, 10) && !whole(v, 10)
-	case (h.family == FixedClock || h.family == RefillBucket) && !b.anew && b.tick == 0:
-		return !whole(w, 10) && (b.w > 1 || !whole(w, 100) && !whole(span{1 / w.hi, 1 / w.lo}, 1))
+	for i, s := range []*span{&w, &v} {
+		if i < len(said) && said[i].Algorithm != limit.TokenBucket {
+			*s = s.with(said[i].Window.Seconds())
+		}
+	}
+	whole := func(s span, a float64) bool { return math.Floor(a*s.hi+0.01) >= math.Ceil(a*s.lo-0.01) }
+	switch h.family {
+	case Stacked:
+		if len(said) < 2 {
+			return false
+		}
+		return b.kind != TokenBucket && vague(said[0].Window.Seconds(), w) || b.kind2 != TokenBucket && vague(said[1].Window.Seconds(), v)
+	case FixedClock, RefillBucket:
+		return !b.anew && b.tick == 0 && !whole(w, 10) && (b.w > 1 || !whole(w, 100) && !whole(span{1 / w.hi, 1 / w.lo}, 1))
+	case SlidingLog, SlidingLogDenied, SlidingWindow, SlidingWindowDenied:
+		return b.tick == 0 && b.w < shortOdd && len(said) > 0 && vague(said[0].Window.Seconds(), w)
 	}
 	return false
+}
+
+// shortOdd is below which length of a log or a sliding window it has to be a round one, in
+// seconds: the shorter it is, the more of what is no such limit looks like one.
+const shortOdd = 3
+
+// vague tells whether a window, of which is known that it is within s, is no rounder than some
+// number within any span as wide as that: then that it is round says nothing for it.
+func vague(x float64, s span) bool {
+	for _, unit := range units {
+		if unit < 0.05 || unit < 0.1 && x > 1 {
+			break
+		}
+		if math.Abs(x-unit*math.Round(x/unit)) < 1e-5*x {
+			return s.hi-s.lo > unit
+		}
+	}
+	return true
 }
 
 // tooShort tells whether a window is where the search for windows begins: one that is

@@ -118,7 +118,8 @@ func TestConfirmTooDear(t *testing.T) {
 	}
 }
 
-// TestContrived: windows that nobody chooses are not certain.
+// TestContrived: windows that nobody chooses are not certain, of a pair each by itself, nor are
+// round ones where any span as wide as what is open has one.
 func TestContrived(t *testing.T) {
 	pair := func(kind Family, w, v float64) hypothesis {
 		return hypothesis{family: Stacked, kind: kind, kind2: kind, n: 5, m: 20, w: w, v: v}
@@ -127,20 +128,35 @@ func TestContrived(t *testing.T) {
 	ran := 0
 	for _, c := range []struct {
 		h    hypothesis
+		open float64 // of the last window, each way
 		want bool
 	}{
-		{pair(SlidingWindow, 0.519, 1.129), true}, {pair(SlidingWindow, 0.5, 1.129), false}, {pair(FixedClock, 0.519, 30.05), true},
-		{pair(FixedFirst, 2.1, 61.3), false}, {pair(TokenBucket, 0.0519, 1.129), false},
-		{one(FixedClock, 44.1), false}, {one(FixedClock, 2.0317), true}, {one(RefillBucket, 2.0317), true}, {one(RefillBucket, 1.0/3), false},
-		{one(RefillBucket, 0.25), false}, {one(RefillBucket, 0.6175), true}, {one(SlidingLog, 2.0317), false}, {one(FixedFirst, 2.0317), false},
+		{pair(SlidingWindow, 0.519, 1.129), 0, true}, {pair(SlidingWindow, 0.5, 1.129), 0, true}, {pair(FixedClock, 0.519, 30), 0, true},
+		{pair(FixedFirst, 2.1, 61.3), 0, false}, {pair(FixedFirst, 2.1, 61.3), 0.4, true}, {pair(FixedFirst, 2.1, 60), 0.6, false},
+		{pair(FixedFirst, 2.1, 61), 0.3, false}, {pair(FixedFirst, 2.1, 61), 0.6, true}, {pair(FixedClock, 0.983687, 20.2), 0.01, true},
+		{pair(TokenBucket, 0.0519, 1.129), 0, false},
+		{one(FixedClock, 44.1), 0, false}, {one(FixedClock, 2.0317), 0, true}, {one(RefillBucket, 2.0317), 0, true}, {one(RefillBucket, 1.0/3), 0, false},
+		{one(RefillBucket, 0.25), 0, false}, {one(RefillBucket, 0.6175), 0, true}, {one(FixedFirst, 2.0317), 0, false},
+		{one(SlidingLog, 2.0317), 0, true}, {one(SlidingWindowDenied, 0.385666), 0.01, true}, {one(SlidingWindow, 1.5), 0.02, false},
+		{one(SlidingLog, 0.45), 0.005, false}, {one(SlidingWindow, 4.0317), 0, false},
 	} {
 		ran++
-		h := &herd{family: c.h.family, best: []*particle{{hypothesis: c.h}}}
-		if got := h.contrived(); got != c.want {
-			t.Errorf("%+v: contrived is %v", c.h, got)
+		h := &herd{family: c.h.family}
+		for _, off := range []float64{0, -c.open, c.open} {
+			g := c.h
+			if g.v > 0 {
+				g.v += off
+			} else {
+				g.w += off
+			}
+			h.best = append(h.best, &particle{hypothesis: g})
+		}
+		said := []limit.Policy{{Algorithm: limit.FixedWindow, Window: seconds(c.h.w)}, {Algorithm: limit.FixedWindow, Window: seconds(c.h.v)}}
+		if got := h.contrived(said); got != c.want {
+			t.Errorf("%+v, open by %v: contrived is %v", c.h, c.open, got)
 		}
 	}
-	if ran != 13 {
+	if ran != 22 {
 		t.Error(ran)
 	}
 }

@@ -45,6 +45,8 @@ func (p *Probe) neat(h *herd, best *particle, wid, second span, deep bool) hypot
 			break
 		}
 		return p.neatGrid(h, best, wid, limits, ok)
+	case Stacked:
+		return p.neatPair(h, best, wid, second, limits, ok)
 	}
 	g = firstOf(g, roundIn(wid), limits, ok)
 	if g.v > 0 {

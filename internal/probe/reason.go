@@ -13,6 +13,8 @@ func (p *Probe) reason(fits bool) string {
 		return "it does not explain all that was seen"
 	case v.Family == Stacked && !p.metAgain():
 		return "the longer of the two was not used up a second time, on purpose: what is found after an event explains the event, whatever it was"
+	case v.Family == Stacked && p.unopened():
+		return "the longer of the two was not seen to open again: a third limit, longer than both, may have been met"
 	case p.share > 0 && !p.clear(h):
 		return "where others use it, too, chance explains much: another kind is not much less likely"
 	case v.Alike > 0:

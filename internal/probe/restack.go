@@ -176,6 +176,22 @@ func (p *Probe) metAgain() bool {
 	return false
 }
 
+// unopened tells whether the longer of two limits was looked at again and again since it
+// refused, and did not open. Subtle: a third limit, longer than both, that was met makes the
+// second seem a little longer each time.
+func (p *Probe) unopened() bool {
+	one, _ := p.herd(Stacked).best[0].parts()
+	last := len(p.sights) - 1
+	i, looks := last, 0
+	for ; i >= 0 && p.sights[i].a == 0; i-- {
+		looks += int(boolTo(p.sights[i].r > 0, 1))
+	}
+	return looks >= unopenedLooks && p.sights[last].s-p.sights[i+1].s > 1.1*one.period()
+}
+
+// unopenedLooks is how many refusals in a row make unopened.
+const unopenedLooks = 3
+
 // whole is what explained everything, for when it no longer does.
 type whole struct {
 	top      Family

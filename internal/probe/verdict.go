@@ -92,11 +92,15 @@ func (p *Probe) conclude(stopped bool) {
 	case p.herd(v.Family).tooShort():
 		v.Sure = false
 		v.Settle = "ask from nearer by: its window is about the shortest that is looked for"
-	case p.unconfirmed(p.herd(v.Family)), p.herd(v.Family).contrived(), v.Family == Ban && p.herd(Ban).best[0].kind == FixedClock && !p.isRound(p.herd(Ban)):
+	case p.unconfirmed(p.herd(v.Family)), p.herd(v.Family).contrived(v.Policies), v.Family == Ban && p.herd(Ban).best[0].kind == FixedClock && !p.isRound(p.herd(Ban)):
 		// Subtle: bans hide where windows of the clock begin, so that several lengths explain them.
 		v.Sure = false
 		v.Settle = "ask a few more times, at random: this is no figure that people choose, so it may be a coincidence"
 	default:
+		if wait, ok := p.quietAlike(p.herd(v.Family)); ok {
+			v.Sure, v.Settle = false, quietSettle(p.herd(v.Family).best[0].n, wait)
+			break
+		}
 		switch v.Family {
 		case SlidingWindow, SlidingWindowDenied, Stacked:
 			// These bend far: what replicas nearly in turn explain as well is not certain.
@@ -291,7 +295,7 @@ func (p *Probe) phaseOff(h *herd) time.Duration {
 // phase is where the windows of a policy begin on the clock: the roundest place that
 // is as much later than the head as what a request takes to arrive may be.
 func (p *Probe) phase(head float64, window time.Duration) time.Duration {
-	at, late := p.start.Add(seconds(head)).UnixNano(), int64(1e9*p.base())
+	at, late := p.start.Add(seconds(head)).Round(time.Microsecond).UnixNano(), int64(1e9*p.base())
 	for _, u := range units {
 		unit := int64(seconds(u))
 		if round := (at + late) / unit * unit; round >= at && unit <= int64(window) {

@@ -1,0 +1,140 @@
+package probe
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// quiet is a limit that is as good as new once it let nothing through for a time: each
+// request let through begins that time anew, as an expiry that is set with each of them does.
+// It is not among what is sought, for a probe that waits for openings makes a rhythm in which
+// it looks like windows of the clock. So it is asked for before anything is certain.
+type quiet struct {
+	n, wait     float64 // how many go through, and for how long nothing may
+	tick, phase float64 // as of ticked; 0: its clock runs on
+	ways        []quietly
+	next        []quietly
+}
+
+// quietly is one way in which things may have gone: so many let through since it was as good
+// as new, and when the latest was.
+type quietly struct {
+	count float64
+	last  span
+}
+
+// quietAlike tells whether such a limit explains all that was seen, if the best of a herd does,
+// and with which time. Of single requests it is the same limit as others.
+func (p *Probe) quietAlike(h *herd) (wait float64, ok bool) {
+	b := h.best[0]
+	switch b.family {
+	case None, Concurrency, TokenBucket, LeakyQueue, Replicas:
+		return 0, false
+	}
+	if p.share > 0 || b.n < 2 {
+		return 0, false
+	}
+	gaps := p.quietGaps()
+	if len(gaps) == 0 {
+		return 0, false
+	}
+	for i, g := range gaps {
+		w := g - 1e-4
+		if i+1 < len(gaps) {
+			w = (g + gaps[i+1]) / 2
+		}
+		for _, w := range []float64{w, g - 1e-4} {
+			if m := (quiet{n: b.n, wait: w}); w > 0 && m.explains(p.sights) {
+				return w, true
+			}
+		}
+	}
+	// Many keep the time of the latest as whole seconds. Of one of these it is a window of the clock.
+	place := p.evenHead(FixedClock, 1)
+	for w := 2.0; w < gaps[len(gaps)-1]+2 && w < 4000; w++ {
+		for _, early := range p.shifts() {
+			if m := (quiet{n: b.n, wait: w, tick: 1, phase: place - early}); m.explains(p.sights) {
+				return w, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// quietGaps are for how long nothing had been let through when each wave came, in order.
+func (p *Probe) quietGaps() (gaps []float64) {
+	last := math.Inf(-1)
+	for i := range p.sights {
+		w := &p.sights[i]
+		if w.a > 0 {
+			if gap := w.d - last; gap > 0 && !math.IsInf(gap, 1) {
+				gaps = append(gaps, gap)
+			}
+			last = w.since
+		}
+	}
+	slices.Sort(gaps)
+	return slices.Compact(gaps)
+}
+
+// explains tells whether it explains all waves, with the server's instant anywhere within each.
+func (m *quiet) explains(sights []sight) bool {
+	m.ways = append(m.ways[:0], quietly{last: span{math.Inf(-1), math.Inf(-1)}})
+	for i := range sights {
+		if m.take(&sights[i]); len(m.ways) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// take goes on with each way that a wave allows.
+func (m *quiet) take(w *sight) {
+	m.next = m.next[:0]
+	for _, q := range m.ways {
+		since, d, last := w.since, w.d, q.last
+		if m.tick > 0 {
+			since, d = m.at(since), m.at(d)
+			last = span{m.at(last.lo), m.at(last.hi)}
+		}
+		if d-last.lo >= m.wait && w.a+w.lost > 0 { // it may be as good as new
+			m.spend(w, quietly{last: q.last})
+		}
+		if since-last.hi < m.wait { // or not yet
+			if m.tick == 0 {
+				q.last.lo = max(q.last.lo, w.since-m.wait)
+			}
+			m.spend(w, q)
+		}
+	}
+	m.ways, m.next = m.next, m.ways
+}
+
+func (m *quiet) at(t float64) float64 { return math.Floor((t - m.phase) / m.tick) }
+
+// spend takes what was let through from what is left; what was refused found nothing left.
+func (m *quiet) spend(w *sight, q quietly) {
+	for lost := 0; lost <= w.lost; lost++ {
+		count := q.count + float64(w.a+lost)
+		if count > m.n || w.r > 0 && count < m.n {
+			continue
+		}
+		after := quietly{count: count, last: q.last}
+		if w.a+lost > 0 {
+			after.last = span{w.since, w.d}
+		}
+		same := func(o quietly) bool { return o.count == after.count }
+		if i := slices.IndexFunc(m.next, same); i >= 0 {
+			o := &m.next[i].last
+			*o = span{min(o.lo, after.last.lo), max(o.hi, after.last.hi)}
+		} else {
+			m.next = append(m.next, after)
+		}
+	}
+}
+
+// quietSettle says what would tell such a limit from the one that is believed.
+func quietSettle(n, wait float64) string {
+	return fmt.Sprintf("rest, and send %d, one each %s: where the last is refused, all comes back only once nothing was let through for about %s", int(n)+1, waitWords(0.7*wait), waitWords(wait))
+}
