@@ -190,6 +190,7 @@ type Verdict struct {
 	Slowest time.Duration
 	Alike   int     // so many replicas that are reached strictly in turn, with a part of the limit each, it could not be told from; 0: it could
 	Spent   float64 // how many times the limit was spent at full speed: a slower second one of less would have shown; 0: that is no question of this kind
+	Wanted  int     // how many times was asked for (Options.Second), where Spent is less; else 0
 	Settle  string  // what would settle the figures of Found, where these are open; "" otherwise
 	Open    string  // what keeps Found from being certain, where no alternative and no open figure does; "" otherwise
 	Foreign float64 // what Found leaves unexplained, as Probe.Explain counts it; above 2 others may use the limit too

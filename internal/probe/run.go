@@ -34,6 +34,7 @@ type Probe struct {
 	pairedAt      int       // how many waves there were at the latest of them
 	tries         int       // searches for what was overlooked
 	sustained     int       // rounds at full speed
+	curtailed     bool      // fewer of them than were asked for: the bounds allow no more
 	turns         int       // see turn
 	longs         int       // see longTurn
 	paces         int       // see paced
@@ -135,7 +136,7 @@ func (p *Probe) open() bool {
 	if q.family != Concurrency && (p.overlooks != q.family || !p.askedTurns && p.same(q)) {
 		return true
 	}
-	return p.lacking(q).rounds > 0 || p.unconfirmed(h)
+	return p.lacking(q).rounds > 0 && !p.curtailed || p.unconfirmed(h)
 }
 
 // reviews is how often all that was seen is weighed anew, at most.

@@ -64,6 +64,9 @@ func (p *Probe) conclude(stopped bool) {
 	v.Used = p.herd(shares[0].Family).best[0].used
 	v.Alike = p.alike(p.herd(shares[0].Family).best[0])
 	v.Spent = p.spent(p.herd(shares[0].Family).best[0])
+	if v.Spent > 0 && v.Spent < float64(p.opt.Second) {
+		v.Wanted = p.opt.Second
+	}
 	v.Foreign = left
 	fits := left < 2
 	if p.share > 0 {

@@ -217,6 +217,9 @@ func NewProbe(v *probe.Verdict) *Probe {
 	default:
 		p.Notes = append(p.Notes, fmt.Sprintf("No second, slower limit of less than %.1f times it: so much was spent at full speed.", p.SpentTimes))
 	}
+	if v.Sure && v.Wanted > 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("To look for one of up to %d times it, as was asked for, takes more requests or more time than the bounds allow.", v.Wanted))
+	}
 	for _, a := range v.Alternatives {
 		p.Alternatives = append(p.Alternatives, ProbeShare{foundFigures(&a.Found), a.Share, a.Found.Kind() + ", " + FoundWords(&a.Found), a.Separate})
 	}
