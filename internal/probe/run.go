@@ -34,6 +34,7 @@ type Probe struct {
 	pairedAt      int       // how many waves there were at the latest of them
 	tries         int       // searches for what was overlooked
 	sustained     int       // rounds at full speed
+	endless       bool      // see endlessly
 	curtailed     bool      // fewer of them than were asked for: the bounds allow no more
 	turns         int       // see turn
 	longs         int       // see longTurn
@@ -104,6 +105,7 @@ func (e errStop) Error() string { return string(e) }
 func (p *Probe) Run(ctx context.Context) (*Verdict, error) {
 	for _, r := range p.opt.Past {
 		p.take(r.Answers, r.Why)
+		p.v.Under = max(p.v.Under, underWay(r.Answers))
 		p.bound()
 	}
 	p.from = p.clock.Now()

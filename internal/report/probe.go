@@ -54,6 +54,9 @@ type Probe struct {
 	// limit of less than so many times it would have shown.
 	SpentTimes float64 `json:"spent_times,omitempty"`
 
+	// MostUnderWay is how many requests were under way at once at most.
+	MostUnderWay int `json:"most_under_way,omitempty"`
+
 	// Unknown is true where nothing can be said: not that there is no limit, either.
 	Unknown bool `json:"unknown,omitempty"`
 
@@ -194,7 +197,7 @@ type ProbeAsked struct {
 func NewProbe(v *probe.Verdict) *Probe {
 	p := &Probe{
 		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign, Settle: v.Settle, Open: v.Open, PacedPerSecond: v.Paced, SlowestSeconds: v.Slowest.Seconds(), UsedBefore: v.Used, AlikeReplicas: v.Alike, SpentTimes: math.Round(10*v.Spent) / 10,
-		Stopped: v.Stopped, Requests: v.Requests, Refused: v.Refused, Lost: v.Lost, ElapsedSeconds: v.Elapsed.Seconds(),
+		MostUnderWay: v.Under, Stopped: v.Stopped, Requests: v.Requests, Refused: v.Refused, Lost: v.Lost, ElapsedSeconds: v.Elapsed.Seconds(),
 		Headers: "none", Findings: []ProbeFinding{}, Waves: []ProbeWave{}, found: v.Found,
 	}
 	if v.Open != "" {
@@ -227,7 +230,14 @@ func NewProbe(v *probe.Verdict) *Probe {
 		p.AddWave(ProbeWave{Sent: w.Sent, Done: w.Done, Admitted: w.Admitted, Refused: w.Refused, Lost: w.Lost, Why: w.Why})
 	}
 	within := fmt.Sprintf("within %s in %s", plural(int64(v.Requests), "request", "requests"), spanWords(v.Elapsed.Round(time.Millisecond)))
-	if v.Family == probe.None && v.Stopped == "" {
+	switch {
+	case v.Family != probe.None || v.Under == 0:
+	case v.Endless:
+		p.Notes = append(p.Notes, fmt.Sprintf("No more are sent: with %d under way at once, the last of them waited for %s. A queue that refuses when it is longer than that was not met.", v.Under, spanWords(secDuration(digits(v.Slowest.Seconds(), 2)))))
+	default:
+		p.Notes = append(p.Notes, fmt.Sprintf("At most %s under way at once: a limit on that which is larger was not met.", plural(int64(v.Under), "request was", "requests were")))
+	}
+	if v.Family == probe.None && v.Stopped == "" && !v.Endless {
 		p.Notes = append(p.Notes, "No more are sent before one is met: the rest of --max-requests is for finding out which limit it is.")
 	}
 	switch {
