@@ -252,11 +252,11 @@ func NewProbe(v *probe.Verdict) *Probe {
 	case v.Sure:
 		p.Sentence = fmt.Sprintf("%s: %s.", kindWords(&v.Found, "This is", "These are"), FoundWords(&v.Found))
 	case v.Family == probe.Replicas:
-		p.Sentence = fmt.Sprintf("These are several replicas (%.0f %%), with one limit on each: %s.", 100*v.Confidence, FoundWords(&v.Found))
+		p.Sentence = fmt.Sprintf("These are several replicas (%s), with one limit on each: %s.", PercentWords(v.Confidence), FoundWords(&v.Found))
 	case len(v.Alternatives) == 0:
 		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(&v.Found, "Nearest comes", "Nearest come"), FoundWords(&v.Found))
 	default:
-		likeliest := fmt.Sprintf("Likeliest (%.0f %%) ", 100*v.Confidence)
+		likeliest := fmt.Sprintf("Likeliest (%s) ", PercentWords(v.Confidence))
 		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(&v.Found, likeliest+"is", likeliest+"are"), FoundWords(&v.Found))
 	}
 	return p
