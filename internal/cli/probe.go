@@ -36,8 +36,8 @@ type probeCmd struct {
 
 	MaxRequests  int           `default:"5000" placeholder:"N" help:"Most requests. Default 5000." group:"Budget"`
 	MaxThrottled int           `default:"300" placeholder:"N" help:"Most refused requests; those under way are waited for. Default 300." group:"Budget"`
-	MaxRate      float64       `default:"400" placeholder:"N" help:"Most requests in any second. Default 400." group:"Budget"`
-	MaxTime      time.Duration `default:"10m" placeholder:"DURATION" help:"Longest time. Default 10m." group:"Budget"`
+	MaxRate      float64       `default:"400" placeholder:"N" help:"Most requests in any second, counted when they go. Default 400." group:"Budget"`
+	MaxTime      time.Duration `default:"10m" placeholder:"DURATION" help:"Longest time; what is under way then is waited for one second more. Default 10m." group:"Budget"`
 	SecondLimit  int           `placeholder:"N" help:"Look for a second, slower limit of up to N times the first; each time costs the whole limit. 1: do not look. Default: less than 6 (8 for windows of the clock), up to 12 for small limits." group:"Budget"`
 	Price        float64       `placeholder:"USD" help:"What a request costs, in dollars, for the plan." group:"Budget"`
 	Prices       string        `placeholder:"FILE" help:"Table of prices instead of the built-in one." group:"Budget"`
@@ -233,11 +233,15 @@ func (c *probeCmd) world(s *session, req *hit.Request, things []*varied, rules *
 func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorld, j *probeJournal) error {
 	began := time.Now()
 	world.guard.end, world.guard.no = began.Add(c.MaxTime), j.refused
+	// Subtle: one context for all requests. A connection is made under that of its first.
+	within, cancel := context.WithDeadline(ctx, world.guard.end.Add(lastAnswers))
+	defer cancel()
+	world.within = within
 	show := newProbeShow(s, c)
 	defer show.close()
 	past, spent := j.past()
 	most := max(1, c.MaxRequests-spent) // what an earlier session spent on the key is gone
-	o := blackbox.Options{MaxRequests: most, MaxRefused: c.MaxThrottled, MaxTime: c.MaxTime, Seed: c.Seed, Past: past, Record: j.add, IgnoreHints: c.IgnoreHints, Second: c.SecondLimit}
+	o := blackbox.Options{MaxRequests: most, MaxRefused: c.MaxThrottled, MaxTime: c.MaxTime, Seed: c.Seed, Past: past, Record: j.add, IgnoreHints: c.IgnoreHints, Second: c.SecondLimit, Patience: c.Timeout}
 	if len(world.things) > 0 { // something is left for the key
 		o.MaxRequests, o.MaxRefused = max(1, most*2/3), max(1, c.MaxThrottled/2)
 	}

@@ -32,6 +32,7 @@ type probeGuard struct {
 	quick   time.Duration     // the first answer took that long
 	late    time.Duration     // the latest did
 	refusal int               // the status of the first refusal
+	forbids bool              // it refuses with 403, and nobody had said so
 	first   *answerShape      // of the first answer that was let pass
 	looks   map[string]*looks // by path, where that is varied
 }
@@ -68,6 +69,9 @@ func (g *probeGuard) see(a *hit.Answer, path string) blackbox.Outcome {
 	defer g.mu.Unlock()
 	g.seen++
 	outcome := g.rules.Outcome(a)
+	if outcome == hit.Failed && g.rules.Defaults() && forbidsForLimit(a) && !isCaptcha(a) {
+		outcome, g.forbids = hit.Throttled, true
+	}
 	if a.Failure == hit.NoFailure {
 		g.lost = 0
 	}
@@ -126,13 +130,23 @@ func (g *probeGuard) missing(a *hit.Answer) {
 
 // error looks at an answer that is neither a success nor a refusal.
 func (g *probeGuard) error(a *hit.Answer) {
+	spent := tellsSpent(a)
 	switch {
 	case a.Status >= 500:
-		if g.broken++; g.broken > 2 || g.seen <= 2 || g.yes == 0 {
+		if g.broken++; g.broken <= 2 && g.seen > 2 && g.yes > 0 {
+			break
+		}
+		if spent != "" {
+			g.halt("errors", "%s answered with status %d, and %s, which is how a service refuses for a limit: say so with --throttled %d", times(g.broken, "request was", "requests were"), a.Status, spent, a.Status)
+		} else {
 			g.halt("errors", "%s answered with status %d: the target breaks, or this is how it refuses; then say so with --throttled %d", times(g.broken, "request was", "requests were"), a.Status, a.Status)
 		}
 	case isCaptcha(a):
 		g.halt("lock-out", "an answer (status %d) asks for a proof that a person is there: it takes this for an attack", a.Status)
+	case spent != "" && g.yes == 0:
+		g.halt("errors", "%s was answered with status %d, and %s, which is how a service refuses for a limit: say so with --throttled %d", ordinal(g.seen), a.Status, spent, a.Status)
+	case spent != "":
+		g.halt("answer-changed", "status %d after %s let pass, and %s, which is how a service refuses for a limit: say so with --throttled %d", a.Status, times(g.yes, "request that was", "requests that were"), spent, a.Status)
 	case g.yes > 0 && (a.Status == 401 || a.Status == 403 || a.Status == 407 || a.Status == 451):
 		g.halt("lock-out", "status %d after %d requests that were let pass: it locks out, or a credential has run out. If it is how the limit refuses, say so with --throttled %d", a.Status, g.yes, a.Status)
 	case g.failed+1 > 2 || g.yes == 0:
@@ -199,6 +213,8 @@ func (g *probeGuard) shape(a *hit.Answer, path string) (changed bool) {
 	what := "the answer changed"
 	if isCaptcha(a) {
 		what = "it asks for a proof that a person is there"
+	} else if spent := tellsSpent(a); spent != "" {
+		what += ", and " + spent + ","
 	}
 	hint := fmt.Sprintf("--throttled %d", s.status)
 	if s.status == first.status {
@@ -224,6 +240,13 @@ func (g *probeGuard) stopped() error {
 		return nil
 	}
 	return g.stop
+}
+
+// forbade tells whether it refused with 403, which nobody had said.
+func (g *probeGuard) forbade() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.forbids
 }
 
 // refused is how many requests were refused.

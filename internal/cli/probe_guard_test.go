@@ -18,6 +18,13 @@ func heard(status int, kind, body string) *hit.Answer {
 	return a
 }
 
+// heardOf is an answer with a field, and with a limit of 60.
+func heardOf(status int, field, value string) *hit.Answer {
+	a := heard(status, "", "")
+	a.Fields = a.Fields.Append("X-RateLimit-Limit", "60").Append(field, value)
+	return a
+}
+
 func TestGuard(t *testing.T) {
 	ok := heard(200, "application/json", `{"items":[],"total":0}`)
 	no := heard(429, "application/json", `{"error":"slow"}`)
@@ -62,6 +69,13 @@ func TestGuard(t *testing.T) {
 		{"a refusal in words at once", nil, []*hit.Answer{heard(200, "text/plain", "Rate limit exceeded, wait 3 s")}, "errors", "--throttled '200:rate limit exceeded'"},
 		{"a field of errors that has none", nil, []*hit.Answer{heard(200, "application/json", `{"error":null,"errors":[],"data":1}`)}, "", ""},
 		{"words that are fine", []string{"200"}, []*hit.Answer{heard(200, "text/plain", "how a rate limit exceeded its purpose: slow down")}, "", ""},
+		{"GitHub's refusals", nil, []*hit.Answer{ok, ok, ok, ok, heardOf(403, "X-RateLimit-Remaining", "0"), heardOf(403, "X-RateLimit-Remaining", "0"), ok}, "", ""},
+		{"GitHub's refusal at once", nil, []*hit.Answer{heardOf(403, "X-RateLimit-Remaining", "0"), ok}, "", ""},
+		{"forbidden with something left", nil, []*hit.Answer{ok, ok, heardOf(403, "X-RateLimit-Remaining", "3")}, "lock-out", "it locks out"},
+		{"refused, then forbidden", nil, []*hit.Answer{ok, no, heardOf(403, "X-RateLimit-Remaining", "0")}, "lock-out", "refusals changed from status 429 to 403"},
+		{"forbidden for a time", nil, []*hit.Answer{ok, ok, heardOf(403, "Retry-After", "60")}, "answer-changed", "status 403 after 2 requests that were let pass, and it has a Retry-After header, which is how a service refuses for a limit: say so with --throttled 403"},
+		{"a status of its own", nil, []*hit.Answer{ok, heardOf(420, "X-RateLimit-Remaining", "0")}, "answer-changed", "its limit headers say that nothing is left, which is how a service refuses for a limit: say so with --throttled 420"},
+		{"a redirect for a time", nil, []*hit.Answer{ok, ok, ok, ok, heardOf(302, "Retry-After", "60")}, "answer-changed", "the answer changed, and it has a Retry-After header"},
 		{"too many refusals", nil, []*hit.Answer{ok, no, no, no, no, no}, "refusals", "--max-throttled 5"},
 	} {
 		ran++
@@ -88,7 +102,7 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s: may it go on? %v", c.name, g.may())
 		}
 	}
-	if ran != 29 {
+	if ran != 36 {
 		t.Fatalf("%d cases ran", ran)
 	}
 	g := &probeGuard{rules: hit.DefaultRules(), maxNo: 5, end: time.Now().Add(-time.Second)}

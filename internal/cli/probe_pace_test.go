@@ -1,7 +1,12 @@
 package cli
 
 import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -28,12 +33,67 @@ func TestProbePace(t *testing.T) {
 		if rate == 400 && due[39].Sub(start) > 40*time.Millisecond {
 			t.Errorf("a wave of 40 takes %v", due[39].Sub(start))
 		}
-		if got, want := due[len(due)-1].Sub(start).Seconds(), float64(len(due))/rate; got > want+0.1 {
+		if got, want := due[len(due)-1].Sub(start).Seconds(), float64(len(due))/min(rate, float64(most)); got > want+0.1 {
 			t.Errorf("rate %v: %d requests took %.2f s, at that rate it is %.2f s", rate, len(due), got, want)
 		}
 		cases++
 	}
 	if cases != 5 {
 		t.Fatalf("%d cases", cases)
+	}
+}
+
+// TestProbePaceOfWhatGoesLate: in no second there are more than the rate allows, though
+// requests go later than planned: a connection has to be made first, or becomes free late.
+func TestProbePaceOfWhatGoesLate(t *testing.T) {
+	for _, rate := range []float64{0.8, 5, 7.5, 50, 400} {
+		synctest.Test(t, func(t *testing.T) {
+			p, r := newProbePace(rate), rand.New(rand.NewPCG(1, 2))
+			var mu sync.Mutex
+			var went []time.Time
+			var wg sync.WaitGroup
+			began := time.Now()
+			n := int(8 * max(rate, 2))
+			for i := range n {
+				due := p.after(began)
+				late := time.Duration(r.ExpFloat64() * float64(20*time.Millisecond))
+				takes := time.Duration(r.ExpFloat64() * float64(300*time.Millisecond))
+				wg.Go(func() {
+					time.Sleep(time.Until(due))
+					s, err := p.start(context.Background())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if i%50 == 7 { // no connection
+						time.Sleep(late)
+						p.end(s, time.Time{})
+						return
+					}
+					time.Sleep(late)
+					at := time.Now()
+					p.sent(s, at)
+					mu.Lock()
+					went = append(went, at)
+					mu.Unlock()
+					time.Sleep(takes)
+					p.end(s, at)
+				})
+			}
+			wg.Wait()
+			slices.SortFunc(went, time.Time.Compare)
+			most := max(1, int(rate))
+			for i := most; i < len(went); i++ {
+				if d := went[i].Sub(went[i-most]); d <= p.window {
+					t.Fatalf("rate %v: %d requests within %v", rate, most+1, d)
+				}
+			}
+			if len(went) < n*9/10 || p.window < time.Second {
+				t.Errorf("rate %v: %d of %d went, windows of %v", rate, len(went), n, p.window)
+			}
+			if got, want := went[len(went)-1].Sub(began).Seconds(), float64(n)/min(rate, float64(most)); got > 1.2*want+0.2 {
+				t.Errorf("rate %v: %d requests took %.2f s, at that rate it is %.2f s", rate, n, got, want)
+			}
+		})
 	}
 }

@@ -36,6 +36,9 @@ func (c *probeCmd) report(world *probeWorld, v *blackbox.Verdict, scope, behind 
 	case told:
 		r.Headers = "unjudged"
 	}
+	if world.guard.forbade() {
+		r.Notes = append(r.Notes, "It refuses with status 403 and limit headers that say that nothing is left: weir run counts that as a refusal with --throttled 403.")
+	}
 	if scope == nil {
 		return r
 	}
@@ -135,7 +138,11 @@ func scopeSentence(s *keyscope.Scope, things []*varied, subject string) string {
 	}
 	lead := subject + " counted "
 	if !s.Sure {
-		lead = fmt.Sprintf("Perhaps (%.0f %%) %s%s counted ", 100*s.Confidence, strings.ToLower(subject[:1]), subject[1:])
+		perhaps := "Perhaps"
+		if s.Confidence > 0.95 {
+			perhaps = "Very likely"
+		}
+		lead = fmt.Sprintf("%s (%s) %s%s counted ", perhaps, report.PercentWords(s.Confidence), strings.ToLower(subject[:1]), subject[1:])
 	}
 	text := lead + countedWords(s.Counted, things, "over all clients together")
 	if len(not) > 0 {
@@ -200,7 +207,7 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 		f.Policies = append(f.Policies, one)
 		return nil
 	}
-	head := fmt.Sprintf("# weir probe of %s: %s (%d requests, confidence %.0f %%)\n", r.Target, v.Kind(), r.Requests, 100*v.Confidence)
+	head := fmt.Sprintf("# weir probe of %s: %s (%d requests, confidence %s)\n", r.Target, v.Kind(), r.Requests, report.PercentWords(v.Confidence))
 	if !v.Sure {
 		head += "# Undecided: this is the likeliest of what explains the answers.\n"
 	}
@@ -212,10 +219,10 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 		head += "# What it is counted by could not be tried: here all requests are counted together.\n"
 	default:
 		key = keyOf(scope, things)
-		head += "# " + r.Scope.Sentence + fmt.Sprintf(" (confidence %.0f %%)\n", 100*scope.Confidence)
+		head += "# " + r.Scope.Sentence + fmt.Sprintf(" (confidence %s)\n", report.PercentWords(scope.Confidence))
 		switch {
 		case behind != nil:
-			head += "# " + r.Scope.Behind.Sentence + fmt.Sprintf(" (confidence %.0f %%)\n", 100*behind.Confidence)
+			head += "# " + r.Scope.Behind.Sentence + fmt.Sprintf(" (confidence %s)\n", report.PercentWords(behind.Confidence))
 		case v.Family == blackbox.Stacked:
 			head += "# The key of the longer limit was not tried.\n"
 		}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,5 +137,33 @@ func TestProbeOfARedirect(t *testing.T) {
 	code := Main([]string{"probe", s.URL, "-q", "--max-time", "5s", "--journal", filepath.Join(t.TempDir(), "j")}, strings.NewReader(""), &o, &e)
 	if text := o.String(); code != exitCannotRun || asked != 1 || !strings.HasPrefix(text, "Nothing is known") || !strings.Contains(text, "a redirect to /there?") || strings.Contains(text, "secret") {
 		t.Errorf("exit %d after %d requests: %s%s", code, asked, text, e.String())
+	}
+}
+
+// TestProbeTimeIsUp: what is under way when the time is over is not waited for.
+func TestProbeTimeIsUp(t *testing.T) {
+	done, asked := make(chan struct{}), atomic.Int32{}
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) > 3 {
+			select {
+			case <-done:
+			case <-r.Context().Done():
+			}
+		}
+	}))
+	defer srv.Close()
+	defer close(done)
+	t.Chdir(t.TempDir())
+	var o, e bytes.Buffer
+	from := time.Now()
+	code := Main([]string{"probe", srv.URL + "/", "--max-time", "500ms", "--json", "v.json", "-q"}, strings.NewReader(""), &o, &e)
+	took := time.Since(from)
+	b, err := os.ReadFile("v.json")
+	var r report.Probe
+	if err != nil || json.Unmarshal(b, &r) != nil {
+		t.Fatalf("%v: %s%s", err, o.String(), e.String())
+	}
+	if code != 0 || took > 15*time.Second || r.StopKind != "time" || r.Lost == 0 || !strings.Contains(r.Stopped, "--max-time") {
+		t.Errorf("exit %d after %v, stopped by %q (%s), %d lost", code, took, r.StopKind, r.Stopped, r.Lost)
 	}
 }

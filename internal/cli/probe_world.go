@@ -22,6 +22,7 @@ type probeWorld struct {
 	req     *hit.Request
 	guard   *probeGuard
 	pace    *probePace
+	within  context.Context // ends lastAnswers after the time is over, and with it what is under way
 	senders [][]*target.Client
 	made    map[string]*hit.Request // by client
 
@@ -32,6 +33,9 @@ type probeWorld struct {
 // probeConnections is how many requests are under way at once at most. More
 // wait for a connection, and are sent later.
 const probeConnections = 200
+
+// lastAnswers is how long answers are waited for when the time is over.
+const lastAnswers = time.Second
 
 func (w *probeWorld) Now() time.Time { return time.Now() }
 
@@ -127,10 +131,20 @@ func (w *probeWorld) send(ctx context.Context, calls []keyscope.Call, user func(
 		wg.Go(func() {
 			var a hit.Answer
 			for _, i := range mine {
-				if w.Sleep(ctx, due[i]) != nil || !w.guard.may() {
+				if w.Sleep(ctx, due[i]) != nil {
 					return
 				}
-				w.senders[w.source(calls[i].Who)][u].Send(ctx, reqs[i], &a)
+				s, err := w.pace.start(ctx)
+				if err != nil {
+					return
+				}
+				if !w.guard.may() {
+					w.pace.end(s, time.Time{})
+					return
+				}
+				a.OnSent = func(at time.Time) { w.pace.sent(s, at) }
+				w.senders[w.source(calls[i].Who)][u].Send(w.within, reqs[i], &a)
+				w.pace.end(s, a.Sent)
 				if a.Sent.IsZero() && a.Failure == hit.Interrupted {
 					return
 				}
@@ -140,6 +154,7 @@ func (w *probeWorld) send(ctx context.Context, calls []keyscope.Call, user func(
 		})
 	}
 	wg.Wait()
+	w.guard.may() // the time may be over
 	kept := answers[:0]
 	for i, a := range answers {
 		if sent[i] {
@@ -150,38 +165,6 @@ func (w *probeWorld) send(ctx context.Context, calls []keyscope.Call, user func(
 		return kept, err
 	}
 	return kept, w.guard.stopped()
-}
-
-// probePace keeps requests below a rate: so many in any second. Below that it lets
-// those of one wave go nearly at once, because a burst that takes long leaves open
-// when each of its requests was counted.
-type probePace struct {
-	most   int           // requests in any span of window
-	window time.Duration // a second, or as long as one request may take at less than one a second
-	past   []time.Time   // when the latest of them are due, oldest first; at most most
-}
-
-// newProbePace bounds to a rate, requests per second, above zero.
-func newProbePace(rate float64) *probePace {
-	most := max(1, int(rate))
-	return &probePace{most: most, window: time.Duration(float64(most) / rate * float64(time.Second))}
-}
-
-// after returns when a request may go that should go at t, and counts it.
-func (p *probePace) after(t time.Time) time.Time {
-	if n := len(p.past); n > 0 {
-		if least := p.past[n-1].Add(p.window / time.Duration(10*p.most)); t.Before(least) {
-			t = least
-		}
-	}
-	if len(p.past) == p.most {
-		if least := p.past[0].Add(p.window); t.Before(least) {
-			t = least
-		}
-		p.past = append(p.past[:0], p.past[1:]...)
-	}
-	p.past = append(p.past, t)
-	return t
 }
 
 // path is the path that a client asks for, "" where that is not varied.

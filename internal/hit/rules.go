@@ -160,6 +160,10 @@ func (r *Rules) add(t term) {
 	}
 }
 
+// Defaults tells whether the default throttling terms are in force: the caller did not
+// begin the list with "none".
+func (r *Rules) Defaults() bool { return r.std }
+
 // Outcome says how the request that a answers ended: never Missed. It allocates
 // nothing and reads no clock. A body cut short by the sender's limit is judged
 // by what was kept.

@@ -94,6 +94,10 @@ type Options struct {
 	// time costs the limit once more. Zero: 6, 8 for windows of the clock, and up to 12 for small limits; 1: it is not.
 	Second int
 
+	// Patience is how long the Sender waits for an answer before it gives it up as lost.
+	// Queues are made no longer than about half of it. Zero: 150 s.
+	Patience time.Duration
+
 	// IgnoreHints is to leave out of account what headers say. They are only ever
 	// used to choose where to look first.
 	IgnoreHints bool
@@ -188,13 +192,17 @@ type Verdict struct {
 
 	// Slowest is how long an answer took at most, where nothing was refused and many were made to wait; else 0.
 	Slowest time.Duration
+	Endless bool    // no more was sent, because everybody waits as long as there are others before, and nobody is refused
 	Alike   int     // so many replicas that are reached strictly in turn, with a part of the limit each, it could not be told from; 0: it could
 	Spent   float64 // how many times the limit was spent at full speed: a slower second one of less would have shown; 0: that is no question of this kind
+	Wanted  int     // how many times was asked for (Options.Second), where Spent is less; else 0
 	Settle  string  // what would settle the figures of Found, where these are open; "" otherwise
 	Open    string  // what keeps Found from being certain, where no alternative and no open figure does; "" otherwise
 	Foreign float64 // what Found leaves unexplained, as Probe.Explain counts it; above 2 others may use the limit too
 	Others  Others  // who else used it meanwhile; zero where nothing shows that anybody did
 	Stopped string  // why it ended before it was sure; "" when it was not cut short
+
+	Under int // how many requests were under way at once at most
 
 	Requests, Refused, Lost int
 	Elapsed                 time.Duration

@@ -26,7 +26,15 @@ func (p *Probe) ramp(ctx context.Context) error {
 				n = 1
 			}
 		}
-		if w, err := p.wave(ctx, 0, min(n, most-p.v.Requests), "burst from rest, growing"); err != nil || w.r > 0 {
+		why := "burst from rest, growing"
+		fewer, enough := p.endlessly(n, most)
+		if enough {
+			p.endless = true
+			return nil
+		} else if p.queued() > 0 {
+			n, why = fewer, "growing, in case the queue in which all wait refuses when it is full"
+		}
+		if w, err := p.wave(ctx, 0, min(n, most-p.v.Requests), why); err != nil || w.r > 0 {
 			return err
 		}
 	}

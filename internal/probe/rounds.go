@@ -48,7 +48,11 @@ func (p *Probe) lacking(q *particle) shortfall {
 	if want < 2 {
 		return shortfall{}
 	}
-	for want > 2 && want*n > p.opt.MaxRequests/2 {
+	most := p.opt.MaxRequests / 2
+	if p.opt.Second > 0 { // who asks for it pays for it
+		most = p.opt.MaxRequests * 4 / 5
+	}
+	for want > 2 && want*n > most {
 		want--
 	}
 	long := float64(want) * (atEase*period + 2*p.rtt())
@@ -85,7 +89,7 @@ func (p *Probe) spent(q *particle) (times float64) {
 		return 0
 	}
 	period := q.round()
-	for k := 1.0; k <= 4*rounds; k++ {
+	for k := 1.0; k <= float64(p.mostRounds()); k++ {
 		long := k * (atEase*period + 2*p.rtt())
 		for i := range p.sights {
 			if n := p.admittedIn(i, long); n >= k*q.n {
@@ -104,11 +108,11 @@ func (p *Probe) sustain() *experiment {
 	}
 	h := p.herd(p.shares()[0].Family)
 	q := h.best[0]
-	l := p.lacking(q)
+	l := p.affordable(p.lacking(q))
 	if l.rounds == 0 {
 		return nil
 	}
-	if p.sustained += l.rounds; p.sustained > 4*rounds || p.v.Requests+l.requests > p.opt.MaxRequests {
+	if p.sustained += l.rounds; p.sustained > p.mostRounds() {
 		return nil
 	}
 	idle, first := p.begins(h, l)
@@ -117,6 +121,35 @@ func (p *Probe) sustain() *experiment {
 		e.steps = append(e.steps, step{idle: l.pause, n: min(left, l.part)})
 	}
 	return e
+}
+
+// mostRounds is how many rounds at full speed there are at most, in all: as many as were
+// asked for, and as many again where the first showed another limit than was believed.
+func (p *Probe) mostRounds() int { return max(4*rounds, 2*p.opt.Second) }
+
+// affordable is as much of what is missing as the bounds allow. Where nobody said how far to
+// look, it is all or nothing: what is left is then for other questions. Of the time a
+// quarter is kept for these.
+func (p *Probe) affordable(l shortfall) shortfall {
+	left := p.opt.MaxRequests - p.v.Requests
+	switch {
+	case l.rounds == 0, p.opt.Second == 0 && l.requests > left:
+		return shortfall{}
+	case p.opt.Second == 0:
+		return l
+	}
+	waves := math.Ceil(float64(l.requests) / float64(l.part))
+	fit := min(waves, math.Floor(0.75*p.timeLeft()/(l.pause+p.rtt())), float64(left/l.part))
+	switch {
+	case fit == waves && l.requests <= left:
+		return l
+	case p.curtailed, fit < 2:
+		return shortfall{}
+	}
+	p.curtailed = true
+	l.rounds = max(1, int(float64(l.rounds)*fit/waves))
+	l.requests = min(l.requests, int(fit)*l.part)
+	return l
 }
 
 // begins is when to begin with what is missing, and with how many, to be done soonest: with

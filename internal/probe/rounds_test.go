@@ -51,3 +51,42 @@ func TestSingles(t *testing.T) {
 		}
 	}
 }
+
+// TestSecondLimitFarAway: who asks for more than a probe looks for by itself gets it: a
+// second limit so large is met, or the verdict says how far it looked and that this is less.
+func TestSecondLimitFarAway(t *testing.T) {
+	short := limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 5, Window: time.Second}
+	long := limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 150, Window: time.Hour}
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	for _, c := range []struct {
+		second, most int
+		time         time.Duration
+		met          bool
+		least        float64 // how far it looked, where that one is not met
+	}{
+		{26, 5000, 10 * time.Minute, false, 26},
+		{40, 5000, 50 * time.Second, true, 0},
+		{40, 160, 3 * time.Minute, false, 14},
+		{40, 5000, 30 * time.Second, false, 14},
+	} {
+		w := both(3, short, long)
+		w.hold = time.Millisecond
+		v, err := New(w, w, Options{Seed: 1, Second: c.second, MaxRequests: c.most, MaxTime: c.time}).Run(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%+v: %v, sure %v, spent %.1f times, wanted %d, %d requests, %d refused, %v, %q", c, v.Found, v.Sure, v.Spent, v.Wanted, v.Requests, v.Refused, v.Elapsed, v.Stopped)
+		switch admitted := v.Requests - v.Refused; {
+		case c.met:
+			if admitted < 150 || v.Sure && v.Family == FixedFirst {
+				t.Errorf("%+v: %d were let pass, and it is sure of %v", c, admitted, v.Family)
+			}
+		case v.Family != FixedFirst || !v.Sure || v.Spent < c.least:
+			t.Errorf("%+v: %v, sure %v (%s), spent %.1f times, stopped: %s", c, v.Found, v.Sure, v.Open, v.Spent, v.Stopped)
+		case (v.Wanted > 0) != (v.Spent < float64(c.second)):
+			t.Errorf("%+v: spent %.1f times, and says that %d were wanted", c, v.Spent, v.Wanted)
+		}
+	}
+}

@@ -34,6 +34,8 @@ type Probe struct {
 	pairedAt      int       // how many waves there were at the latest of them
 	tries         int       // searches for what was overlooked
 	sustained     int       // rounds at full speed
+	endless       bool      // see endlessly
+	curtailed     bool      // fewer of them than were asked for: the bounds allow no more
 	turns         int       // see turn
 	longs         int       // see longTurn
 	paces         int       // see paced
@@ -103,6 +105,7 @@ func (e errStop) Error() string { return string(e) }
 func (p *Probe) Run(ctx context.Context) (*Verdict, error) {
 	for _, r := range p.opt.Past {
 		p.take(r.Answers, r.Why)
+		p.v.Under = max(p.v.Under, underWay(r.Answers))
 		p.bound()
 	}
 	p.from = p.clock.Now()
@@ -135,7 +138,7 @@ func (p *Probe) open() bool {
 	if q.family != Concurrency && (p.overlooks != q.family || !p.askedTurns && p.same(q)) {
 		return true
 	}
-	return p.lacking(q).rounds > 0 || p.unconfirmed(h)
+	return p.lacking(q).rounds > 0 && !p.curtailed || p.unconfirmed(h)
 }
 
 // reviews is how often all that was seen is weighed anew, at most.

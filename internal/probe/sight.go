@@ -22,6 +22,8 @@ type sight struct {
 	queue int     // how many waves were slower than twice that, with this one; 0: this was not
 	share float64 // how much of the limit others may use, as a part of it; 0: nobody else does
 	work  float64 // how long a request usually takes
+	under int     // how many were under way at once, at most
+	pace  float64 // how many answers a second came, by the line that fits them best; 0: they do not come evenly
 	tight float64 // how long the network and the work may take at most, after a queue
 }
 

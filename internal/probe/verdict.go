@@ -28,6 +28,9 @@ func (p *Probe) conclude(stopped bool) {
 		v.Family = None
 		v.Confidence = 0.95 * min(1, 2*float64(v.Requests)/float64(p.opt.MaxRequests))
 		v.Paced, v.Slowest = p.pacedAnswers(), p.slowest()
+		if v.Endless = p.endless && v.Paced > 0; v.Endless {
+			v.Confidence = 0.95
+		}
 		v.Sure = v.Requests-v.Lost >= max(enough, p.opt.MaxRequests/2) && v.Slowest == 0
 		return
 	}
@@ -67,6 +70,9 @@ func (p *Probe) conclude(stopped bool) {
 	v.Used = p.herd(shares[0].Family).best[0].used
 	v.Alike = p.alike(p.herd(shares[0].Family).best[0])
 	v.Spent = p.spent(p.herd(shares[0].Family).best[0])
+	if v.Spent > 0 && v.Spent < float64(p.opt.Second) {
+		v.Wanted = p.opt.Second
+	}
 	v.Foreign = left
 	fits := left < 2
 	if p.share > 0 {
@@ -126,20 +132,31 @@ const amongMost = 0.95
 // pacedAnswers is how many answers a second came of the latest wave that was made to
 // wait, 0 where none was, or where the waves before it had another rate: then it is no
 // queue that is worked off. Answers that come as fast as the requests were sent are
-// paced by the probe's own bound on its rate.
+// paced by the probe's own bound on its rate, unless those that were sent at once come so, too: then
+// it is the answers that hold up the requests.
 func (p *Probe) pacedAnswers() (rate float64) {
+	var held []float64 // of waves that were sent as they were answered
 	for i, n := len(p.sights)-1, 0; i >= 0 && n < 3; i-- {
 		w := p.sights[i]
 		if w.queue < 2 || w.a <= 4 {
 			continue
 		}
-		if w.ended-w.quick <= max(0, 1.5*(w.last-w.s)) {
-			return 0
-		}
 		one := float64(w.a-1) / (w.ended - w.quick)
+		if w.pace > 0 {
+			one = w.pace
+		}
+		if w.ended-w.quick <= max(0, 1.5*(w.last-w.s)) {
+			held = append(held, one)
+			continue
+		}
 		if n++; n == 1 {
 			rate = one
 		} else if math.Abs(one-rate) > 0.2*rate {
+			return 0
+		}
+	}
+	for _, one := range held {
+		if math.Abs(one-rate) > 0.2*rate {
 			return 0
 		}
 	}

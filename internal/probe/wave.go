@@ -129,6 +129,7 @@ func (p *Probe) waves(ctx context.Context, steps []step, why string) (*sight, er
 	} else {
 		answers, err = p.sender.Send(ctx, at)
 	}
+	p.v.Under = max(p.v.Under, underWay(answers))
 	for _, s := range steps {
 		if n := min(s.n, len(answers)); n > 0 {
 			p.take(answers[:n], why)
@@ -215,6 +216,7 @@ func (p *Probe) take(answers []Answer, why string) {
 			wv.Done = a.Done
 		}
 	}
+	w.under, w.pace = underWay(answers), evenly(answers)
 	if w.a > 0 {
 		p.rtts = append(p.rtts, least)
 		p.tails = append(p.tails, w.done-w.last)

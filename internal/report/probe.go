@@ -54,6 +54,9 @@ type Probe struct {
 	// limit of less than so many times it would have shown.
 	SpentTimes float64 `json:"spent_times,omitempty"`
 
+	// MostUnderWay is how many requests were under way at once at most.
+	MostUnderWay int `json:"most_under_way,omitempty"`
+
 	// Unknown is true where nothing can be said: not that there is no limit, either.
 	Unknown bool `json:"unknown,omitempty"`
 
@@ -194,7 +197,7 @@ type ProbeAsked struct {
 func NewProbe(v *probe.Verdict) *Probe {
 	p := &Probe{
 		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign, Settle: v.Settle, Open: v.Open, PacedPerSecond: v.Paced, SlowestSeconds: v.Slowest.Seconds(), UsedBefore: v.Used, AlikeReplicas: v.Alike, SpentTimes: math.Round(10*v.Spent) / 10,
-		Stopped: v.Stopped, Requests: v.Requests, Refused: v.Refused, Lost: v.Lost, ElapsedSeconds: v.Elapsed.Seconds(),
+		MostUnderWay: v.Under, Stopped: v.Stopped, Requests: v.Requests, Refused: v.Refused, Lost: v.Lost, ElapsedSeconds: v.Elapsed.Seconds(),
 		Headers: "none", Findings: []ProbeFinding{}, Waves: []ProbeWave{}, found: v.Found,
 	}
 	if v.Open != "" {
@@ -217,6 +220,9 @@ func NewProbe(v *probe.Verdict) *Probe {
 	default:
 		p.Notes = append(p.Notes, fmt.Sprintf("No second, slower limit of less than %.1f times it: so much was spent at full speed.", p.SpentTimes))
 	}
+	if v.Sure && v.Wanted > 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("To look for one of up to %d times it, as was asked for, takes more requests or more time than the bounds allow.", v.Wanted))
+	}
 	for _, a := range v.Alternatives {
 		p.Alternatives = append(p.Alternatives, ProbeShare{foundFigures(&a.Found), a.Share, a.Found.Kind() + ", " + FoundWords(&a.Found), a.Separate})
 	}
@@ -224,7 +230,14 @@ func NewProbe(v *probe.Verdict) *Probe {
 		p.AddWave(ProbeWave{Sent: w.Sent, Done: w.Done, Admitted: w.Admitted, Refused: w.Refused, Lost: w.Lost, Why: w.Why})
 	}
 	within := fmt.Sprintf("within %s in %s", plural(int64(v.Requests), "request", "requests"), spanWords(v.Elapsed.Round(time.Millisecond)))
-	if v.Family == probe.None && v.Stopped == "" {
+	switch {
+	case v.Family != probe.None || v.Under == 0:
+	case v.Endless:
+		p.Notes = append(p.Notes, fmt.Sprintf("No more are sent: with %d under way at once, the last of them waited for %s. A queue that refuses when it is longer than that was not met.", v.Under, spanWords(secDuration(digits(v.Slowest.Seconds(), 2)))))
+	default:
+		p.Notes = append(p.Notes, fmt.Sprintf("At most %s under way at once: a limit on that which is larger was not met.", plural(int64(v.Under), "request was", "requests were")))
+	}
+	if v.Family == probe.None && v.Stopped == "" && !v.Endless {
 		p.Notes = append(p.Notes, "No more are sent before one is met: the rest of --max-requests is for finding out which limit it is.")
 	}
 	switch {
@@ -239,11 +252,11 @@ func NewProbe(v *probe.Verdict) *Probe {
 	case v.Sure:
 		p.Sentence = fmt.Sprintf("%s: %s.", kindWords(&v.Found, "This is", "These are"), FoundWords(&v.Found))
 	case v.Family == probe.Replicas:
-		p.Sentence = fmt.Sprintf("These are several replicas (%.0f %%), with one limit on each: %s.", 100*v.Confidence, FoundWords(&v.Found))
+		p.Sentence = fmt.Sprintf("These are several replicas (%s), with one limit on each: %s.", PercentWords(v.Confidence), FoundWords(&v.Found))
 	case len(v.Alternatives) == 0:
 		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(&v.Found, "Nearest comes", "Nearest come"), FoundWords(&v.Found))
 	default:
-		likeliest := fmt.Sprintf("Likeliest (%.0f %%) ", 100*v.Confidence)
+		likeliest := fmt.Sprintf("Likeliest (%s) ", PercentWords(v.Confidence))
 		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(&v.Found, likeliest+"is", likeliest+"are"), FoundWords(&v.Found))
 	}
 	return p

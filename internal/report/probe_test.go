@@ -314,3 +314,52 @@ func TestProbeTextFits(t *testing.T) {
 		}
 	}
 }
+
+// TestProbeShares: nothing that is open is said with 100 %, and windows do not begin a whole
+// window after they begin.
+func TestProbeShares(t *testing.T) {
+	for x, want := range map[float64]string{0.9997: "more than 99 %", 1: "more than 99 %", 0.994: "99 %", 0.5: "50 %", 0.012: "1 %", 0.001: "less than 1 %"} {
+		if got := PercentWords(x); got != want {
+			t.Errorf("%v: %s, want %s", x, got, want)
+		}
+	}
+	found := func(window, phase time.Duration) probe.Found {
+		return probe.Found{Family: probe.FixedClock, Policies: []limit.Policy{{Algorithm: limit.FixedWindow, Limit: 60, Window: window, Phase: phase}}, LimitLow: 60, LimitHigh: 60}
+	}
+	f := found(time.Minute, 59984*time.Millisecond)
+	p := NewProbe(&probe.Verdict{Found: f, Confidence: 0.9996, Requests: 100, Refused: 9, Alternatives: []probe.Share{{Family: probe.TokenBucket, Share: 0.0004, Found: f}}})
+	var b bytes.Buffer
+	if err := p.WriteText(&b, false, 0); err != nil || strings.Contains(b.String(), "100 %") || strings.Contains(b.String(), "(0 %)") || !strings.Contains(b.String(), "Likeliest (more than 99 %) is") {
+		t.Errorf("%v: %s", err, b.String())
+	}
+	for _, c := range []struct {
+		window, phase time.Duration
+		want          string
+	}{
+		{time.Minute, 59984 * time.Millisecond, "on the clock's even 1 min"}, {time.Minute, 59900 * time.Millisecond, "59.9 s after the clock's even 1 min"},
+		{time.Hour, 3599 * time.Second, "on the clock's even 1 h"}, {time.Minute, 0, "on the clock's even 1 min"}, {time.Second, 995 * time.Millisecond, "on the clock's even 1 s"},
+		{2 * time.Second, 1500 * time.Millisecond, "1.5 s after the clock's even 2 s"},
+	} {
+		f := found(c.window, c.phase)
+		if got := FoundWords(&f); !strings.HasSuffix(got, "windows begin "+c.want) {
+			t.Errorf("%v in %v: %s, want %s", c.phase, c.window, got, c.want)
+		}
+	}
+}
+
+// TestProbeUnderWay: where nothing was refused it is said how many were under way at once.
+func TestProbeUnderWay(t *testing.T) {
+	none := probe.Found{Family: probe.None}
+	p := NewProbe(&probe.Verdict{Found: none, Requests: 3000, Under: 31})
+	if notes := strings.Join(p.Notes, " "); !strings.Contains(notes, "At most 31 requests were under way at once: a limit on that which is larger was not met.") || p.MostUnderWay != 31 {
+		t.Error(notes)
+	}
+	p = NewProbe(&probe.Verdict{Found: none, Requests: 518, Under: 165, Paced: 10, Slowest: 16500 * time.Millisecond, Endless: true})
+	if notes := strings.Join(p.Notes, " "); !strings.Contains(notes, "No more are sent: with 165 under way at once, the last of them waited for 17 s.") || strings.Contains(notes, "--max-requests") {
+		t.Error(notes)
+	}
+	p = NewProbe(&probe.Verdict{Found: probe.Found{Family: probe.FixedFirst}, Sure: true, Requests: 90, Under: 9, Spent: 4.8, Wanted: 250})
+	if notes := strings.Join(p.Notes, " "); strings.Contains(notes, "under way") || !strings.Contains(notes, "of up to 250 times it, as was asked for, takes more") {
+		t.Error(notes)
+	}
+}

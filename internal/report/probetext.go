@@ -38,10 +38,10 @@ func (p *Probe) WriteText(w io.Writer, color bool, width int) error {
 	}
 	for _, a := range p.Alternatives {
 		if p.Sure { // so little is no reason to doubt
-			fmt.Fprintf(&b, "  far less likely (%.0f %%): %s\n", 100*a.Share, clean(a.Words))
+			fmt.Fprintf(&b, "  far less likely (%s): %s\n", PercentWords(a.Share), clean(a.Words))
 			continue
 		}
-		fmt.Fprintf(&b, "  not excluded (%.0f %%): %s\n", 100*a.Share, clean(a.Words))
+		fmt.Fprintf(&b, "  not excluded (%s): %s\n", PercentWords(a.Share), clean(a.Words))
 		b.WriteString("    " + a.Tell() + "\n")
 	}
 	if p.Settle != "" {

@@ -208,13 +208,42 @@ func phaseWords(p limit.Policy, what string, wide float64) string {
 		return ""
 	}
 	off := p.Phase.Round(10 * time.Millisecond)
-	if off >= p.Window {
+	if p.Window-off < spanGrain(off)/2 { // it would be written as all of the window
 		off = 0
 	}
 	if off == 0 {
 		return "; " + what + " on the clock's even " + spanWords(p.Window)
 	}
 	return fmt.Sprintf("; %s %s after the clock's even %s", what, spanWords(off), spanWords(p.Window))
+}
+
+// spanGrain is to how much spanWords rounds.
+func spanGrain(d time.Duration) time.Duration {
+	switch {
+	case d >= 100*time.Minute:
+		return time.Minute
+	case d >= 10*time.Minute:
+		return 6 * time.Second
+	case d >= 5*time.Minute:
+		return 600 * time.Millisecond
+	case d >= 10*time.Second:
+		return 100 * time.Millisecond
+	case d >= time.Second:
+		return time.Millisecond
+	}
+	return time.Microsecond
+}
+
+// PercentWords is a share that is neither none nor all: 97 %, more than 99 %.
+func PercentWords(x float64) string {
+	switch pc := math.Round(100 * x); {
+	case pc >= 100:
+		return "more than 99 %"
+	case pc < 1:
+		return "less than 1 %"
+	default:
+		return fmt.Sprintf("%.0f %%", pc)
+	}
 }
 
 // spanWords writes a time as people say it: 1 s, 1.5 s, 2 min, 1 h.
