@@ -336,12 +336,24 @@ func (c *probeCmd) deliver(s *session, r *report.Probe, v *blackbox.Verdict, sco
 	if c.Out == "" {
 		return nil
 	}
-	if len(v.Policies) == 0 {
+	why := ""
+	switch {
+	case len(v.Policies) == 0:
+		why = "no limit was found"
+	case v.Shut != nil && v.Shut.Told == nil:
+		why = "it did not open again, so how long its window is, is not known"
+		if !v.Shut.Opens.IsZero() {
+			why += ", and the headers say when it opens, not that"
+		}
+	case v.Shut == nil && !report.TimesKnown(&v.Found):
+		why = "how long its window is, or at which rate it gives back, is not known"
+	}
+	if why != "" {
 		old := ""
 		if _, err := os.Stat(c.Out); err == nil {
 			old = "; what is in it is from before"
 		}
-		fmt.Fprintf(s.stderr, "weir probe: no limit was found, so %s is not written%s\n", c.Out, old)
+		fmt.Fprintf(s.stderr, "weir probe: %s: %s is not written%s\n", why, c.Out, old)
 		return nil
 	}
 	return c.writePolicy(r, v, scope, behind, world)

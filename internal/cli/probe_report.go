@@ -185,6 +185,10 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 	things := world.things
 	answer, tell, lost := world.answers.answer()
 	f := &policy.File{}
+	found, shut := v.Policies, v.Shut
+	if shut != nil { // what was found has a window that nobody has seen: the headers' is better
+		found = []limit.Policy{*shut.Told}
+	}
 	var match []policy.Match
 	for _, path := range probedPaths(r, scope, things) {
 		if m, err := policy.ParseMatch(path); err == nil {
@@ -208,7 +212,12 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 		return nil
 	}
 	head := fmt.Sprintf("# weir probe of %s: %s (%d requests, confidence %s)\n", r.Target, v.Kind(), r.Requests, report.PercentWords(v.Confidence))
-	if !v.Sure {
+	switch {
+	case shut != nil:
+		head = fmt.Sprintf("# weir probe of %s (%d requests)\n", r.Target, r.Requests)
+		head += fmt.Sprintf("# Not seen, only told: its window is what the headers say, that it opens again at %s.\n", shut.Opens.UTC().Round(time.Second).Format("2006-01-02 15:04:05 UTC"))
+		head += fmt.Sprintf("# Seen: %d were let through, and none for %v from the first refusal on. Of which kind it is, is not known.\n", shut.Passed, shut.For.Round(time.Second/10))
+	case !v.Sure:
 		head += "# Undecided: this is the likeliest of what explains the answers.\n"
 	}
 	key := foundKey{}
@@ -227,9 +236,9 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 			head += "# The key of the longer limit was not tried.\n"
 		}
 	}
-	for i, p := range v.Policies {
+	for i, p := range found {
 		name := "found"
-		if len(v.Policies) > 1 {
+		if len(found) > 1 {
 			name = fmt.Sprintf("found-%d", i+1)
 		}
 		if scope != nil && scope.Many {
@@ -248,8 +257,8 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 			return err
 		}
 	}
-	if scope != nil && scope.Above != nil && len(v.Policies) > 0 {
-		p := v.Policies[0]
+	if scope != nil && scope.Above != nil && len(found) > 0 {
+		p := found[0]
 		grow := scope.Above.Limit - p.Capacity()
 		switch {
 		case p.Burst > 0:
@@ -263,10 +272,11 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 			return err
 		}
 	}
-	if v.Ban > 0 {
+	if v.Ban > 0 && shut == nil {
 		head += fmt.Sprintf("# Not kept: once it is exceeded, everything is refused for %v.\n", v.Ban)
 	}
 	switch {
+	case shut != nil:
 	case v.Anew && v.Family == blackbox.RefillBucket:
 		head += "# Not kept: each request that is let through begins the time to the next portion anew; in the file it is of the clock.\n"
 	case v.Anew && v.Ban > 0:
@@ -274,7 +284,7 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 	case v.Anew:
 		head += "# Not kept: its windows begin with a request, after a rest anew; those of the file are of the clock.\n"
 	}
-	if v.Tick > 0 {
+	if v.Tick > 0 && shut == nil {
 		head += fmt.Sprintf("# Not kept: its clock goes in steps of %v, so that it opens up to as much earlier than the file says.\n", v.Tick)
 	}
 	switch v.Also {

@@ -155,6 +155,10 @@ type Found struct {
 
 	// WindowOff is how far the window (or the time per unit) may be off, as a share of it.
 	WindowOff float64
+	// Shut is not nil where it did not open again while it was probed: then the times
+	// in Policies, and Ban, are only some that nothing speaks against.
+	Shut *Shut
+
 	// LimitLow and LimitHigh bound the limit (the burst of a bucket).
 	LimitLow, LimitHigh int64
 }

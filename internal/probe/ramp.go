@@ -89,6 +89,9 @@ func (p *Probe) reopen(ctx context.Context) error {
 	for try := 0; ; try++ {
 		now := p.clock.Now()
 		since := now.Sub(p.start).Seconds()
+		if err := p.hopeless(); err != nil {
+			return err
+		}
 		idle := look(since-shut, since)
 		if at, ok := p.hints.Opens(now); ok && !p.opt.IgnoreHints && try < 5 {
 			// Just before and just after the instant that is told.

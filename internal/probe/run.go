@@ -158,6 +158,9 @@ func (p *Probe) investigate(ctx context.Context) error {
 		if p.why != "" {
 			p.learnt(p.why)
 		}
+		if err := p.hopeless(); err != nil {
+			return err
+		}
 		out, err := p.ask(ctx)
 		switch {
 		case out == known && err == nil && p.spread != nil && !p.spread.sure && !p.one && p.byClock():

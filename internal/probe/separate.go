@@ -188,6 +188,10 @@ func waitWords(s float64) string {
 	unit := math.Pow(10, math.Floor(math.Log10(max(s, 1e-3)))-1)
 	d := time.Duration(math.Round(s/unit) * unit * 1e9).Round(time.Millisecond)
 	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%.3g days", d.Hours()/24)
+	case d >= 3*time.Hour:
+		return fmt.Sprintf("%.3g h", d.Hours())
 	case d >= 10*time.Minute:
 		return fmt.Sprintf("%.0f min", d.Minutes())
 	case d >= time.Second:

@@ -119,6 +119,20 @@ func (p *Probe) conclude(stopped bool) {
 		v.Confidence = min(v.Confidence, amongMost)
 	}
 	v.Open = p.reason(fits)
+	if s := p.shut(); s != nil && !v.Sure {
+		// What would tell explanations apart follows from their times, and these are
+		// nobody's: nothing of it would be true.
+		v.unseen(s)
+		for i := range v.Alternatives {
+			v.Alternatives[i].Found.unseen(s)
+		}
+		if v.Found.Shut != nil {
+			v.Settle, v.Alike = "", 0
+			for i := range v.Alternatives {
+				v.Alternatives[i].Separate = ""
+			}
+		}
+	}
 }
 
 // enough is how many requests have to be let pass before it is certain that there is

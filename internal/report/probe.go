@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/weir-dev/weir/internal/probe"
@@ -34,6 +35,13 @@ type Probe struct {
 	// Unexplained is how much of what was seen the limit leaves unexplained. Above 2
 	// others may use it, too.
 	Unexplained float64 `json:"unexplained"`
+
+	// ShutSeconds is from the first refusal to the latest, where it did not open again
+	// while it was probed: its window, or its rate, is not known then. OpensTold is when the headers
+	// say that it opens, OpensToldSeconds how long after the latest answer that is.
+	ShutSeconds      float64    `json:"shut_seconds,omitempty"`
+	OpensTold        *time.Time `json:"opens_told,omitempty"`
+	OpensToldSeconds float64    `json:"opens_told_seconds,omitempty"`
 
 	Stopped string `json:"stopped,omitempty"`
 	// StopKind is lock-out, errors, answer-changed, no-answer, refusals, time,
@@ -101,9 +109,9 @@ type ProbeOthers struct {
 
 // ProbeLimit is one policy, in figures. Those that a kind does not have are left out.
 type ProbeLimit struct {
-	Algorithm     string  `json:"algorithm"` // as in a policy file
-	Limit         int64   `json:"limit"`     // in a window; of buckets, what comes back in it
-	WindowSeconds float64 `json:"window_seconds,omitempty"`
+	Algorithm     string  `json:"algorithm"`                 // as in a policy file
+	Limit         int64   `json:"limit"`                     // in a window; of buckets, what comes back in it
+	WindowSeconds float64 `json:"window_seconds,omitempty"`  // left out where it is not known
 	RatePerSecond float64 `json:"rate_per_second,omitempty"` // Limit by window
 	Capacity      int64   `json:"capacity"`                  // what passes at once from rest
 	Undelayed     int64   `json:"undelayed,omitempty"`       // of a queue
@@ -111,6 +119,9 @@ type ProbeLimit struct {
 	FromFirst     bool    `json:"from_first_request,omitempty"`
 	TickSeconds   float64 `json:"tick_seconds,omitempty"` // its clock shows whole ticks only
 	CountDenied   bool    `json:"count_denied,omitempty"` // refused requests count, too
+
+	// WindowAtLeastSeconds is what is known of a window that is not: it is longer.
+	WindowAtLeastSeconds float64 `json:"window_at_least_seconds,omitempty"`
 }
 
 // ProbeShare is another explanation.
@@ -122,6 +133,8 @@ type ProbeShare struct {
 	// Separate is what would tell it from the likeliest; "" when nothing that was
 	// thought of would.
 	Separate string `json:"separate,omitempty"`
+
+	shut bool
 }
 
 // ProbeFinding is a header that contradicts what was seen.
@@ -224,7 +237,7 @@ func NewProbe(v *probe.Verdict) *Probe {
 		p.Notes = append(p.Notes, fmt.Sprintf("To look for one of up to %d times it, as was asked for, takes more requests or more time than the bounds allow.", v.Wanted))
 	}
 	for _, a := range v.Alternatives {
-		p.Alternatives = append(p.Alternatives, ProbeShare{foundFigures(&a.Found), a.Share, a.Found.Kind() + ", " + FoundWords(&a.Found), a.Separate})
+		p.Alternatives = append(p.Alternatives, ProbeShare{foundFigures(&a.Found), a.Share, a.Found.Kind() + ", " + FoundWords(&a.Found), a.Separate, a.Found.Shut != nil})
 	}
 	for _, w := range v.Waves {
 		p.AddWave(ProbeWave{Sent: w.Sent, Done: w.Done, Admitted: w.Admitted, Refused: w.Refused, Lost: w.Lost, Why: w.Why})
@@ -251,6 +264,8 @@ func NewProbe(v *probe.Verdict) *Probe {
 		p.Sentence = "No limit was met " + within + "."
 	case v.Sure:
 		p.Sentence = fmt.Sprintf("%s: %s.", kindWords(&v.Found, "This is", "These are"), FoundWords(&v.Found))
+	case v.Shut != nil:
+		p.shut(v.Shut)
 	case v.Family == probe.Replicas:
 		p.Sentence = fmt.Sprintf("These are several replicas (%s), with one limit on each: %s.", PercentWords(v.Confidence), FoundWords(&v.Found))
 	case len(v.Alternatives) == 0:
@@ -260,6 +275,34 @@ func NewProbe(v *probe.Verdict) *Probe {
 		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(&v.Found, likeliest+"is", likeliest+"are"), FoundWords(&v.Found))
 	}
 	return p
+}
+
+// shut says what all that explains a limit have in common that was not seen to open.
+func (p *Probe) shut(s *probe.Shut) {
+	p.ShutSeconds = s.For.Seconds()
+	p.Sentence = fmt.Sprintf("Undecided. It lets %d through, and did not open again within %s of the first refusal: how long its window is, is not known.", s.Passed, spanWords(secDuration(digits(s.For.Seconds(), 3))))
+	if s.Opens.IsZero() {
+		p.Notes = append(p.Notes, "To see it open, probe for longer (--max-time), or later (--resume).")
+		return
+	}
+	at := s.Opens.UTC().Round(time.Second)
+	p.OpensTold, p.OpensToldSeconds = &at, s.After.Seconds()
+	p.Sentence += fmt.Sprintf(" The headers say that it opens again in %s, at %s.", farWords(s.After), at.Format("2006-01-02 15:04:05 UTC"))
+}
+
+// Shut tells whether it was not seen to open again.
+func (p *Probe) Shut() bool { return p.ShutSeconds > 0 }
+
+// Kinds are the explanations in words where their figures are not known.
+func (p *Probe) Kinds() string {
+	all := []string{fmt.Sprintf("%s (%.0f %%)", p.Family, 100*p.Confidence)}
+	for _, a := range p.Alternatives {
+		all = append(all, fmt.Sprintf("%s (%.0f %%)", a.Family, 100*a.Share))
+	}
+	if len(all) == 1 {
+		return "Nearest comes a " + all[0] + "."
+	}
+	return "Which kind it is cannot be told before it opens: " + strings.Join(all[:len(all)-1], ", ") + " or " + all[len(all)-1] + "."
 }
 
 // Stop notes what stopped the probe, one of the names of StopKind. Where that leaves
@@ -282,6 +325,9 @@ func (p *Probe) unknown() {
 
 // Tell is what would tell an alternative from the likeliest.
 func (a ProbeShare) Tell() string {
+	if a.shut {
+		return ""
+	}
 	if a.Separate == "" {
 		return "Nothing short would tell it apart: both answer alike to bursts and pauses."
 	}
@@ -309,16 +355,45 @@ func (p *Probe) AddWave(w ProbeWave) {
 	p.Waves = append(p.Waves, w)
 }
 
+// unknownTime tells whether the window or the rate of a policy is only one of many that
+// nothing speaks against.
+func unknownTime(f *probe.Found, i int) bool {
+	p := f.Policies[i]
+	return p.Algorithm != limit.Concurrency && p.Window > 0 && (f.Shut != nil || i == 0 && f.WindowOff > openEnd)
+}
+
+// TimesKnown tells whether a policy file can be written of what was found: all its
+// windows and rates are known, at least roughly.
+func TimesKnown(f *probe.Found) bool {
+	for i := range f.Policies {
+		if unknownTime(f, i) {
+			return false
+		}
+	}
+	return true
+}
+
 func foundFigures(f *probe.Found) ProbeFound {
 	out := ProbeFound{Family: f.Kind(), Policies: []string{}, Limits: []ProbeLimit{}, BanSeconds: f.Ban.Seconds(), BanRenewed: f.Anew && f.Ban > 0, Replicas: f.Replicas, LimitLow: f.LimitLow, LimitHigh: f.LimitHigh, WindowOff: f.WindowOff}
-	for _, pol := range f.Policies {
-		out.Policies = append(out.Policies, pol.String())
+	for i, pol := range f.Policies {
 		one := ProbeLimit{Algorithm: pol.Algorithm.String(), Limit: pol.Limit, WindowSeconds: pol.Window.Seconds(), Capacity: pol.Capacity(), Undelayed: pol.Undelayed,
 			PhaseSeconds: pol.Phase.Seconds(), FromFirst: f.Anew || pol.Algorithm == limit.FixedWindow && pol.Align == limit.AlignFirst, CountDenied: pol.CountDenied, TickSeconds: f.Tick.Seconds()}
 		if pol.Window > 0 {
 			one.RatePerSecond = float64(pol.Limit) / pol.Window.Seconds()
 		}
-		out.Limits = append(out.Limits, one)
+		text := pol.String()
+		if unknownTime(f, i) {
+			text = pol.Algorithm.String() + ": " + limitSentence(pol, true, 1)
+			least := (1 - f.WindowOff) * one.WindowSeconds
+			if pol.Algorithm == limit.TokenBucket || pol.Algorithm == limit.LeakyBucket || pol.Algorithm == limit.RefillBucket {
+				one.Limit = 1 // how many come back together goes with how long that takes
+			}
+			if f.Shut != nil {
+				least, out.BanSeconds = f.Shut.For.Seconds(), 0
+			}
+			one.WindowSeconds, one.RatePerSecond, one.PhaseSeconds, one.WindowAtLeastSeconds = 0, 0, 0, max(0, least)
+		}
+		out.Policies, out.Limits = append(out.Policies, text), append(out.Limits, one)
 	}
 	return out
 }

@@ -159,7 +159,7 @@ func mark(s float64) string {
 // heads are where windows of the clock begin, in seconds since the first request.
 func (g *probePage) heads(end float64) (out []float64) {
 	for _, p := range g.P.found.Policies[:min(1, len(g.P.found.Policies))] {
-		if g.P.found.Family != probe.FixedClock || p.Window <= 0 {
+		if g.P.found.Family != probe.FixedClock || p.Window <= 0 || unknownTime(&g.P.found, 0) {
 			return nil
 		}
 		w := p.Window.Seconds()

@@ -36,7 +36,12 @@ func (p *Probe) WriteText(w io.Writer, color bool, width int) error {
 			}
 		}
 	}
-	for _, a := range p.Alternatives {
+	alternatives := p.Alternatives
+	if p.Shut() {
+		b.WriteString(clean(p.Kinds()) + "\n")
+		alternatives = nil // their figures are those of the first sentence
+	}
+	for _, a := range alternatives {
 		if p.Sure { // so little is no reason to doubt
 			fmt.Fprintf(&b, "  far less likely (%s): %s\n", PercentWords(a.Share), clean(a.Words))
 			continue

@@ -52,13 +52,17 @@ func FoundWords(f *probe.Found) string {
 	case f.Anew && f.Family == probe.RefillBucket:
 		p := f.Policies[0]
 		s = fmt.Sprintf("%d at once, and %d more each %s since the latest that was let through, which begins the time anew", p.Capacity(), p.Limit, lengthWords(p.Window, f.WindowOff))
+	case f.Shut != nil && f.Family == probe.RefillBucket:
+		s = fmt.Sprintf("%d at once, and some more each time that is not known yet, all together", f.Policies[0].Capacity())
 	case f.Anew && f.Ban == 0:
 		s += "; its windows begin with a request, after a rest anew"
 	}
 	if f.Tick > 0 {
 		s += "; its clock shows " + tickWords(f.Tick)
 	}
-	if f.Ban > 0 {
+	if f.Ban > 0 && f.Shut != nil {
+		s += ", refusing everything for a time that is not known yet once it is exceeded"
+	} else if f.Ban > 0 {
 		s += fmt.Sprintf(", refusing everything for %s once it is exceeded", spanWords(f.Ban))
 		if f.Anew {
 			s += ", counted from the latest request that was refused"
@@ -244,6 +248,19 @@ func PercentWords(x float64) string {
 	default:
 		return fmt.Sprintf("%.0f %%", pc)
 	}
+}
+
+// farWords is a time that is far off, in two or three digits.
+func farWords(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return inDigits(d.Hours()/24, 3) + " days"
+	case d >= 3*time.Hour:
+		return inDigits(d.Hours(), 3) + " h"
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	}
+	return fmt.Sprintf("%.0f s", d.Seconds())
 }
 
 // spanWords writes a time as people say it: 1 s, 1.5 s, 2 min, 1 h.

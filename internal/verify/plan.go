@@ -25,6 +25,10 @@ type Experiment struct {
 	Rest     time.Duration
 	Steps    []Step
 
+	// Unrested says that a count which the requests meet, and which it is not about,
+	// may still be in use from before: it has room for them all.
+	Unrested bool
+
 	// Of its cost, from above as far as that can be known.
 	Requests  int
 	Throttled int

@@ -86,7 +86,9 @@ func NewPlan(f *policy.File, o PlanOptions) (*Plan, error) {
 		return nil, err
 	}
 	for i := range aims {
-		p.presets(&aims[i])
+		if err := p.presets(&aims[i]); err != nil {
+			return nil, err
+		}
 	}
 	p.pairs(aims)
 	slices.SortStableFunc(p.cands, func(a, b candidate) int { return cmp.Compare(a.priority, b.priority) })
@@ -334,20 +336,25 @@ func (p *planner) spend() error {
 	if err != nil {
 		return err
 	}
-	used := map[int]bool{}
+	used := map[int]int64{} // units since the count was at rest
 	spent := Budget{}
 	for _, c := range p.cands {
 		e := c.Experiment
-		touched := map[int]bool{}
+		touched, about := map[int]int64{}, map[int]bool{}
 		for _, s := range e.Steps {
 			for _, a := range st.asks[s.Call] {
-				touched[a.state] = true
+				touched[a.state] += int64(s.Count) * a.cost
+				about[a.state] = about[a.state] || slices.Contains(e.Policies, a.policy)
 			}
 		}
-		for s := range touched {
-			need := rest(st.list[s].Policy) + p.o.Trip + 20*time.Millisecond
+		need := func(s int) time.Duration { return rest(st.list[s].Policy) + p.o.Trip + 20*time.Millisecond }
+		for s, units := range touched {
+			need := need(s)
 			switch {
-			case used[s]:
+			case used[s] > 0 && !about[s] && used[s]+units <= st.list[s].Policy.Capacity():
+				// It stands beside, and has room for all of this: a rest of an hour
+				// would show nothing more.
+			case used[s] > 0:
 				e.Rest = max(e.Rest, need)
 			case st.newborn[s] || p.o.Rested:
 			default:
@@ -356,6 +363,9 @@ func (p *planner) spend() error {
 					e.Rest = max(e.Rest, need-spent.Time)
 				}
 			}
+		}
+		for s := range touched {
+			e.Unrested = e.Unrested || used[s] > 0 && e.Rest < need(s)
 		}
 		b, why := p.o.Budget, ""
 		switch {
@@ -372,8 +382,13 @@ func (p *planner) spend() error {
 			}
 			continue
 		}
-		for s := range touched {
-			used[s] = true
+		for s := range used {
+			if e.Rest >= need(s) {
+				used[s] = 0
+			}
+		}
+		for s, units := range touched {
+			used[s] += units
 		}
 		spent.Requests += e.Requests
 		spent.Throttled += e.Throttled

@@ -192,7 +192,7 @@ func (j *judge) tidy() {
 			}
 		}
 		for k, other := range j.rep.Findings {
-			if told(other.Code) && len(other.Nearest) == 0 && slices.Contains(f.Policies, other.Policies[0]) && !still[fmt.Sprint(other.Code, other.Policies[0])] {
+			if told(other.Code) && len(other.Nearest) == 0 && !still[fmt.Sprint(other.Code, other.Policies[0])] {
 				drop[k] = true
 			}
 		}
@@ -279,6 +279,9 @@ func (j *judge) diverged(wave int) {
 		return
 	}
 	f.Nearest = j.explain(wave, f.Policies)
+	if i, ok := alone(f.Nearest); ok {
+		f.Policies = []int{i} // the others that the request met are kept, by every explanation
+	}
 	switch {
 	case len(f.Nearest) > 0:
 		f.Code = f.Nearest[0].Code
@@ -300,6 +303,19 @@ func (j *judge) diverged(wave int) {
 		}
 	}
 	j.found(wave, f, kind)
+}
+
+// alone returns the one policy that all explanations change.
+func alone(list []Explanation) (policy int, ok bool) {
+	for _, e := range list {
+		if e.Policy != list[0].Policy || e.Code == CodeShared || e.Code == CodeSplit {
+			return 0, false
+		}
+	}
+	if len(list) == 0 {
+		return 0, false
+	}
+	return list[0].Policy, true
 }
 
 func (w *Wave) name(rec *Recording) string { return rec.Calls[w.Call].Name }

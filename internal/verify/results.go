@@ -75,6 +75,13 @@ func (j *judge) policies() {
 			if said := j.unclear(i); refusals == 0 && said != "" {
 				res.Why = said
 			}
+		case j.hidden(i):
+			res.Verdict, res.Why = Undecided, j.instead(i)
+		case slices.ContainsFunc(res.Tests, func(t Test) bool { return t.Number == 0 }):
+			// What was left out could have shown another limit: an hour looks like a
+			// minute until the minute is over.
+			at := slices.IndexFunc(res.Tests, func(t Test) bool { return t.Number == 0 })
+			res.Verdict, res.Why = Undecided, fmt.Sprintf("what was tried fits, and %s was %s", res.Tests[at].Experiment, res.Tests[at].Why)
 		default:
 			res.Verdict = Passed
 			if queues(&j.file.Policies[i].Policy) {
@@ -83,6 +90,42 @@ func (j *judge) policies() {
 		}
 		j.rep.Policies = append(j.rep.Policies, res)
 	}
+}
+
+// hidden tells whether no answer shows a policy: without it the others explain all
+// of them as well. So it is where a faster limit refuses first, and a service that
+// has only that one would look the same.
+func (j *judge) hidden(i int) bool {
+	beside := false // some request meets another policy too: else its refusals are its own
+	for _, asks := range j.st.asks {
+		mine := slices.ContainsFunc(asks, func(a ask) bool { return a.policy == i })
+		beside = beside || mine && slices.ContainsFunc(asks, func(a ask) bool { return a.policy != i })
+	}
+	if !beside {
+		return false
+	}
+	f := *j.file
+	f.Policies = slices.Clone(f.Policies)
+	f.Policies[i].Shadow = true
+	st, err := compile(&f, j.rec.Calls)
+	return err == nil && newReplay(st, j.rec, j.set).explains(j.marks, nil)
+}
+
+// instead says what refused where a policy is hidden, and what to do.
+func (j *judge) instead(i int) string {
+	for _, l := range j.rec.LeftOut {
+		if l.Policy == i {
+			return "no answer shows the limit: " + l.Why
+		}
+	}
+	for _, asks := range j.st.asks {
+		for _, a := range asks {
+			if a.policy != i && slices.ContainsFunc(asks, func(b ask) bool { return b.policy == i }) {
+				return fmt.Sprintf("no answer shows the limit: %q refused first, and without this policy every answer would be explained as well", called(&j.file.Policies[a.policy], a.policy))
+			}
+		}
+	}
+	return "no answer shows the limit"
 }
 
 // unclear says which status the answers had where refusals should be: a server that

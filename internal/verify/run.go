@@ -54,7 +54,7 @@ type bounds struct{ sent, done time.Time }
 
 func (r *runner) experiment(ctx context.Context, i int) {
 	e := &r.plan.Experiments[i]
-	rested := i == 0 || e.Rest > 0
+	rested := (i == 0 || e.Rest > 0) && !e.Unrested
 	if e.Rest > 0 && (i > 0 || !r.o.Rested) {
 		r.sleep(ctx, e.Rest)
 	}

@@ -8,11 +8,19 @@ import (
 )
 
 // presets adds the experiments about one policy.
-func (p *planner) presets(a *aim) {
+func (p *planner) presets(a *aim) error {
 	if a.l < 1 {
-		return // nothing is ever admitted; the limit preset of another shows nothing either
+		return nil // nothing is ever admitted; the limit preset of another shows nothing either
 	}
 	name := called(a.p, a.index)
+	rooms, err := p.before(a)
+	if err != nil {
+		return err
+	}
+	if len(rooms) > 0 && !queues(&a.p.Policy) && a.p.Algorithm != limit.Concurrency && !a.late {
+		p.behind(a, name, rooms)
+		return nil
+	}
 	if a.p.Algorithm == limit.Concurrency {
 		for range 2 {
 			b := p.begin("concurrency: "+name, a.index)
@@ -22,11 +30,11 @@ func (p *planner) presets(a *aim) {
 			b.send(a.calls[0], k, a.l+3, Wait{After: 300 * time.Millisecond})
 			b.add("concurrency", 0)
 		}
-		return
+		return nil
 	}
 	if queues(&a.p.Policy) {
 		p.queue(a, name)
-		return
+		return nil
 	}
 	p.limit(a, name, "limit", 0, p.together(a, a.l))
 	p.window(a, name)
@@ -35,6 +43,7 @@ func (p *planner) presets(a *aim) {
 	p.sustained(a, name)
 	p.denied(a, name)
 	p.limit(a, name, "recovery", 3, !a.late && a.l > 1 && !p.together(a, a.l))
+	return nil
 }
 
 // limit takes all that is allowed, and three more.

@@ -49,6 +49,7 @@ func variants(f *policy.File, focus []int, calls []Call) (out []variant) {
 	for _, i := range focus {
 		p := &f.Policies[i]
 		name := called(p, i)
+		change(i, CodeOverLimit, "", 1.1, 0, name+": it is not enforced", func(p *policy.Policy) { p.Shadow = true })
 		for _, n := range numbers(p.Limit) {
 			code := CodeOverLimit
 			if n < p.Limit {

@@ -269,7 +269,7 @@ func TestMissing(t *testing.T) {
 
 // TestRecording: a recording that was written is judged the same, and has no secret.
 func TestRecording(t *testing.T) {
-	f := parse(t, `policies: [{name: a, key: request.basic_user, algorithm: sliding-log, limit: 3, window: 5s}, {name: b, match: GET /b, key: 'request.header["X-Api-Key"]', algorithm: fixed-window, limit: 4, window: 5s, tell: x-ratelimit}]`)
+	f := parse(t, `policies: [{name: a, key: request.basic_user, algorithm: sliding-log, limit: 3, window: 5s}, {name: b, match: GET /b, key: 'request.header["X-Api-Key"]', algorithm: fixed-window, limit: 2, window: 5s, tell: x-ratelimit}]`)
 	basic, err := verify.ParseVary("basic=ann:hunter2,bob:tr0ub4dor")
 	if err != nil {
 		t.Fatal(err)
