@@ -52,8 +52,6 @@ func FoundWords(f *probe.Found) string {
 	case f.Anew && f.Family == probe.RefillBucket:
 		p := f.Policies[0]
 		s = fmt.Sprintf("%d at once, and %d more each %s since the latest that was let through, which begins the time anew", p.Capacity(), p.Limit, lengthWords(p.Window, f.WindowOff))
-	case f.Shut != nil && f.Family == probe.RefillBucket:
-		s = fmt.Sprintf("%d at once, and some more each time that is not known yet, all together", f.Policies[0].Capacity())
 	case f.Anew && f.Ban == 0:
 		s += "; its windows begin with a request, after a rest anew"
 	}
@@ -93,6 +91,9 @@ func limitSentence(p limit.Policy, whole bool, off float64) string {
 	case limit.TokenBucket:
 		return fmt.Sprintf("%d at once, then %s", p.Capacity(), rateWords(p.Limit, p.Window, off))
 	case limit.RefillBucket:
+		if off > openEnd { // how many come goes with how often
+			return fmt.Sprintf("%d at once, and some more from time to time, all together; when and how many is not known yet", p.Capacity())
+		}
 		return fmt.Sprintf("%d at once, and %d more each %s, all together%s", p.Capacity(), p.Limit, lengthWords(p.Window, off), phaseWords(p, "they come", off))
 	case limit.LeakyBucket:
 		s := fmt.Sprintf("%s pass, %d more wait in a queue, and the rest is refused", rateWords(p.Limit, p.Window, off), p.Burst)
