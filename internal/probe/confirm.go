@@ -143,7 +143,16 @@ func (h *herd) contrived(said []limit.Policy) bool {
 		if len(said) < 2 {
 			return false
 		}
-		return b.kind != TokenBucket && vague(said[0].Window.Seconds(), w) || b.kind2 != TokenBucket && vague(said[1].Window.Seconds(), v)
+		odd := func(kind Family, said limit.Policy, s span) bool {
+			switch {
+			case kind == TokenBucket:
+				return false
+			case kind.gridded(): // its head bends with it
+				return vague(said.Window.Seconds(), s)
+			}
+			return !whole(s, 10)
+		}
+		return odd(b.kind, said[0], w) || odd(b.kind2, said[1], v)
 	case FixedClock, RefillBucket:
 		return !b.anew && b.tick == 0 && !whole(w, 10) && (b.w > 1 || !whole(w, 100) && !whole(span{1 / w.hi, 1 / w.lo}, 1))
 	case SlidingLog, SlidingLogDenied, SlidingWindow, SlidingWindowDenied:
@@ -156,19 +165,23 @@ func (h *herd) contrived(said []limit.Policy) bool {
 // seconds: the shorter it is, the more of what is no such limit looks like one.
 const shortOdd = 3
 
-// vague tells whether a window, of which is known that it is within s, is no rounder than some
-// number within any span as wide as that: then that it is round says nothing for it.
+// vague tells whether a window, of which is known that it is within s, is no round number, or
+// not known well and no rounder than some number within any span as wide as that: then that it
+// is round says nothing for it.
 func vague(x float64, s span) bool {
 	for _, unit := range units {
 		if unit < 0.05 || unit < 0.1 && x > 1 {
 			break
 		}
 		if math.Abs(x-unit*math.Round(x/unit)) < 1e-5*x {
-			return s.hi-s.lo > unit
+			return s.hi-s.lo > max(unit, wellKnown*x)
 		}
 	}
 	return true
 }
+
+// wellKnown is how wide what a window may be is at most where it is known well, as a share.
+const wellKnown = 0.008
 
 // tooShort tells whether a window is where the search for windows begins: one that is
 // shorter yet looks so, too.

@@ -117,12 +117,14 @@ func (f *fitter) differPair(a, b *particle) float64 {
 	one, two := a.parts()
 	three, four := b.parts()
 	apart := func(x, y *hypothesis) bool {
-		blur := 2.2 * f.jitter
+		blur, close := 2.2*f.jitter, 0.015
 		switch x.family {
-		case TokenBucket, FixedClock, SlidingWindow:
+		case FixedClock, SlidingWindow: // their heads bend with them
+			blur, close = 0, wellKnown
+		case TokenBucket:
 			blur = 0
 		}
-		return math.Abs(x.n-y.n) > f.units(x) || math.Abs(x.w-y.w) > max(0.015*max(x.w, y.w), blur)
+		return math.Abs(x.n-y.n) > f.units(x) || math.Abs(x.w-y.w) > max(close*max(x.w, y.w), blur)
 	}
 	switch {
 	case apart(&one, &three):

@@ -73,7 +73,7 @@ func (p *Probe) longTurn() *experiment {
 		return nil // what else would tell more is asked in between
 	}
 	wide := func(s span) bool { return s.hi-s.lo > max(0.012*s.hi, 2*p.jitter) }
-	long := wide(o.v) || o.m.hi-o.m.lo >= 1+0.01*o.m.hi || !p.metAgain() || p.unopened()
+	long := wide(o.v) || o.best.kind2.gridded() && o.v.hi-o.v.lo > wellKnown*o.v.hi || o.m.hi-o.m.lo >= 1+0.01*o.m.hi || !p.metAgain() || p.unopened()
 	closed := o.two.lo > 0.02 || o.two.hi > 0.02 && p.sights[len(p.sights)-1].a == 0
 	switch {
 	case closed && long, long && p.dull[whyUseUp] > 1 && p.sights[len(p.sights)-1].r > 0:
