@@ -25,9 +25,9 @@
 //     and the interface of a model; the models are buckets (sight.go), grid.go, floating.go,
 //     rolling.go, lockout.go and stack.go; particle.go takes one hypothesis through all waves;
 //   - how hypotheses are found: search.go keeps herds of them, guess.go and scan.go draw,
-//     bracket.go says how far figures may be off, neat.go prefers round ones, second.go and
-//     restack.go find a second limit;
-//   - what is believed: belief.go, occam.go; verdict.go and separate.go say it;
+//     bracket.go says how far figures may be off, neat.go and neatpair.go prefer round ones,
+//     second.go and restack.go find a second limit;
+//   - what is believed: belief.go, occam.go; verdict.go and separate.go say it, and quiet.go doubts it;
 //   - others who use the limit: others.go, crowds.go, births.go, chance.go, doubt.go; stackamong.go
 //     and forks.go where there are two; working.go tells what they do from what is under way;
 //   - replicas: replicas.go, crowd.go (at random), turns.go, inorder.go, steps.go (in turn), connections.go, leaks.go;
