@@ -18,7 +18,8 @@
 // Where to read what:
 //
 //   - the order of things: run.go, and ask.go, which lists the questions;
-//   - what is sent: wave.go sends; ramp.go begins, rounds.go measures one limit and looks for
+//   - what is sent: wave.go sends; ramp.go begins, endless.go ends it at a queue that never refuses,
+//     shut.go says what is known of what does not open again; rounds.go measures one limit and looks for
 //     a second, stackturn.go measures two, banned.go a ban; candidates.go draws other
 //     experiments and plan.go chooses; confirm.go and challenge.go doubt what is settled;
 //   - what is held possible: hypothesis.go names the kinds; sight.go has what a wave tells
@@ -30,7 +31,7 @@
 //   - what is believed: belief.go, occam.go; verdict.go and separate.go say it, and quiet.go doubts it;
 //   - others who use the limit: others.go, crowds.go, births.go, chance.go, doubt.go; stackamong.go
 //     and forks.go where there are two; working.go tells what they do from what is under way;
-//   - replicas: replicas.go, crowd.go (at random), turns.go, inorder.go, steps.go (in turn), connections.go, leaks.go;
+//   - replicas: replicas.go, crowd.go, crew.go and draws.go (at random), turns.go, inorder.go, steps.go (in turn), connections.go, leaks.go;
 //     fleet.go replays what was seen to replicas, fleet_fit.go finds which, manned.go asks;
 //   - headers and journals: hints.go, hintscheck.go, journal.go.
 package probe
