@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,8 +19,11 @@ import (
 // is a policy file only where headers say how long its window is.
 func TestProbeWritesNoMadeUpWindow(t *testing.T) {
 	for _, told := range []bool{false, true} {
+		var mu sync.Mutex
 		asked, began := 0, time.Time{}
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
 			if asked++; asked == 1 {
 				began = time.Now()
 			}
