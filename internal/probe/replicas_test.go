@@ -80,6 +80,9 @@ func TestSeveralReplicas(t *testing.T) {
 			if c.exact && (v.Replicas != 3 || each != c.policy.Capacity()) {
 				t.Errorf("found %d replicas of %v", v.Replicas, v.Policies)
 			}
+			if v.Policies[0].Burst == 0 && v.WindowOff < turnSlip-0.001 {
+				t.Errorf("the time is said to within %.2f %%", 100*v.WindowOff)
+			}
 			if all := float64(each) * float64(v.Replicas); all < 2.7*float64(c.policy.Capacity()) || all > 3.3*float64(c.policy.Capacity()) {
 				t.Errorf("all together admit %v", all)
 			}

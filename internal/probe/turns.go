@@ -6,6 +6,9 @@ import (
 	"slices"
 )
 
+// turnSlip is by how much windows of replicas in turn may be off at least, as a share.
+const turnSlip = 0.03
+
 // crewMost is how many replicas are looked for at most.
 const crewMost = 12
 
@@ -74,7 +77,9 @@ func (p *Probe) inTurn(ctx context.Context, q *particle, unit span) (*spreadOut,
 	if w.r == 0 && (q.family != SlidingLogDenied || total < full) || q.family != RefillBucket && w.s > began+0.9*q.w {
 		return nil, nil
 	}
-	s := &spreadOut{sure: unit.hi < 1.15*unit.lo, window: unit}
+	// Subtle: who is behind a balancer on a busy machine begins a window later than is seen.
+	mid := (unit.lo + unit.hi) / 2
+	s := &spreadOut{sure: unit.hi < 1.15*unit.lo, window: unit.with(mid * (1 - turnSlip)).with(mid * (1 + turnSlip))}
 	if q.family == RefillBucket {
 		m := int(q.m)
 		var came [2]int
