@@ -295,9 +295,9 @@ func (p *Probe) Shut() bool { return p.ShutSeconds > 0 }
 
 // Kinds are the explanations in words where their figures are not known.
 func (p *Probe) Kinds() string {
-	all := []string{fmt.Sprintf("%s (%.0f %%)", p.Family, 100*p.Confidence)}
+	all := []string{fmt.Sprintf("%s (%s)", p.Family, PercentWords(p.Confidence))}
 	for _, a := range p.Alternatives {
-		all = append(all, fmt.Sprintf("%s (%.0f %%)", a.Family, 100*a.Share))
+		all = append(all, fmt.Sprintf("%s (%s)", a.Family, PercentWords(a.Share)))
 	}
 	if len(all) == 1 {
 		return "Nearest comes a " + all[0] + "."
