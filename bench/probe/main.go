@@ -52,7 +52,10 @@ type score struct {
 	pauses            []time.Duration // see thinker
 }
 
-var most, second int
+var (
+	most, second int
+	quick        bool
+)
 
 func main() {
 	n := flag.Int("n", 260, "how many policies")
@@ -68,6 +71,7 @@ func main() {
 	verbose := flag.Bool("v", false, "a line for each policy that was not named right")
 	flag.IntVar(&most, "max-requests", 0, "bound on the requests to each limiter; zero: as weir probe has it")
 	flag.IntVar(&second, "second-limit", 0, "up to how many times the first a second limit is looked for; zero: as weir probe has it; 1: it is not")
+	flag.BoolVar(&quick, "quick", false, "end as soon as one explanation is likely")
 	lines := flag.Bool("lines", false, "a line for each policy")
 	one := flag.Int("one", -1, "only this policy, with every line")
 	simple := flag.Bool("naive", false, "measure a binary search on the rate, and reading headers, instead")
@@ -188,7 +192,7 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 	t := &thinker{world: w}
 	first := -1.0
 	p := probe.New(t, w, probe.Options{
-		MaxRequests: most, Second: second, Seed: seed, IgnoreHints: ignore,
+		MaxRequests: most, Second: second, Quick: quick, Seed: seed, IgnoreHints: ignore,
 		Record: func(r probe.Record) { seen = append(seen, r) },
 		Progress: func(b probe.Belief) {
 			switch {
@@ -276,6 +280,9 @@ func judge(tr truth, seed uint64, trace, ignore bool) score {
 	}
 	if v.Others.High > 0 {
 		s.line += fmt.Sprintf(" others %.3f (%.3f to %.3f)", v.Others.Share, v.Others.Low, v.Others.High)
+	}
+	if !v.Sure {
+		s.line += fmt.Sprintf(" open %q", v.Settle+v.Open)
 	}
 	if v.Replicas > 0 {
 		s.line += fmt.Sprintf(" replicas %d", v.Replicas)

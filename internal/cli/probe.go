@@ -39,6 +39,7 @@ type probeCmd struct {
 	MaxRate      float64       `default:"400" placeholder:"N" help:"Most requests in any second, counted when they go. Default 400." group:"Budget"`
 	MaxTime      time.Duration `default:"10m" placeholder:"DURATION" help:"Longest time; what is under way then is waited for one second more. Default 10m." group:"Budget"`
 	SecondLimit  int           `placeholder:"N" help:"Look for a second, slower limit of up to N times the first; each time costs the whole limit. 1: do not look. Default: less than 6 (8 for windows of the clock), up to 12 for small limits." group:"Budget"`
+	Quick        bool          `help:"End as soon as one explanation is likely: about half of the requests, a second limit is not looked for, and nothing is certain. Go on with --resume." group:"Budget"`
 	Price        float64       `placeholder:"USD" help:"What a request costs, in dollars, for the plan." group:"Budget"`
 	Prices       string        `placeholder:"FILE" help:"Table of prices instead of the built-in one." group:"Budget"`
 	Seed         uint64        `default:"1" help:"Of the search." group:"Budget"`
@@ -73,6 +74,9 @@ func (c *probeCmd) Run(s *session) error {
 	}
 	if c.SecondLimit < 0 {
 		return usage("--second-limit 1 does not look for one", "--second-limit %d: it is how many times the first a second limit may be", c.SecondLimit)
+	}
+	if c.Quick && c.SecondLimit > 1 {
+		return usage("leave one of them out", "--quick ends before a second limit is looked for, so that --second-limit %d says nothing", c.SecondLimit)
 	}
 	if err := allWritable([2]string{"--json", c.JSON}, [2]string{"--html", c.HTML}, [2]string{"--out", c.Out}); err != nil {
 		return err
@@ -241,7 +245,7 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 	defer show.close()
 	past, spent := j.past()
 	most := max(1, c.MaxRequests-spent) // what an earlier session spent on the key is gone
-	o := blackbox.Options{MaxRequests: most, MaxRefused: c.MaxThrottled, MaxTime: c.MaxTime, Seed: c.Seed, Past: past, Record: j.add, IgnoreHints: c.IgnoreHints, Second: c.SecondLimit, Patience: c.Timeout}
+	o := blackbox.Options{MaxRequests: most, MaxRefused: c.MaxThrottled, MaxTime: c.MaxTime, Seed: c.Seed, Past: past, Record: j.add, IgnoreHints: c.IgnoreHints, Second: c.SecondLimit, Quick: c.Quick, Patience: c.Timeout}
 	if len(world.things) > 0 { // something is left for the key
 		o.MaxRequests, o.MaxRefused = max(1, most*2/3), max(1, c.MaxThrottled/2)
 	}
@@ -293,7 +297,7 @@ func (c *probeCmd) investigate(ctx context.Context, s *session, world *probeWorl
 	if err := c.deliver(s, r, v, scope, behind, world); err != nil {
 		return err
 	}
-	ended := v.Stopped != "" || scope != nil && scope.Stopped != "" || behind != nil && behind.Stopped != ""
+	ended := v.Stopped != "" || v.Quick || scope != nil && scope.Stopped != "" || behind != nil && behind.Stopped != ""
 	if err := j.finish(c, s, ended); err != nil {
 		return err
 	}

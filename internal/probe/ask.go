@@ -26,6 +26,7 @@ func (p *Probe) ask(ctx context.Context) (outcome, error) {
 		p.send(p.longTurn),
 		p.send(p.held),
 		p.send(p.next),
+		p.likely,
 		p.send(p.overlooked),
 		p.inParts,
 		p.send(p.sustain),
@@ -140,6 +141,14 @@ func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
 	return pass, nil
 }
 
+// likely ends a quick probe before what is likely is put to the proof.
+func (p *Probe) likely(context.Context) (outcome, error) {
+	if p.v.Quick = p.opt.Quick; p.v.Quick {
+		return known, nil
+	}
+	return pass, nil
+}
+
 // overlooked searches, once one explanation is left, for others with other figures,
 // and returns what tells them apart where there are any.
 func (p *Probe) overlooked() *experiment {
@@ -228,6 +237,11 @@ func (p *Probe) lastly(ctx context.Context) (outcome, error) {
 		p.refit()
 		if now = p.settled(p.shares()); was && !now && p.tries < 8 {
 			return asked, nil // a last look found other figures
+		}
+	}
+	if !now { // what these looks found may be told apart
+		if out, err := p.send(p.parted)(ctx); out != pass || err != nil {
+			return out, err
 		}
 	}
 	if !now && p.askedFleet < 2 {

@@ -95,6 +95,10 @@ type Options struct {
 	// time costs the limit once more. Zero: 6, 8 for windows of the clock, and up to 12 for small limits; 1: it is not.
 	Second int
 
+	// Quick is to end as soon as nothing that is cheap tells what explains the answers apart any more:
+	// nothing is put to the proof then, and nothing is certain. See Verdict.Quick.
+	Quick bool
+
 	// Patience is how long the Sender waits for an answer before it gives it up as lost.
 	// Queues are made no longer than about half of it. Zero: 150 s.
 	Patience time.Duration
@@ -206,6 +210,7 @@ type Verdict struct {
 	Foreign float64 // what Found leaves unexplained, as Probe.Explain counts it; above 2 others may use the limit too
 	Others  Others  // who else used it meanwhile; zero where nothing shows that anybody did
 	Stopped string  // why it ended before it was sure; "" when it was not cut short
+	Quick   bool    // it ended because of Options.Quick: a second, slower limit, replicas in turn and other figures were not looked for
 
 	Under int // how many requests were under way at once at most
 

@@ -42,7 +42,6 @@ type Probe struct {
 	rests         int       // bursts after a rest, see rested
 	parts         int       // see parted
 	partsSent     int       // requests of these
-	partsDull     float64   // what stale was before those of them that told nothing
 	combedAt      int       // how many waves there were at the latest search of roundly
 	askedReplicas bool
 	again         int  // bursts in search of replicas where others would have to use much of the limit
@@ -117,7 +116,12 @@ func (p *Probe) Run(ctx context.Context) (*Verdict, error) {
 		p.v.Stopped = string(stop)
 		err = nil
 	}
+	if p.v.Sure && p.v.Quick {
+		p.v.Confidence = min(p.v.Confidence, openMost)
+		p.v.Sure, p.v.Open = false, "it was not put to the proof"
+	}
 	if p.v.Sure && (cut || ok && p.open()) {
+		p.v.Confidence = min(p.v.Confidence, openMost)
 		p.v.Sure, p.v.Open = false, "it ended before all was asked that might speak against it"
 	}
 	return p.v, err

@@ -25,12 +25,12 @@ func (p *Probe) between(a, b *particle, requests, refused int) (best *experiment
 	pl := &planner{fitter: &p.fitter, rtt: min(p.rtt(), quantile(p.nos, 0.75)), full: p.rtt(), slack: p.slack(), net: p.net()}
 	pl.now = p.sights[len(p.sights)-1].done
 	least := math.Inf(1)
-	for _, e := range fromRest(a, b) {
+	for _, e := range fromRest(a, b, pl.full) {
 		x, y := make([]span, 2*e.len()), make([]span, 2*e.len())
 		req, ref, took := pl.foresee(a, &e, x)
 		req2, ref2, took2 := pl.foresee(b, &e, y)
 		price := max(req, req2)/40 + max(ref, ref2)/10 + max(took, took2)/20
-		if price >= least || int(max(req, req2)) > requests || int(max(ref, ref2)) > refused {
+		if 1.05*price >= least || int(max(req, req2)) > requests || int(max(ref, ref2)) > refused {
 			continue
 		}
 		i := e.len() - 1
@@ -55,14 +55,13 @@ const (
 	partingsDull = 3 // of them in a row may tell nothing
 )
 
+const whyParted = "rest, and see which of two it is"
+
 // parted returns what tells the likeliest explanation from the next, or the ends of what
 // it leaves open from each other, once nothing else is left to ask.
 func (p *Probe) parted() *experiment {
 	shares := p.shares()
-	if p.partsDull = min(p.partsDull, p.stale); p.parts == 0 {
-		p.partsDull = p.stale
-	}
-	if p.stale >= p.partsDull+partingsDull || p.parts >= partingsMost || p.parts >= partings && float64(p.partsSent) > partingsPart*float64(p.v.Requests) || p.share > 0 || p.settled(shares) {
+	if p.dull[whyParted] >= partingsDull || p.parts >= partingsMost || p.parts >= partings && float64(p.partsSent) > partingsPart*float64(p.v.Requests) || p.share > 0 || p.settled(shares) {
 		return nil
 	}
 	h := p.herd(shares[0].Family)
@@ -87,13 +86,13 @@ func (p *Probe) parted() *experiment {
 	for _, s := range e.steps {
 		p.partsSent += s.n
 	}
-	e.why, e.through = "rest, and see which of two it is", true
+	e.why, e.through = whyParted, true
 	return e
 }
 
 // fromRest lists experiments for two explanations that begin with a rest, so that
-// somebody can make them later.
-func fromRest(a, b *particle) (out []experiment) {
+// somebody can make them later. rtt is what a round trip takes.
+func fromRest(a, b *particle, rtt float64) (out []experiment) {
 	rest := 1.1*max(a.period(), b.period()) + 0.1
 	add := func(steps ...step) {
 		for _, s := range steps {
@@ -104,6 +103,9 @@ func fromRest(a, b *particle) (out []experiment) {
 		out = append(out, experiment{steps: steps})
 	}
 	var waits []float64
+	for _, w := range halves(a, b, rtt) {
+		waits = append(waits, w-rtt) // it begins with an answer
+	}
 	for _, q := range []*particle{a, b} {
 		for _, k := range []float64{0.1, 0.25, 0.5, 0.75, 0.95, 1.02, 1.25, 1.6, 2.2} {
 			waits = append(waits, k*q.period(), k*q.w)
@@ -141,6 +143,26 @@ func fromRest(a, b *particle) (out []experiment) {
 				steps = append(steps, step{idle: max(0.02, 0.98*q.period()), n: int(q.n) + 1})
 			}
 			add(steps...)
+		}
+	}
+	return out
+}
+
+// halves are the lengths midway between the windows of two explanations of one kind: what
+// opens by then, or does not, leaves half of what is open. Not where a round trip blurs it.
+func halves(a, b *particle, rtt float64) (out []float64) {
+	if a.family != b.family || a.kind != b.kind || a.kind2 != b.kind2 {
+		return nil
+	}
+	one, other := []hypothesis{a.hypothesis}, []hypothesis{b.hypothesis}
+	if a.family == Stacked {
+		one, other = make([]hypothesis, 2), make([]hypothesis, 2)
+		one[0], one[1] = a.parts()
+		other[0], other[1] = b.parts()
+	}
+	for i, x := range one {
+		if y := other[i]; x.family != TokenBucket && x.family != LeakyQueue && math.Abs(x.w-y.w) > rtt/2 {
+			out = append(out, (x.w+y.w)/2)
 		}
 	}
 	return out

@@ -117,7 +117,7 @@ func (f *fitter) differPair(a, b *particle) float64 {
 	one, two := a.parts()
 	three, four := b.parts()
 	apart := func(x, y *hypothesis) bool {
-		blur, close := 2.2*f.jitter, 0.015
+		blur, close := blurs*f.jitter, 0.015
 		switch x.family {
 		case FixedClock, SlidingWindow: // their heads bend with them
 			blur, close = 0, wellKnown

@@ -115,8 +115,8 @@ func (p *Probe) conclude(stopped bool) {
 			}
 		}
 	}
-	if p.share > 0 && !v.Sure {
-		v.Confidence = min(v.Confidence, amongMost)
+	if !v.Sure {
+		v.Confidence = min(v.Confidence, openMost)
 	}
 	v.Open = p.reason(fits)
 	if s := p.shut(); s != nil && !v.Sure {
@@ -139,9 +139,9 @@ func (p *Probe) conclude(stopped bool) {
 // no limit to be met.
 const enough = 500
 
-// amongMost is the most that is said of a limit that others use, and that is not certain:
-// more of these are wrong than what each leaves to chance says, as bench/probe measured.
-const amongMost = 0.95
+// openMost is the most that is said of what is not certain: of 122 verdicts of bench/probe that
+// said 90 % or more of such, 108 named the kind.
+const openMost = 0.95
 
 // pacedAnswers is how many answers a second came of the latest wave that was made to
 // wait, 0 where none was, or where the waves before it had another rate: then it is no

@@ -37,7 +37,7 @@ func (p *Probe) portions(ctx context.Context, steps []step, why string) (w *sigh
 	}
 	part, unknown := sure, sure < left/20
 	switch {
-	case sure >= left:
+	case sure >= left, why == whyParted && left-sure <= 1+left/20: // parts would blur what is asked
 		part = left
 	case p.rtt() > period/4, gives*p.rtt() > float64(left)/10: // as much comes back meanwhile
 		part = most

@@ -48,6 +48,9 @@ type Probe struct {
 	// interrupted or bound; "" when it was not cut short.
 	StopKind string `json:"stop_kind,omitempty"`
 
+	// Quick is true where it ended as soon as one explanation was likely, as it was asked to.
+	Quick bool `json:"quick,omitempty"`
+
 	// UsedBefore is true where somebody had used some of it just before the first request.
 	UsedBefore bool `json:"used_before,omitempty"`
 
@@ -210,10 +213,13 @@ type ProbeAsked struct {
 func NewProbe(v *probe.Verdict) *Probe {
 	p := &Probe{
 		ProbeFound: foundFigures(&v.Found), Sure: v.Sure, Confidence: v.Confidence, Alternatives: []ProbeShare{}, Unexplained: v.Foreign, Settle: v.Settle, Open: v.Open, PacedPerSecond: v.Paced, SlowestSeconds: v.Slowest.Seconds(), UsedBefore: v.Used, AlikeReplicas: v.Alike, SpentTimes: math.Round(10*v.Spent) / 10,
-		MostUnderWay: v.Under, Stopped: v.Stopped, Requests: v.Requests, Refused: v.Refused, Lost: v.Lost, ElapsedSeconds: v.Elapsed.Seconds(),
+		MostUnderWay: v.Under, Stopped: v.Stopped, Quick: v.Quick, Requests: v.Requests, Refused: v.Refused, Lost: v.Lost, ElapsedSeconds: v.Elapsed.Seconds(),
 		Headers: "none", Findings: []ProbeFinding{}, Waves: []ProbeWave{}, found: v.Found,
 	}
-	if v.Open != "" {
+	switch {
+	case v.Quick:
+		p.Notes = append(p.Notes, "It was not put to the proof (--quick): a second, slower limit, several replicas and figures that hold at this time only may be behind it.")
+	case v.Open != "":
 		p.Notes = append(p.Notes, "It is not certain: "+v.Open+".")
 	}
 	if v.Used {
@@ -268,6 +274,8 @@ func NewProbe(v *probe.Verdict) *Probe {
 		p.shut(v.Shut)
 	case v.Family == probe.Replicas:
 		p.Sentence = fmt.Sprintf("These are several replicas (%s), with one limit on each: %s.", PercentWords(v.Confidence), FoundWords(&v.Found))
+	case v.Quick && len(v.Alternatives) == 0 && v.Settle == "":
+		p.Sentence = fmt.Sprintf("%s: %s.", kindWords(&v.Found, "Likely this is", "Likely these are"), FoundWords(&v.Found))
 	case len(v.Alternatives) == 0:
 		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(&v.Found, "Nearest comes", "Nearest come"), FoundWords(&v.Found))
 	default:
