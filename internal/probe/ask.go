@@ -34,6 +34,7 @@ func (p *Probe) ask(ctx context.Context) (outcome, error) {
 		p.afterRest,
 		p.send(p.confirm),
 		p.inDoubt,
+		p.send(p.quieted),
 		p.send(p.parted),
 		p.lastly,
 	} {

@@ -137,3 +137,38 @@ func TestResume(t *testing.T) {
 		t.Error("earlier waves were recorded once more")
 	}
 }
+
+// TestQuick: a quick probe names the kind with fewer requests, is certain of nothing and
+// says so, and what goes on from it comes to what it would have come to.
+func TestQuick(t *testing.T) {
+	t.Parallel()
+	tried := 0
+	for i, c := range cases {
+		if c.hold > 0 || testing.Short() && i%3 != 0 {
+			continue
+		}
+		tried++
+		run := func(w *world, o Options) (*Verdict, []Record) {
+			var seen []Record
+			o.Seed, o.Record = 7, func(r Record) { seen = append(seen, r) }
+			v, err := New(w, w, o).Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v, seen
+		}
+		w := newWorld(c.policy, 8*time.Millisecond, uint64(i))
+		quick, seen := run(w, Options{Quick: true})
+		if quick.Family != c.family || quick.Sure || !quick.Quick || quick.Stopped != "" || quick.Confidence > openMost {
+			t.Errorf("%v: %v, sure %v (%v), quick %v, %q", c.policy, quick.Found, quick.Sure, quick.Confidence, quick.Quick, quick.Stopped)
+		}
+		w.now = w.now.Add(time.Hour)
+		whole, _ := run(w, Options{Past: seen})
+		if whole.Family != c.family || whole.Quick || whole.Requests < quick.Requests+int(c.policy.Capacity()) {
+			t.Errorf("%v: gone on: %v, quick %v, %d requests after %d", c.policy, whole.Found, whole.Quick, whole.Requests, quick.Requests)
+		}
+	}
+	if tried == 0 {
+		t.Error("nothing was tried")
+	}
+}

@@ -25,19 +25,19 @@ type quietly struct {
 }
 
 // quietAlike tells whether such a limit explains all that was seen, if the best of a herd does,
-// and with which time. Of single requests it is the same limit as others.
-func (p *Probe) quietAlike(h *herd) (wait float64, ok bool) {
+// and which. Of single requests it is the same limit as others.
+func (p *Probe) quietAlike(h *herd) (alike quiet, ok bool) {
 	b := h.best[0]
 	switch b.family {
 	case None, Concurrency, TokenBucket, LeakyQueue, Replicas:
-		return 0, false
+		return quiet{}, false
 	}
 	if p.share > 0 || b.n < 2 {
-		return 0, false
+		return quiet{}, false
 	}
 	gaps := p.quietGaps()
 	if len(gaps) == 0 {
-		return 0, false
+		return quiet{}, false
 	}
 	for i, g := range gaps {
 		w := g - 1e-4
@@ -46,7 +46,7 @@ func (p *Probe) quietAlike(h *herd) (wait float64, ok bool) {
 		}
 		for _, w := range []float64{w, g - 1e-4} {
 			if m := (quiet{n: b.n, wait: w}); w > 0 && m.explains(p.sights) {
-				return w, true
+				return m, true
 			}
 		}
 	}
@@ -55,11 +55,11 @@ func (p *Probe) quietAlike(h *herd) (wait float64, ok bool) {
 	for w := 2.0; w < gaps[len(gaps)-1]+2 && w < 4000; w++ {
 		for _, early := range p.shifts() {
 			if m := (quiet{n: b.n, wait: w, tick: 1, phase: place - early}); m.explains(p.sights) {
-				return w, true
+				return m, true
 			}
 		}
 	}
-	return 0, false
+	return quiet{}, false
 }
 
 // quietGaps are for how long nothing had been let through when each wave came, in order.
@@ -134,7 +134,50 @@ func (m *quiet) spend(w *sight, q quietly) {
 	}
 }
 
-// quietSettle says what would tell such a limit from the one that is believed.
-func quietSettle(n, wait float64) string {
+// quieted asks what such a limit, where it explains all too, answers otherwise: single requests
+// keep it from being quiet until what is believed has forgotten the first of them.
+func (p *Probe) quieted() *experiment {
+	shares := p.shares()
+	if p.quiets >= quietsMost || !p.settled(shares) {
+		return nil
+	}
+	h := p.herd(shares[0].Family)
+	m, ok := p.quietAlike(h)
+	if !ok {
+		return nil
+	}
+	gap := 0.75 * m.wait
+	if m.tick > 0 {
+		gap = 0.9 * (m.wait - m.tick)
+	}
+	if gap -= p.rtt(); gap < 2*p.rtt() {
+		return nil
+	}
+	b := h.best[0]
+	pl := &planner{fitter: &p.fitter, rtt: p.rtt(), full: p.rtt(), slack: p.slack(), net: p.net(), now: p.sights[len(p.sights)-1].done}
+	steps := []step{{idle: 1.1*max(b.period(), m.wait+m.tick) + 0.1, n: 1}}
+	for sent := 1; sent < int(b.n) && len(steps) < quietMost; sent++ {
+		left := int(b.n) - sent
+		e := &experiment{steps: append(slices.Clone(steps), step{idle: gap, n: left + 1}), why: whyQuieted, through: true}
+		out := make([]span, 2*e.len())
+		pl.foresee(b, e, out)
+		if out[e.len()-1].lo > float64(left) {
+			p.quiets++
+			return e
+		}
+		steps = append(steps, step{idle: gap, n: 1})
+	}
+	return nil
+}
+
+const (
+	whyQuieted = "keep it from being quiet, and see whether it opens all the same"
+	quietsMost = 2  // so often it is asked
+	quietMost  = 40 // waves of it
+)
+
+// settle says what would tell such a limit from one that lets n through.
+func (m *quiet) settle() string {
+	n, wait := m.n, m.wait
 	return fmt.Sprintf("rest, and send %d, one each %s: where the last is refused, all comes back only once nothing was let through for about %s", int(n)+1, waitWords(0.7*wait), waitWords(wait))
 }

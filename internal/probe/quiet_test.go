@@ -69,9 +69,9 @@ func TestQuiet(t *testing.T) {
 			now = s.at
 		}
 		h := &herd{family: FixedClock, best: []*particle{{hypothesis: hypothesis{family: FixedClock, n: n, w: 3}}}}
-		wait, ok := p.quietAlike(h)
-		if ok != c.want || ok && (wait < 1.6 || wait > 2.4) {
-			t.Errorf("%s: it explains all is %v, with %v s", c.name, ok, wait)
+		m, ok := p.quietAlike(h)
+		if ok != c.want || ok && (m.wait < 1.6 || m.wait > 2.4) {
+			t.Errorf("%s: it explains all is %v, with %v s", c.name, ok, m.wait)
 		}
 		for _, none := range []hypothesis{{family: TokenBucket, n: n, w: 0.4}, {family: FixedFirst, n: 1, w: 2}} {
 			if _, ok := p.quietAlike(&herd{family: none.family, best: []*particle{{hypothesis: none}}}); ok {
@@ -142,5 +142,19 @@ func TestQuietUnsure(t *testing.T) {
 	p.conclude(false)
 	if p.v.Sure || !strings.Contains(p.v.Settle, "nothing was let through for about 2 s") {
 		t.Errorf("%v %v, sure %v: %q", p.v.Family, p.v.Policies, p.v.Sure, p.v.Settle)
+	} // What it asks then shows that it is no window.
+	e := p.quieted()
+	if e == nil {
+		t.Fatal("nothing is asked that would tell")
+	}
+	if err := p.do(context.Background(), e); err != nil {
+		t.Fatal(err)
+	}
+	m := quiet{n: 5, wait: 2, tick: 1, phase: p.evenHead(FixedClock, 1)}
+	if last := p.sights[len(p.sights)-1]; last.r == 0 || !m.explains(p.sights) {
+		t.Errorf("%+v was asked, and nothing was refused: %+v", e.steps, last)
+	}
+	if p.refit(); p.herd(FixedClock).cost() < 0.5 {
+		t.Errorf("windows of the clock still explain all: %+v", p.herd(FixedClock).best[0].hypothesis)
 	}
 }

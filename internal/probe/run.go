@@ -41,6 +41,7 @@ type Probe struct {
 	paces         int       // see paced
 	rests         int       // bursts after a rest, see rested
 	parts         int       // see parted
+	quiets        int       // see quieted
 	partsSent     int       // requests of these
 	combedAt      int       // how many waves there were at the latest search of roundly
 	askedReplicas bool

@@ -103,8 +103,8 @@ func (p *Probe) conclude(stopped bool) {
 		v.Sure = false
 		v.Settle = "ask a few more times, at random: this is no figure that people choose, so it may be a coincidence"
 	default:
-		if wait, ok := p.quietAlike(p.herd(v.Family)); ok {
-			v.Sure, v.Settle = false, quietSettle(p.herd(v.Family).best[0].n, wait)
+		if m, ok := p.quietAlike(p.herd(v.Family)); ok {
+			v.Sure, v.Settle = false, m.settle()
 			break
 		}
 		switch v.Family {

@@ -274,7 +274,7 @@ func NewProbe(v *probe.Verdict) *Probe {
 		p.shut(v.Shut)
 	case v.Family == probe.Replicas:
 		p.Sentence = fmt.Sprintf("These are several replicas (%s), with one limit on each: %s.", PercentWords(v.Confidence), FoundWords(&v.Found))
-	case v.Quick && len(v.Alternatives) == 0 && v.Settle == "":
+	case p.likely():
 		p.Sentence = fmt.Sprintf("%s: %s.", kindWords(&v.Found, "Likely this is", "Likely these are"), FoundWords(&v.Found))
 	case len(v.Alternatives) == 0:
 		p.Sentence = fmt.Sprintf("Undecided. %s: %s.", kindWords(&v.Found, "Nearest comes", "Nearest come"), FoundWords(&v.Found))
@@ -284,6 +284,9 @@ func NewProbe(v *probe.Verdict) *Probe {
 	}
 	return p
 }
+
+// likely tells whether a quick probe ended with one explanation, and figures of it.
+func (p *Probe) likely() bool { return p.Quick && len(p.Alternatives) == 0 && p.Settle == "" }
 
 // shut says what all that explains a limit have in common that was not seen to open.
 func (p *Probe) shut(s *probe.Shut) {

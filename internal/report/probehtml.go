@@ -51,6 +51,8 @@ func (p *Probe) WriteHTML(w io.Writer) error {
 		page.Headline = "No limit met"
 	case p.Sure:
 		page.Class, page.Headline = "passed", "Found"
+	case p.likely():
+		page.Headline = "Likely"
 	}
 	page.Title = "Weir probe: " + clean(p.Target)
 	page.Rows = p.Waves[:min(len(p.Waves), probeWaves)]
