@@ -281,6 +281,10 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 		head += "# Not kept: each request that is let through begins the time to the next portion anew; in the file it is of the clock.\n"
 	case v.Anew && v.Ban > 0:
 		head += "# Not kept: each request that is refused begins that time anew.\n"
+	case v.Anew && v.Family == blackbox.FixedFirst && v.Policies[0].CountDenied:
+		head += "# Not kept: each request begins the window anew, refused ones too; in the file the first one alone does.\n"
+	case v.Anew && v.Family == blackbox.FixedFirst:
+		head += "# Not kept: each request that is let through begins the window anew; in the file the first one alone does.\n"
 	case v.Anew:
 		head += "# Not kept: its windows begin with a request, after a rest anew; those of the file are of the clock.\n"
 	}

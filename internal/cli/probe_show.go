@@ -49,7 +49,7 @@ func (p *probeShow) belief(b blackbox.Belief) {
 		}
 		var all []string
 		for _, s := range b.Shares[:min(3, len(b.Shares))] {
-			all = append(all, fmt.Sprintf("%.0f %% %v", 100*s.Share, s.Family))
+			all = append(all, fmt.Sprintf("%.0f %% %v", 100*s.Share, s.Found.Kind()))
 		}
 		what := strings.Join(all, ", ")
 		if what == "" {
@@ -104,7 +104,7 @@ func (p *probeShow) bars(b blackbox.Belief, doing string) []string {
 			break
 		}
 		n := int(s.Share*float64(cells) + 0.5)
-		lines = append(lines, fmt.Sprintf("%4.0f %% %s%s %v: %s", 100*s.Share, strings.Repeat(full, n), strings.Repeat(empty, cells-n), s.Family, report.FoundWords(&s.Found)))
+		lines = append(lines, fmt.Sprintf("%4.0f %% %s%s %v: %s", 100*s.Share, strings.Repeat(full, n), strings.Repeat(empty, cells-n), s.Found.Kind(), report.FoundWords(&s.Found)))
 	}
 	lines = append(lines, "next: "+doing)
 	for i, l := range lines {

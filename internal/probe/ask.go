@@ -104,6 +104,7 @@ func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
 		p.quickly()
 		p.ticks()
 		p.losing()
+		p.renewing()
 	}
 	if late && p.cheapest() > 0.5 {
 		p.usedBefore(1400)
@@ -173,6 +174,7 @@ func (p *Probe) overlooked() *experiment {
 		p.usedBefore(500)
 		p.ticks()
 		p.losing()
+		p.renewing()
 	}
 	p.overlooks = p.shares()[0].Family
 	return p.next()

@@ -53,6 +53,9 @@ func (p *Probe) given(f Found) hypothesis {
 	if f.Early {
 		h.m = h.n
 	}
+	if h.family == FixedFirst && h.anew && f.Policies[0].CountDenied {
+		h.m = 1
+	}
 	return h
 }
 

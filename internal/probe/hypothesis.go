@@ -55,7 +55,7 @@ type hypothesis struct {
 	v      float64 // ban; window of the second
 	ph2    float64
 	used   bool     // somebody had used some of it before the first request
-	anew   bool     // of a sliding window: a request begins the windows, after each rest anew; of a refill bucket: each request begins the time to the next portion; of a ban: each refused request begins it
+	anew   bool     // of a sliding window: a request begins the windows, after each rest anew; of a refill bucket: each request begins the time to the next portion; of a window from the first request: each request begins it, refused ones too if m is 1; of a ban: each refused request begins it
 	tick   float64  // of a clock that shows whole ticks only, in seconds, one of which is at ph; 0: of one that runs on
 	also   Counting // of two limits
 	quick  bool     // windows as short as shortestOne were asked for, see quickly
@@ -72,6 +72,8 @@ func (h *hypothesis) model(old model) model {
 			m.prev, m.cur = span{0, m.cap}, span{0, m.cap}
 		case *floating:
 			m.ways = append(m.ways, opened{}, opened{is: true, at: span{-m.width, 0}, n: span{0, m.cap}})
+		case *renewed:
+			m.ways = append(m.ways, renewal{}, renewal{is: true, last: span{-m.width, 0}, n: span{0, m.cap}})
 		case *rolling:
 			m.ways = append(m.ways, roll{}, roll{is: true, head: span{-m.width, 0}, prev: span{0, m.cap}, cur: span{0, m.cap}})
 		case *slidingLog:
@@ -115,6 +117,11 @@ func (h *hypothesis) fresh(old model) model {
 		*m = grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, portion: h.m}
 		return m
 	case FixedFirst, Ban:
+		if h.family == FixedFirst && h.anew {
+			m := again[renewed](old)
+			*m = renewed{cap: h.n, width: h.w, denied: h.m > 0, ways: m.ways[:0], next: m.next[:0]}
+			return m
+		}
 		if h.family == Ban && h.kind != None {
 			return &lockout{of: hypothesis{family: h.kind, n: h.n, w: h.w, ph: h.ph}, ban: h.v}
 		}
@@ -194,14 +201,17 @@ func (h *hypothesis) tidy() {
 	}
 	sliding := h.family == SlidingWindow || h.family == SlidingWindowDenied
 	place := h.ph
-	if h.anew = h.anew && (sliding || h.family == RefillBucket || h.family == Ban && h.kind == None); h.anew {
+	if h.anew = h.anew && (sliding || h.family == RefillBucket || h.family == FixedFirst || h.family == Ban && h.kind == None); h.anew {
 		h.ph = 0
 	}
 	switch h.family {
 	case None, Concurrency:
 		h.w, h.m, h.ph = 0, 0, 0
 	case FixedFirst, SlidingLog, SlidingLogDenied, TokenBucket, Ban:
-		if h.m = 0; h.family != Ban || h.kind != FixedClock {
+		if h.m = max(0, min(h.m, 1)); h.family != FixedFirst || !h.anew {
+			h.m = 0
+		}
+		if h.family != Ban || h.kind != FixedClock {
 			h.ph = 0
 		}
 	case LeakyQueue:
@@ -254,7 +264,7 @@ func (h *hypothesis) valid() bool {
 	case SlidingWindow: // of one rounded down, what the window before holds never counts
 		return h.n > 1 || h.m > 0 || h.anew || h.tick > 0
 	case RefillBucket:
-		return h.m >= 1 && (h.m < h.n || h.anew && h.m == h.n)
+		return h.m >= 1 && h.m < h.n
 	case LeakyQueue:
 		return h.m >= 1 && h.m <= h.n && h.n >= 2
 	case Ban:
@@ -301,6 +311,12 @@ func (h hypothesis) mutate(r *rand.Rand, now float64) hypothesis {
 				h.m = whole(h.m)
 			case SlidingWindow, SlidingWindowDenied:
 				h.m = float64(r.IntN(3))
+			case FixedFirst:
+				if h.anew {
+					h.m = float64(r.IntN(2))
+				} else {
+					h.n = whole(h.n)
+				}
 			default:
 				h.n = whole(h.n)
 			}

@@ -148,7 +148,7 @@ type Found struct {
 	Replicas int            // of Replicas: how many, at least
 	Early    bool           // of a bucket: who comes up to half a unit early waits, and is not refused
 	Also     Counting       // of two limits: where what one refuses counts in the other
-	Anew     bool           // of a sliding window: its windows begin with a request, after each rest anew; of a refill bucket: each request let through begins the time to the next portion; of a ban: each refused request begins it
+	Anew     bool           // of a sliding window: its windows begin with a request, after each rest anew; of a refill bucket: each request let through begins the time to the next portion; of a window from the first request: each request let through begins it, and each that is refused where the policy has CountDenied; of a ban: each refused request begins it
 
 	Tick time.Duration // its clock shows whole ticks only; 0: it runs on
 
@@ -177,7 +177,8 @@ const (
 	InFirst                  // what the longer refuses, in the shorter, which is asked first; what that refuses the longer never sees
 )
 
-// Kind is the family in words; of a ban, with what must not be exceeded.
+// Kind is the family in words; of a ban, with what must not be exceeded; of a window from the
+// first request, whether later ones begin it anew.
 func (f *Found) Kind() string {
 	if f.Family == Ban && len(f.Policies) > 0 {
 		switch p := f.Policies[0]; {
@@ -186,6 +187,9 @@ func (f *Found) Kind() string {
 		case p.Align == limit.AlignClock:
 			return "fixed window by the clock with a ban"
 		}
+	}
+	if f.Family == FixedFirst && f.Anew {
+		return "fixed window that each request begins anew"
 	}
 	return f.Family.String()
 }

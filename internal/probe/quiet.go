@@ -13,6 +13,7 @@ import (
 type quiet struct {
 	n, wait     float64 // how many go through, and for how long nothing may
 	tick, phase float64 // as of ticked; 0: its clock runs on
+	denied      bool    // what is refused begins the time anew, too
 	ways        []quietly
 	next        []quietly
 }
@@ -32,8 +33,13 @@ func (p *Probe) quietAlike(h *herd) (alike quiet, ok bool) {
 	case None, Concurrency, TokenBucket, LeakyQueue, Replicas:
 		return quiet{}, false
 	}
-	if p.share > 0 || b.n < 2 {
+	if p.share > 0 || b.n < 2 || b.family == FixedFirst && b.anew {
 		return quiet{}, false
+	}
+	for _, w := range midways(p.pauses(true)) { // one that refused requests begin anew, too
+		if p.within(hypothesis{family: FixedFirst, anew: true, n: b.n, w: w, m: 1}, b.cost+0.01, b.cost+0.01) != nil {
+			return quiet{n: b.n, wait: w, denied: true}, true
+		}
 	}
 	gaps := p.quietGaps()
 	if len(gaps) == 0 {

@@ -9,15 +9,19 @@ import (
 	"github.com/weir-dev/weir/limit"
 )
 
-// renewing lets through n, and as many again once it let nothing through for wait; ticks is
-// whether it keeps times as whole seconds. It stands in for a limiter.
+// renewing lets through n, and as many again once it let nothing through for wait, or, where
+// denied is set, once nobody asked; ticks is whether it keeps times as whole seconds. It stands
+// in for a limiter: INCR and EXPIRE with each request is one that is denied.
 type renewing struct {
 	limit.Limiter
 	n, count int64
 	wait     time.Duration
 	ticks    bool
+	denied   bool
 	last     time.Time
 }
+
+func (l *renewing) Clone() limit.Limiter { c := *l; return &c }
 
 func (l *renewing) Take(now time.Time, n int64) limit.Decision {
 	at := now
@@ -28,6 +32,9 @@ func (l *renewing) Take(now time.Time, n int64) limit.Decision {
 		l.count = 0
 	}
 	if l.count+n > l.n {
+		if l.denied {
+			l.last = at
+		}
 		return limit.Decision{}
 	}
 	l.count, l.last = l.count+n, at

@@ -24,6 +24,7 @@ type Probe struct {
 	overlooks     Family    // of which overlooked was asked last
 	askedTicks    sought    // see ticks
 	askedLosing   sought    // see losing
+	askedRenewed  sought    // see renewing
 	confirmed     int       // waves of confirm
 	doubted       int       // see doubt
 	doubtedAt     int       // how many waves there were at the latest of them

@@ -171,7 +171,9 @@ func (f *fitter) luck(h *hypothesis) float64 {
 const tickCost = 0.2
 
 // rare tells whether it has rules that few limits have.
-func (h *hypothesis) rare() bool { return h.tick > 0 || h.anew && h.family == RefillBucket }
+func (h *hypothesis) rare() bool {
+	return h.tick > 0 || h.anew && (h.family == RefillBucket || h.family == FixedFirst)
+}
 
 // usedCost is the price of somebody who used the limit just before.
 const usedCost = 2.5

@@ -254,7 +254,7 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		width = best.w // its head goes with it
 	}
 	policy := func(kind Family, n, w float64, ph float64) limit.Policy {
-		pol := limit.Policy{Limit: int64(n), Window: seconds(w)}
+		pol := limit.Policy{Limit: int64(n), Window: nearest(w)}
 		switch kind {
 		case FixedClock, SlidingWindow, SlidingWindowDenied:
 			pol.Algorithm = limit.FixedWindow
@@ -286,7 +286,7 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		}
 		f.Policies = []limit.Policy{{Algorithm: limit.LeakyBucket, Limit: lim, Window: per, Burst: int64(best.n) - 1, Undelayed: int64(best.m) - 1}}
 	case RefillBucket:
-		win := seconds(width)
+		win := nearest(width)
 		f.Policies = []limit.Policy{{Algorithm: limit.RefillBucket, Limit: int64(best.m), Window: win, Burst: int64(best.n)}}
 		if !best.anew {
 			f.Policies[0].Phase = p.phase(best.ph, win)
@@ -297,13 +297,16 @@ func (p *Probe) found(fam Family, deep bool) Found {
 			below = best.kind
 		}
 		f.Policies = []limit.Policy{policy(below, best.n, width, best.ph)}
-		f.Ban = seconds(second)
+		f.Ban = nearest(second)
 	case Concurrency:
 		f.Policies = []limit.Policy{{Algorithm: limit.Concurrency, Limit: int64(best.n)}}
 	case Stacked:
 		f.Policies = []limit.Policy{policy(best.kind, best.n, width, best.ph), policy(best.kind2, best.m, second, best.ph2)}
 	default:
 		f.Policies = []limit.Policy{policy(fam, best.n, width, best.ph)}
+		if fam == FixedFirst && best.anew {
+			f.Policies[0].CountDenied = best.m > 0
+		}
 	}
 	if f.Policies[0].Phase%(10*time.Millisecond) != 0 {
 		f.PhaseOff = p.phaseOff(h)
@@ -342,6 +345,9 @@ func (p *Probe) phase(head float64, window time.Duration) time.Duration {
 	return ph
 }
 
+// nearest is a length of time to the nearest nanosecond: what is cut is not round any more.
+func nearest(s float64) time.Duration { return time.Duration(math.Round(1e9 * s)) }
+
 // grain is how far, as a share, a server may be from what it was told because
 // its clock is coarse: nginx counts in milliseconds.
 const grain = 4e-4
@@ -365,7 +371,7 @@ func round(s span) float64 {
 // the simplest rate within s.
 func rateOf(unit float64, s span) (int64, time.Duration) {
 	if exact := roundRates(span{unit / (1 - grain) * (1 - 1e-7), unit / (1 + grain) * (1 + 1e-7)}); len(exact) > 0 {
-		return int64(exact[0].limit), seconds(exact[0].window)
+		return int64(exact[0].limit), nearest(exact[0].window)
 	}
 	return rateWithin(s)
 }
@@ -376,7 +382,7 @@ func rateWithin(s span) (int64, time.Duration) {
 	for _, win := range []float64{1, 60, 3600} {
 		lo, hi := win/s.hi, win/s.lo
 		if n := math.Ceil(lo - 1e-9); n >= 1 && n <= hi+1e-9 && n < 100000 && s.hi-s.lo < 0.1*s.hi {
-			return int64(n), seconds(win)
+			return int64(n), nearest(win)
 		}
 	}
 	mid := (s.lo + s.hi) / 2
@@ -384,10 +390,10 @@ func rateWithin(s span) (int64, time.Duration) {
 	for n := 1.0; n <= 2000; n++ {
 		w := round(span{s.lo * n, s.hi * n})
 		if math.Abs(w*100-math.Round(w*100)) < 1e-6 && w >= s.lo*n-1e-9 && w <= s.hi*n+1e-9 {
-			return int64(n), seconds(w)
+			return int64(n), nearest(w)
 		}
 	}
-	return 1, seconds(mid)
+	return 1, nearest(mid)
 }
 
 func (p *Probe) report() {

@@ -326,4 +326,4 @@ func quantile(x []float64, q float64) float64 {
 	return x[int(float64(len(x)-1)*q)]
 }
 
-func seconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -120,8 +120,9 @@ type ProbeLimit struct {
 	Undelayed     int64   `json:"undelayed,omitempty"`       // of a queue
 	PhaseSeconds  float64 `json:"phase_seconds,omitempty"`   // where windows begin on the clock
 	FromFirst     bool    `json:"from_first_request,omitempty"`
-	TickSeconds   float64 `json:"tick_seconds,omitempty"` // its clock shows whole ticks only
-	CountDenied   bool    `json:"count_denied,omitempty"` // refused requests count, too
+	EachBegins    bool    `json:"each_request_begins,omitempty"` // each request that counts begins the window anew
+	TickSeconds   float64 `json:"tick_seconds,omitempty"`        // its clock shows whole ticks only
+	CountDenied   bool    `json:"count_denied,omitempty"`        // refused requests count, too
 
 	// WindowAtLeastSeconds is what is known of a window that is not: it is longer.
 	WindowAtLeastSeconds float64 `json:"window_at_least_seconds,omitempty"`
@@ -388,7 +389,7 @@ func foundFigures(f *probe.Found) ProbeFound {
 	out := ProbeFound{Family: f.Kind(), Policies: []string{}, Limits: []ProbeLimit{}, BanSeconds: f.Ban.Seconds(), BanRenewed: f.Anew && f.Ban > 0, Replicas: f.Replicas, LimitLow: f.LimitLow, LimitHigh: f.LimitHigh, WindowOff: f.WindowOff}
 	for i, pol := range f.Policies {
 		one := ProbeLimit{Algorithm: pol.Algorithm.String(), Limit: pol.Limit, WindowSeconds: pol.Window.Seconds(), Capacity: pol.Capacity(), Undelayed: pol.Undelayed,
-			PhaseSeconds: pol.Phase.Seconds(), FromFirst: f.Anew || pol.Algorithm == limit.FixedWindow && pol.Align == limit.AlignFirst, CountDenied: pol.CountDenied, TickSeconds: f.Tick.Seconds()}
+			PhaseSeconds: pol.Phase.Seconds(), FromFirst: f.Anew || pol.Algorithm == limit.FixedWindow && pol.Align == limit.AlignFirst, CountDenied: pol.CountDenied, EachBegins: f.Anew && f.Family == probe.FixedFirst, TickSeconds: f.Tick.Seconds()}
 		if pol.Window > 0 {
 			one.RatePerSecond = float64(pol.Limit) / pol.Window.Seconds()
 		}

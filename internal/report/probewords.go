@@ -52,6 +52,15 @@ func FoundWords(f *probe.Found) string {
 	case f.Anew && f.Family == probe.RefillBucket:
 		p := f.Policies[0]
 		s = fmt.Sprintf("%d at once, and %d more each %s since the latest that was let through, which begins the time anew", p.Capacity(), p.Limit, lengthWords(p.Window, f.WindowOff))
+	case f.Anew && f.Family == probe.FixedFirst:
+		p, until := f.Policies[0], "none was let through"
+		if p.CountDenied {
+			until = "nobody asked"
+		}
+		s = fmt.Sprintf("%d %s, and as many again once %s for %s", p.Limit, oneOrMore(p.Limit, "request", "requests"), until, lengthWords(p.Window, f.WindowOff))
+		if p.CountDenied {
+			s += "; what is refused begins that time anew, too"
+		}
 	case f.Anew && f.Ban == 0:
 		s += "; its windows begin with a request, after a rest anew"
 	}

@@ -1,0 +1,218 @@
+package probe
+
+import (
+	"math"
+	"slices"
+)
+
+// renewed is a fixed window that each request begins anew, as an expiry that is set with each
+// of them does: it is as good as new once it let nothing through for width, or, where what is
+// refused counts too, once nobody asked for so long.
+type renewed struct {
+	cap, width float64
+	denied     bool // a refused request begins it anew, too
+	ways       []renewal
+	next       []renewal
+}
+
+// renewal is one way in which things may stand: how many were let through since it was as good
+// as new, and when the latest that counted was.
+type renewal struct {
+	is        bool
+	last      span
+	n         span
+	over, gap float64
+}
+
+func (m *renewed) admit(w *sight) float64 {
+	if len(m.ways) == 0 {
+		m.ways = append(m.ways, renewal{})
+	}
+	m.next = m.next[:0]
+	for i := range m.ways {
+		m.step(&m.ways[i], w)
+	}
+	if len(m.next) == 0 {
+		m.ways = append(m.ways[:0], renewal{})
+		return 1
+	}
+	least := math.Inf(1)
+	for i := range m.next {
+		least = min(least, m.next[i].over)
+	}
+	m.ways = m.ways[:0]
+	for i := range m.next {
+		if c := &m.next[i]; c.over <= least+1e-9 && len(m.ways) < 8 {
+			m.ways = append(m.ways, *c)
+		}
+	}
+	return least
+}
+
+// step finds what one way becomes with the whole wave.
+func (m *renewed) step(b *renewal, w *sight) {
+	a, lost := float64(w.a), float64(w.lost)
+	counted := span{w.since, w.d}
+	if m.denied && w.r > 0 { // the last of them came last
+		counted.lo = max(w.since, w.last)
+	}
+	whole := func(c renewal) {
+		c.over = max(0, a+c.n.lo-m.cap)
+		c.n = span{min(m.cap, c.n.lo+a), min(m.cap, c.n.hi+a+lost)}
+		if c.gap = 0; w.r > 0 {
+			c.gap = max(0, m.cap-c.n.hi)
+		}
+		if a > 0 || m.denied && w.r > 0 {
+			c.is, c.last = true, counted
+		} else if lost > 0 {
+			from := w.since
+			if c.is {
+				from = c.last.lo
+			}
+			c.is, c.last = true, span{from, w.d}
+		}
+		m.next = append(m.next, c)
+	}
+	if !b.is {
+		whole(renewal{})
+		return
+	}
+	if w.since < b.last.hi+m.width { // the time is not over
+		c := *b
+		if w.a+w.r > 0 {
+			c.last.lo = min(c.last.hi, max(c.last.lo, w.since-m.width))
+		}
+		whole(c)
+	}
+	if w.d >= b.last.lo+m.width { // or it is
+		whole(renewal{})
+		if c := &m.next[len(m.next)-1]; w.r > 0 && w.a > 0 && b.n.hi >= m.cap && w.since < b.last.hi+m.width && !m.denied {
+			c.gap = 0 // it refused before it was
+		} else if w.a == 0 && w.lost == 0 && w.r > 0 {
+			m.next = m.next[:len(m.next)-1] // it would not have
+			if w.since >= b.last.hi+m.width {
+				m.next = append(m.next, renewal{gap: m.cap, is: m.denied, last: counted})
+			}
+		}
+	}
+}
+
+func (m *renewed) gap(*sight) float64 {
+	g := m.ways[0].gap
+	for _, b := range m.ways {
+		g = min(g, b.gap)
+	}
+	return g
+}
+
+func (m *renewed) refuse(w *sight, gap float64) {
+	kept := m.ways[:0]
+	for _, b := range m.ways {
+		if b.gap > gap+1e-9 {
+			continue
+		}
+		if !b.is { // others have used it up
+			b.is, b.last = true, span{w.since - m.width, w.d}
+		}
+		if b.gap > 0 || w.a == 0 || m.denied {
+			b.n = span{m.cap, m.cap}
+		} else {
+			b.n.lo = min(m.cap, max(b.n.lo, float64(w.a)))
+		}
+		kept = append(kept, b)
+	}
+	m.ways = kept
+}
+
+func (m *renewed) room(s, d float64) (least, most float64) {
+	if len(m.ways) == 0 {
+		return m.cap, m.cap
+	}
+	least, most = m.cap, 0
+	for _, b := range m.ways {
+		lo, hi := m.cap, m.cap
+		if b.is && s < b.last.hi+m.width {
+			lo = m.cap - b.n.hi
+		}
+		if b.is && d < b.last.lo+m.width {
+			hi = m.cap - b.n.lo
+		}
+		least, most = min(least, lo), max(most, hi)
+	}
+	return max(0, least), most
+}
+
+func (m *renewed) clone() model {
+	c := *m
+	c.ways = append(make([]renewal, 0, 8), m.ways...)
+	c.next = nil
+	return &c
+}
+
+// renewing looks for windows that each request begins anew. It is asked when nothing else
+// explains what was seen, and once when one explanation is left: a probe that waits for
+// openings makes a rhythm in which such a window looks like others. What it lets through depends on nothing but which of the pauses
+// were long enough, so that one length between each two of them will do.
+func (p *Probe) renewing() {
+	top := p.herd(p.shares()[0].Family)
+	if p.share > 0 || !p.askedRenewed.again(p, top) {
+		return
+	}
+	p.full = p.refusals()
+	if len(p.full) == 0 {
+		return
+	}
+	total := p.admittedIn(p.full[0], 1e9)
+	h := &herd{family: FixedFirst, anew: true}
+	most := 60.0
+	if top.cost() < 0.5 && top.family != Stacked {
+		most = top.cost() + 0.5
+	}
+	for denied := range 2 {
+		for _, w := range midways(p.pauses(denied == 1)) {
+			for dn := -1.0; dn < 3; dn++ {
+				q := p.within(hypothesis{family: FixedFirst, anew: true, w: w, n: total - dn, m: float64(denied)}, most, most)
+				if q == nil {
+					continue
+				}
+				i, _ := slices.BinarySearchFunc(h.best, q, byCost)
+				if h.best = slices.Insert(h.best, i, q); len(h.best) > h.size() {
+					h.best = h.best[:h.size()]
+					most = h.best[len(h.best)-1].cost
+				}
+			}
+		}
+	}
+	p.admit(h, top)
+}
+
+// pauses are for how long nothing had been let through when each wave came that was let through
+// in part, or for how long nobody had asked; in order.
+func (p *Probe) pauses(asked bool) (out []float64) {
+	last := math.Inf(-1)
+	for i := range p.sights {
+		w := &p.sights[i]
+		if w.a > 0 || asked {
+			if gap := w.d - last; gap > shortest/2 && !math.IsInf(gap, 1) {
+				out = append(out, gap)
+			}
+			last = w.since
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// midways are lengths between each two of those given, and a little around the ends.
+func midways(x []float64) (out []float64) {
+	for i, a := range x {
+		if i > 0 {
+			out = append(out, (a+x[i-1])/2)
+		}
+		out = append(out, a-1e-4)
+	}
+	if len(x) > 0 {
+		out = append(out, 1.1*x[len(x)-1])
+	}
+	return out
+}
