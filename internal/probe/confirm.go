@@ -128,7 +128,8 @@ func (h *herd) windows() (w, v span) {
 
 // contrived tells whether a window is what nobody chooses: one of the two of a pair, for pairs
 // explain what is neither of them, or that of a clock, which explains what only seems to be
-// one, or of a log or a sliding window that is short. said is what is said of them.
+// one, or of a log or a sliding window that is short, or a ban of no whole tenths of a second.
+// said is what is said of them.
 func (h *herd) contrived(said []limit.Policy) bool {
 	b := h.best[0]
 	w, v := h.windows()
@@ -153,8 +154,10 @@ func (h *herd) contrived(said []limit.Policy) bool {
 			return !whole(s, 10)
 		}
 		return odd(b.kind, said[0], w) || odd(b.kind2, said[1], v)
+	case Ban: // one that ends at whole seconds has many lengths; over windows of the clock the head bends, too
+		return !whole(v, 10) || b.kind == FixedClock && len(said) > 0 && vague(said[0].Window.Seconds(), w)
 	case FixedClock, RefillBucket:
-		return !b.anew && b.tick == 0 && !whole(w, 10) && (b.w > 1 || !whole(w, 100) && !whole(span{1 / w.hi, 1 / w.lo}, 1))
+		return !b.anew && b.tick == 0 && (len(said) == 0 || !doubled(said[0].Window.Seconds())) && !whole(w, 10) && (b.w > 1 || !whole(w, 100) && !whole(span{1 / w.hi, 1 / w.lo}, 1))
 	case SlidingLog, SlidingLogDenied, SlidingWindow, SlidingWindowDenied:
 		return b.tick == 0 && b.w < shortOdd && len(said) > 0 && vague(said[0].Window.Seconds(), w)
 	}
@@ -169,6 +172,9 @@ const shortOdd = 3
 // not known well and no rounder than some number within any span as wide as that: then that it
 // is round says nothing for it.
 func vague(x float64, s span) bool {
+	if doubled(x) {
+		return s.hi-s.lo > max(0.1, wellKnown*x)
+	}
 	for _, unit := range units {
 		if unit < 0.05 || unit < 0.1 && x > 1 {
 			break
@@ -196,6 +202,12 @@ func (h *herd) tooShort() bool {
 	return b.w < 1.2*b.shortest()
 }
 
+// doubled tells whether a window is a power of two of milliseconds, of a second or more.
+func doubled(w float64) bool {
+	frac, exp := math.Frexp(math.Round(1e6*w) / 1000)
+	return frac == 0.5 && exp > 10
+}
+
 // chosen tells whether people choose a figure that is within a span: a window, or the time
 // in which a bucket gives a unit.
 func chosen(f Family, w span) bool {
@@ -206,6 +218,9 @@ func chosen(f Family, w span) bool {
 	}
 	for _, v := range roundIn(w) {
 		ms := math.Round(v * 1000)
+		if doubled(v) {
+			return true
+		}
 		for ms >= 10 && math.Mod(ms, 10) == 0 {
 			ms /= 10
 		}

@@ -94,6 +94,9 @@ func follows(f *Found) bool {
 	case None, Ban, Concurrency, Replicas, LeakyQueue:
 		return false
 	}
+	if f.Anew && (f.Family == FixedFirst || f.Family == RefillBucket) { // each request begins their time, which a policy cannot say
+		return false
+	}
 	return len(f.Policies) > 0
 }
 
@@ -108,7 +111,8 @@ func (c *headerCheck) build(origin, unrested time.Time) {
 		p.Name = ""
 		states = append(states, track.State{Policy: p, Unrested: unrested})
 		skew = max(skew, min(p.Window/20, time.Second))
-		c.slack = max(c.slack, time.Duration(float64(p.Window)*(c.v.WindowOff+0.002)))
+		// Subtle: a clock of whole ticks opens up to one earlier than the policy says.
+		c.slack = max(c.slack, c.v.Tick+time.Duration(float64(p.Window)*(c.v.WindowOff+0.002)))
 	}
 	t, err := track.New(states, track.Options{Origin: origin.Add(-time.Hour), Skew: skew})
 	if err == nil {

@@ -261,6 +261,10 @@ func (h *hypothesis) valid() bool {
 		return false
 	}
 	switch h.family {
+	case FixedFirst: // of one it is a bucket of one, or a log that counts refused requests
+		return h.n > 1 || h.tick > 0 && !h.anew
+	case SlidingLog:
+		return h.n > 1
 	case SlidingWindow: // of one rounded down, what the window before holds never counts
 		return h.n > 1 || h.m > 0 || h.anew || h.tick > 0
 	case RefillBucket:

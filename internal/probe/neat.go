@@ -286,11 +286,19 @@ func (p *Probe) roundHead(head, w, unit float64) float64 {
 }
 
 // roundIn lists round numbers within the span, the roundest first, and of those as
-// round as each other the nearest to the middle.
+// round as each other the nearest to the middle. Powers of two of milliseconds are among them:
+// Tomcat's RateLimitFilter makes them of the window that is set (TimeBucketCounter of 10.1).
 func roundIn(s span) (out []float64) {
 	lo, hi := s.lo*(1-grain), s.hi*(1+grain)
 	mid := (lo + hi) / 2
 	for _, unit := range units {
+		if unit == 0.1 {
+			for w := 1.024; w <= hi; w *= 2 {
+				if w >= lo {
+					out = append(out, w)
+				}
+			}
+		}
 		near := math.Round(mid / unit)
 		for k := 0.0; k < 8 && len(out) < 14; k++ {
 			n := near + math.Ceil(k/2)*(1-2*math.Mod(k, 2)) // near, near-1, near+1, …

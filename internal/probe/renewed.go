@@ -162,28 +162,54 @@ func (p *Probe) renewing() {
 	if len(p.full) == 0 {
 		return
 	}
-	total := p.admittedIn(p.full[0], 1e9)
-	h := &herd{family: FixedFirst, anew: true}
 	most := 60.0
 	if top.cost() < 0.5 && top.family != Stacked {
 		most = top.cost() + 0.5
 	}
-	for denied := range 2 {
-		for _, w := range midways(p.pauses(denied == 1)) {
-			for dn := -1.0; dn < 3; dn++ {
-				q := p.within(hypothesis{family: FixedFirst, anew: true, w: w, n: total - dn, m: float64(denied)}, most, most)
-				if q == nil {
-					continue
-				}
-				i, _ := slices.BinarySearchFunc(h.best, q, byCost)
-				if h.best = slices.Insert(h.best, i, q); len(h.best) > h.size() {
-					h.best = h.best[:h.size()]
-					most = h.best[len(h.best)-1].cost
-				}
+	for _, tick := range []float64{0, 1} {
+		h := &herd{family: FixedFirst, anew: true, tick: tick}
+		h.best = p.begunAnew(h, most)
+		p.admit(h, top)
+	}
+}
+
+// begunAnew are the hypotheses of a herd of these that leave no more than most unexplained.
+func (p *Probe) begunAnew(h *herd, most float64) (found []*particle) {
+	total, size := p.admittedIn(p.full[0], 1e9), h.size()
+	keep := func(g hypothesis) {
+		for dn := -1.0; dn < 3; dn++ {
+			g.n = total - dn
+			q := p.within(g, most, most)
+			if q == nil {
+				continue
+			}
+			i, _ := slices.BinarySearchFunc(found, q, byCost)
+			if found = slices.Insert(found, i, q); len(found) > size {
+				found = found[:size]
+				most = found[size-1].cost
 			}
 		}
 	}
-	p.admit(h, top)
+	for denied := range 2 {
+		g := hypothesis{family: FixedFirst, anew: true, tick: h.tick, m: float64(denied)}
+		pauses := p.pauses(denied == 1)
+		switch {
+		case len(pauses) == 0:
+		case h.tick > 0:
+			for w := 2 * h.tick; w < pauses[len(pauses)-1]+2*h.tick && w < 4000*h.tick; w += h.tick * max(1, math.Floor(w/h.tick/20)) {
+				for _, ph := range p.places(h.tick) {
+					g.w, g.ph = w, ph
+					keep(g)
+				}
+			}
+		default:
+			for _, w := range midways(pauses) {
+				g.w = w
+				keep(g)
+			}
+		}
+	}
+	return found
 }
 
 // pauses are for how long nothing had been let through when each wave came that was let through

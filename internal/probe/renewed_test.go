@@ -58,6 +58,7 @@ func TestBegunAnew(t *testing.T) {
 		{n: 9, wait: 2 * time.Second},
 		{n: 19, wait: 4 * time.Second, denied: true},
 		{n: 14, wait: 3 * time.Second},
+		{n: 10, wait: 5 * time.Second, ticks: true},
 	} {
 		if testing.Short() && i > 1 {
 			continue
@@ -68,7 +69,7 @@ func TestBegunAnew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		right := v.Family == FixedFirst && v.Anew && v.Kind() == "fixed window that each request begins anew" && v.Policies[0].Limit == l.n && v.Policies[0].Window == l.wait && v.Policies[0].CountDenied == l.denied
+		right := v.Family == FixedFirst && v.Anew && v.Kind() == "fixed window that each request begins anew" && v.Policies[0].Limit == l.n && v.Policies[0].Window == l.wait && v.Policies[0].CountDenied == l.denied && v.Tick > 0 == l.ticks
 		switch {
 		case !right:
 			t.Errorf("%+v: %v, %v, sure %v", l, v.Kind(), v.Policies, v.Sure)

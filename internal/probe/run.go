@@ -17,34 +17,35 @@ type Probe struct {
 	fitter
 	herds         []*herd
 	start         time.Time
-	from          time.Time // when this session began; MaxTime counts from it
-	askedUsed     bool      // see usedBefore
-	askedAnew     bool      // see anew
-	askedLockouts bool      // see lockouts
-	overlooks     Family    // of which overlooked was asked last
-	askedTicks    sought    // see ticks
-	askedLosing   sought    // see losing
-	askedRenewed  sought    // see renewing
-	confirmed     int       // waves of confirm
-	doubted       int       // see doubt
-	doubtedAt     int       // how many waves there were at the latest of them
-	searched      int       // see searchOthers
-	helds         int       // see held
-	wasLeft       float64   // what the best left to chance in the round before
-	pairings      int       // searches for two limits that others use, too
-	pairedAt      int       // how many waves there were at the latest of them
-	tries         int       // searches for what was overlooked
-	sustained     int       // rounds at full speed
-	endless       bool      // see endlessly
-	curtailed     bool      // fewer of them than were asked for: the bounds allow no more
-	turns         int       // see turn
-	longs         int       // see longTurn
-	paces         int       // see paced
-	rests         int       // bursts after a rest, see rested
-	parts         int       // see parted
-	quiets        int       // see quieted
-	partsSent     int       // requests of these
-	combedAt      int       // how many waves there were at the latest search of roundly
+	from          time.Time     // when this session began; MaxTime counts from it
+	paused        time.Duration // from the end of an earlier session to the beginning of this
+	askedUsed     bool          // see usedBefore
+	askedAnew     bool          // see anew
+	askedLockouts bool          // see lockouts
+	overlooks     Family        // of which overlooked was asked last
+	askedTicks    sought        // see ticks
+	askedLosing   sought        // see losing
+	askedRenewed  sought        // see renewing
+	confirmed     int           // waves of confirm
+	doubted       int           // see doubt
+	doubtedAt     int           // how many waves there were at the latest of them
+	searched      int           // see searchOthers
+	helds         int           // see held
+	wasLeft       float64       // what the best left to chance in the round before
+	pairings      int           // searches for two limits that others use, too
+	pairedAt      int           // how many waves there were at the latest of them
+	tries         int           // searches for what was overlooked
+	sustained     int           // rounds at full speed
+	endless       bool          // see endlessly
+	curtailed     bool          // fewer of them than were asked for: the bounds allow no more
+	turns         int           // see turn
+	longs         int           // see longTurn
+	paces         int           // see paced
+	rests         int           // bursts after a rest, see rested
+	parts         int           // see parted
+	quiets        int           // see quieted
+	partsSent     int           // requests of these
+	combedAt      int           // how many waves there were at the latest search of roundly
 	askedReplicas bool
 	again         int  // bursts in search of replicas where others would have to use much of the limit
 	one           bool // replicas seemed likely, and a clock explained it all
@@ -110,6 +111,9 @@ func (p *Probe) Run(ctx context.Context) (*Verdict, error) {
 		p.bound()
 	}
 	p.from = p.clock.Now()
+	if len(p.opt.Past) > 0 {
+		p.paused = p.from.Sub(p.v.Waves[len(p.v.Waves)-1].Done)
+	}
 	err := p.investigate(ctx)
 	stop, ok := err.(errStop)
 	cut := err != nil && p.why == whyAgain // what was about to be confirmed

@@ -22,7 +22,7 @@ func (p *Probe) belief(doing string) Belief {
 func (p *Probe) conclude(stopped bool) {
 	v := p.v
 	if p.began {
-		v.Elapsed = v.Waves[len(v.Waves)-1].Done.Sub(p.start)
+		v.Elapsed = v.Waves[len(v.Waves)-1].Done.Sub(p.start) - p.paused
 	}
 	if v.Refused == 0 {
 		v.Family = None
@@ -101,7 +101,7 @@ func (p *Probe) conclude(stopped bool) {
 	case p.unconfirmed(p.herd(v.Family)), p.herd(v.Family).contrived(v.Policies), v.Family == Ban && p.herd(Ban).best[0].kind == FixedClock && !p.isRound(p.herd(Ban)):
 		// Subtle: bans hide where windows of the clock begin, so that several lengths explain them.
 		v.Sure = false
-		v.Settle = "ask a few more times, at random: this is no figure that people choose, so it may be a coincidence"
+		v.Settle = "probe it again at another time: this is no figure that people choose, so it may be a coincidence of this one"
 	default:
 		if m, ok := p.quietAlike(p.herd(v.Family)); ok {
 			v.Sure, v.Settle = false, m.settle()

@@ -228,7 +228,7 @@ func NewProbe(v *probe.Verdict) *Probe {
 	}
 	if o := v.Others; o.High > 0 && v.Family != probe.None {
 		p.Others = &ProbeOthers{o.Share, o.Low, o.High}
-		p.Notes = append(p.Notes, othersWords(o))
+		p.Notes = append(p.Notes, othersWords(o, v.Sure))
 	}
 	if v.Alike > 0 && len(v.Policies) == 1 && v.LimitLow == v.LimitHigh {
 		p.Notes = append(p.Notes, fmt.Sprintf("It could not be told from several replicas that are reached strictly in turn, such as %d with %d each.", v.Alike, v.Policies[0].Capacity()/int64(v.Alike)))

@@ -109,7 +109,7 @@ func TestProbeUndecidedWords(t *testing.T) {
 	if err := p.WriteText(&b, false, 0); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"is a fixed window by the clock: 10 requests in a time that is not known yet.\n", "not excluded (40 %): token bucket, 12 at once, then about 1230 a second (1210 to 1260)\n", "To tell: rest 4 s and send 13", "It is not certain: it ended early.", "Others use less than 2 % of it, if there are any.", "After 1 request it told"} {
+	for _, want := range []string{"is a fixed window by the clock: 10 requests in a time that is not known yet.\n", "not excluded (40 %): token bucket, 12 at once, then about 1230 a second (1210 to 1260)\n", "To tell: rest 4 s and send 13", "It is not certain: it ended early.", "If it is so, others use less than 2 % of it, if there are any.", "After 1 request it told"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the text has no %q:\n%s", want, b.String())
 		}
@@ -271,8 +271,8 @@ func TestSpanWords(t *testing.T) {
 // and is then not guessed at.
 func TestProbeOthers(t *testing.T) {
 	v := &probe.Verdict{
-		Found:   probe.Found{Family: probe.TokenBucket, Policies: []limit.Policy{{Limit: 4, Window: time.Second, Burst: 12}}},
-		Foreign: 7, Requests: 60, Refused: 10, Others: probe.Others{Share: 0.08, Low: 0.05, High: 0.124},
+		Found: probe.Found{Family: probe.TokenBucket, Policies: []limit.Policy{{Limit: 4, Window: time.Second, Burst: 12}}},
+		Sure:  true, Foreign: 7, Requests: 60, Refused: 10, Others: probe.Others{Share: 0.08, Low: 0.05, High: 0.124},
 	}
 	p := NewProbe(v)
 	var text, page bytes.Buffer

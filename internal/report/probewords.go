@@ -225,10 +225,14 @@ func phaseWords(p limit.Policy, what string, wide float64) string {
 	if p.Window-off < spanGrain(off)/2 { // it would be written as all of the window
 		off = 0
 	}
-	if off == 0 {
-		return "; " + what + " on the clock's even " + spanWords(p.Window)
+	even := spanWords(p.Window)
+	if wide > openShare { // as lengthWords says it
+		even = spanWords(secDuration(digits(p.Window.Seconds(), 3)))
 	}
-	return fmt.Sprintf("; %s %s after the clock's even %s", what, spanWords(off), spanWords(p.Window))
+	if off == 0 {
+		return "; " + what + " on the clock's even " + even
+	}
+	return fmt.Sprintf("; %s %s after the clock's even %s", what, spanWords(off), even)
 }
 
 // spanGrain is to how much spanWords rounds.
@@ -292,14 +296,18 @@ func spanWords(d time.Duration) string {
 	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.3f", float64(d)/1e6), "0"), ".") + " ms"
 }
 
-// othersWords says how much of a limit others use.
-func othersWords(o probe.Others) string {
+// othersWords says how much of a limit others use, if it is the limit.
+func othersWords(o probe.Others, sure bool) string {
 	pc := func(x float64) string { return fmt.Sprintf("%.0f", 100*x) }
+	who := "Others"
+	if !sure {
+		who = "If it is so, others"
+	}
 	if pc(o.Share) == "0" {
-		return fmt.Sprintf("Others use less than %s %% of it, if there are any.", pc(max(0.01, math.Ceil(100*o.High)/100)))
+		return fmt.Sprintf("%s use less than %s %% of it, if there are any.", who, pc(max(0.01, math.Ceil(100*o.High)/100)))
 	}
 	if pc(o.Low) == pc(o.High) {
-		return fmt.Sprintf("Others use about %s %% of it.", pc(o.Share))
+		return fmt.Sprintf("%s use about %s %% of it.", who, pc(o.Share))
 	}
-	return fmt.Sprintf("Others use about %s %% (%s to %s %%) of it.", pc(o.Share), pc(o.Low), pc(o.High))
+	return fmt.Sprintf("%s use about %s %% (%s to %s %%) of it.", who, pc(o.Share), pc(o.Low), pc(o.High))
 }
