@@ -41,7 +41,14 @@ func (p *Probe) quietAlike(h *herd) (alike quiet, ok bool) {
 			return quiet{n: b.n, wait: w, denied: true}, true
 		}
 	}
-	gaps := p.quietGaps()
+	if b.family == FixedFirst || b.family == FixedClock { // a log that is forgotten once nobody asked for less than its window
+		for _, w := range midways(p.pauses(true)) {
+			if w < b.w && p.forgets(hypothesis{family: SlidingLog, n: b.n, w: b.w}, w) {
+				return quiet{n: b.n, wait: w, denied: true}, true
+			}
+		}
+	}
+	gaps := p.pauses(false)
 	if len(gaps) == 0 {
 		return quiet{}, false
 	}
@@ -68,20 +75,20 @@ func (p *Probe) quietAlike(h *herd) (alike quiet, ok bool) {
 	return quiet{}, false
 }
 
-// quietGaps are for how long nothing had been let through when each wave came, in order.
-func (p *Probe) quietGaps() (gaps []float64) {
-	last := math.Inf(-1)
-	for i := range p.sights {
-		w := &p.sights[i]
-		if w.a > 0 {
-			if gap := w.d - last; gap > 0 && !math.IsInf(gap, 1) {
-				gaps = append(gaps, gap)
-			}
-			last = w.since
+// forgets tells whether a limit explains all that was seen, if it is as good as new whenever
+// nobody asked for so long, as a key that expires is.
+func (p *Probe) forgets(h hypothesis, silence float64) bool {
+	for from, i := 0, 1; i <= len(p.sights); i++ {
+		if i < len(p.sights) && p.sights[i].d-p.sights[i-1].since < silence {
+			continue
 		}
+		q := &particle{hypothesis: h}
+		if q.see(p.sights[from:i], 0.01); q.cost > 0.01 {
+			return false
+		}
+		from = i
 	}
-	slices.Sort(gaps)
-	return slices.Compact(gaps)
+	return true
 }
 
 // explains tells whether it explains all waves, with the server's instant anywhere within each.

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,11 @@ func TestQuietUnsure(t *testing.T) {
 	p.fitAll()
 	p.refit()
 	p.overlooked()
+	begun := func(h *herd) bool { return h.family == FixedFirst && h.anew }
+	if i := slices.IndexFunc(p.herds, begun); i < 0 || p.herds[i].cost() > 0.5 {
+		t.Error("the limit that it is was not thought of")
+	}
+	p.herds = slices.DeleteFunc(p.herds, begun) // as if it had been missed
 	if !p.settled(p.shares()) || p.shares()[0].Family != FixedClock {
 		t.Fatalf("%+v is likeliest, which is no trap", p.shares()[0])
 	}
@@ -163,5 +169,29 @@ func TestQuietUnsure(t *testing.T) {
 	}
 	if p.refit(); p.herd(FixedClock).cost() < 0.5 {
 		t.Errorf("windows of the clock still explain all: %+v", p.herd(FixedClock).best[0].hypothesis)
+	}
+}
+
+// TestForgets: a log whose key expires sooner than its window is told from a log and from a
+// window, by what it lets through after a silence.
+func TestForgets(t *testing.T) {
+	log := hypothesis{family: SlidingLog, n: 3, w: 10}
+	at := func(s float64, a, r int) sight {
+		return sight{s: s, since: s, d: s + 0.01, last: s, done: s + 0.01, a: a, r: r}
+	}
+	for _, c := range []struct {
+		name   string
+		sights []sight
+		want   bool
+	}{
+		{"forgotten after 6 s", []sight{at(0, 3, 1), at(4, 0, 1), at(10.5, 3, 1), at(17, 3, 1)}, true},
+		{"a log", []sight{at(0, 3, 1), at(4, 0, 1), at(10.5, 3, 1), at(17, 0, 1)}, false},
+		{"a window", []sight{at(0, 1, 0), at(5, 2, 1), at(10.2, 3, 1)}, false},
+	} {
+		p := &Probe{}
+		p.sights = c.sights
+		if got := p.forgets(log, 6); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
 	}
 }
