@@ -136,12 +136,21 @@ func (p *Probe) lockouts(effort int) {
 		return
 	}
 	p.askedLockouts = true
+	top := p.herd(p.shares()[0].Family)
 	for _, h := range []*herd{{family: Ban, kind: SlidingLog}, {family: Ban, kind: FixedClock}, {family: Ban, anew: true}} {
+		if q := top.best[0]; h.anew && q.family == FixedFirst && q.anew { // a ban as long as the window looks like it
+			for _, part := range []float64{1, 0.95, 0.9, 0.8, 0.7, 0.5} {
+				if c := p.within(hypothesis{family: Ban, anew: true, n: q.n, w: part * q.w, v: q.w}, 1e9, 1e9); c != nil {
+					h.best = append(h.best, c)
+				}
+			}
+		}
 		p.variant(h, effort)
 	}
 }
 
-// bans tells whether a ban is what is left.
+// bans tells whether a ban is what is left, or what a ban that goes on looks like.
 func (p *Probe) bans() bool {
-	return p.shares()[0].Family == Ban && p.settled(p.shares())
+	top := p.herd(p.shares()[0].Family)
+	return (top.family == Ban || top.family == FixedFirst && top.anew) && p.settled(p.shares())
 }

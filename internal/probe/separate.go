@@ -124,6 +124,9 @@ func fromRest(a, b *particle, rtt float64) (out []experiment) {
 			add(step{idle: rest, n: n}, step{idle: x, n: n})
 			add(step{idle: rest, n: max(1, n/2)}, step{idle: x, n: n})
 			add(step{idle: rest, n: 1}, step{idle: x, n: n})
+			if n == most+1 { // nothing is refused before the last
+				add(step{idle: rest, n: 1}, step{idle: x, n: most - 1}, step{idle: x, n: 1})
+			}
 			add(step{idle: rest, n: max(1, n/2)}, step{idle: x, n: n}, step{idle: x, n: n})
 			add(step{idle: rest, n: n}, step{idle: x, n: n}, step{idle: x, n: n}, step{idle: x, n: n})
 		}
