@@ -51,8 +51,11 @@ func (p *Probe) conclude(stopped bool) {
 		// Subtle: what buckets give back is seen too large where one of them is asked late, as a
 		// busy machine does, and no bound of that is known.
 		v.Found, v.Confidence, v.Sure = p.foundReplicas(s), 0.99, s.sure && !s.bucket
-		if s.rough {
+		switch {
+		case s.rough:
 			v.Confidence = 0.8
+		case !v.Sure:
+			v.Confidence = openMost
 		}
 		return
 	}
