@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -78,8 +79,8 @@ func TestQuiet(t *testing.T) {
 		}
 		h := &herd{family: FixedClock, best: []*particle{{hypothesis: hypothesis{family: FixedClock, n: n, w: 3}}}}
 		m, ok := p.quietAlike(h)
-		if ok != c.want || ok && (m.wait < 1.6 || m.wait > 2.4) {
-			t.Errorf("%s: it explains all is %v, with %v s", c.name, ok, m.wait)
+		if ok != c.want || ok && (m.w < 1.6 || m.w > 2.4) {
+			t.Errorf("%s: it explains all is %v, with %v s", c.name, ok, m.w)
 		}
 		for _, none := range []hypothesis{{family: TokenBucket, n: n, w: 0.4}, {family: FixedFirst, n: 1, w: 2}} {
 			if _, ok := p.quietAlike(&herd{family: none.family, best: []*particle{{hypothesis: none}}}); ok {
@@ -103,8 +104,8 @@ func TestQuietLost(t *testing.T) {
 		{[]sight{at(0, 4, 0, 0), at(3, 0, 1, 0)}, false},
 		{[]sight{at(0, 5, 1, 0), at(1, 1, 0, 0)}, false},
 	} {
-		m := quiet{n: 5, wait: 2}
-		if got := m.explains(c.sights); got != c.want {
+		q := &particle{hypothesis: hypothesis{family: FixedFirst, anew: true, n: 5, w: 2}}
+		if got := q.look(c.sights, math.Inf(1), 0); got != c.want {
 			t.Errorf("%+v: %v", c.sights, got)
 		}
 	}
@@ -163,8 +164,8 @@ func TestQuietUnsure(t *testing.T) {
 	if err := p.do(context.Background(), e); err != nil {
 		t.Fatal(err)
 	}
-	m := quiet{n: 5, wait: 2, tick: 1, phase: p.evenHead(FixedClock, 1)}
-	if last := p.sights[len(p.sights)-1]; last.r == 0 || !m.explains(p.sights) {
+	q := &particle{hypothesis: hypothesis{family: FixedFirst, anew: true, n: 5, w: 2, tick: 1, ph: p.evenHead(FixedClock, 1)}}
+	if last := p.sights[len(p.sights)-1]; last.r == 0 || !q.look(p.sights, math.Inf(1), 0) {
 		t.Errorf("%+v was asked, and nothing was refused: %+v", e.steps, last)
 	}
 	if p.refit(); p.herd(FixedClock).cost() < 0.5 {

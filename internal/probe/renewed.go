@@ -51,27 +51,27 @@ func (m *renewed) admit(w *sight) float64 {
 
 // step finds what one way becomes with the whole wave.
 func (m *renewed) step(b *renewal, w *sight) {
-	a, lost := float64(w.a), float64(w.lost)
+	a := float64(w.a)
 	counted := span{w.since, w.d}
 	if m.denied && w.r > 0 { // the last of them came last
 		counted.lo = max(w.since, w.last)
 	}
-	whole := func(c renewal) {
+	take := func(c renewal, lost span) { // so many of those without an answer were let through
 		c.over = max(0, a+c.n.lo-m.cap)
-		c.n = span{min(m.cap, c.n.lo+a), min(m.cap, c.n.hi+a+lost)}
+		c.n = span{min(m.cap, c.n.lo+a+lost.lo), min(m.cap, c.n.hi+a+lost.hi)}
 		if c.gap = 0; w.r > 0 {
 			c.gap = max(0, m.cap-c.n.hi)
 		}
-		if a > 0 || m.denied && w.r > 0 {
+		if a+lost.lo > 0 || m.denied && w.r > 0 {
 			c.is, c.last = true, counted
-		} else if lost > 0 {
-			from := w.since
-			if c.is {
-				from = c.last.lo
-			}
-			c.is, c.last = true, span{from, w.d}
 		}
 		m.next = append(m.next, c)
+	}
+	whole := func(c renewal) {
+		if w.lost > 0 {
+			take(c, span{1, float64(w.lost)})
+		}
+		take(c, span{})
 	}
 	if !b.is {
 		whole(renewal{})

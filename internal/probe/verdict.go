@@ -107,7 +107,7 @@ func (p *Probe) conclude(stopped bool) {
 		v.Settle = "probe it again at another time: this is no figure that people choose, so it may be a coincidence of this one"
 	default:
 		if m, ok := p.quietAlike(p.herd(v.Family)); ok {
-			v.Sure, v.Settle = false, m.settle()
+			v.Sure, v.Settle = false, quietSettle(&m)
 			break
 		}
 		switch v.Family {
