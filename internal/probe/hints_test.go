@@ -108,3 +108,29 @@ func TestLyingHeaders(t *testing.T) {
 		t.Errorf("%d lies ran", ran)
 	}
 }
+
+// TestHonestHeadersOfWholeSeconds: whose clock shows whole seconds tells waits by that clock; who
+// waits so is let through, as it opens before the policy by itself would.
+func TestHonestHeadersOfWholeSeconds(t *testing.T) {
+	ran := 0
+	for _, i := range []int{6, 7} {
+		p := limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: int64(5 + 3*i), Window: time.Duration(3+i%4) * time.Second}
+		w := newTeller(p, uint64(i), honest)
+		w.now = w.now.Add(time.Duration(i*137) * time.Millisecond)
+		w.limiter = coarsely(t, p, time.Second, w.now.Truncate(time.Second))
+		var seen []Record
+		v, err := New(w, w, Options{Seed: 7, Record: func(r Record) { seen = append(seen, r) }}).Run(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.Tick == time.Second && v.Sure {
+			ran++
+		}
+		for _, f := range CheckHeaders(v, seen) {
+			t.Errorf("%v (found %v %v tick %v): %s %s: told %s, seen %s, %d times", p, v.Family, v.Policies, v.Tick, f.Code, f.Name, f.Told, f.Seen, f.Times)
+		}
+	}
+	if ran == 0 {
+		t.Error("none was known by its clock")
+	}
+}
