@@ -39,7 +39,7 @@ type probeCmd struct {
 	MaxRate      float64       `default:"400" placeholder:"N" help:"Most requests in any second, counted when they go. Default 400." group:"Budget"`
 	MaxTime      time.Duration `default:"10m" placeholder:"DURATION" help:"Longest time; what is under way then is waited for one second more. Default 10m." group:"Budget"`
 	SecondLimit  int           `placeholder:"N" help:"Look for a second, slower limit of up to N times the first; each time costs the whole limit. 1: do not look. Default: less than 6 (8 for windows of the clock), up to 12 for small limits." group:"Budget"`
-	Quick        bool          `help:"End as soon as one explanation is likely: about half of the requests, a second limit is not looked for, and nothing is certain. Go on with --resume." group:"Budget"`
+	Quick        bool          `help:"End as soon as one explanation is likely: about two thirds of the requests; a second limit is not looked for, and nothing is certain. Go on with --resume." group:"Budget"`
 	Price        float64       `placeholder:"USD" help:"What a request costs, in dollars, for the plan." group:"Budget"`
 	Prices       string        `placeholder:"FILE" help:"Table of prices instead of the built-in one." group:"Budget"`
 	Seed         uint64        `default:"1" help:"Of the search." group:"Budget"`
