@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -172,7 +173,10 @@ func (p *Probe) places(tick float64) []float64 {
 	for _, early := range p.shifts()[1:] {
 		out = append(out, out[0]-early)
 	}
-	for _, o := range p.opened[:min(len(p.opened), 4)] {
+	// The closer an opening was watched, the better the ticks are known by it.
+	opened := slices.Clone(p.opened)
+	slices.SortStableFunc(opened, func(a, b opening) int { return cmp.Compare(a.hi-a.lo, b.hi-b.lo) })
+	for _, o := range opened[:min(len(opened), 4)] {
 		if o.hi-o.lo < 0.5*tick {
 			out = append(out, o.lo+0.3*(o.hi-o.lo), o.hi-0.1*(o.hi-o.lo))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -169,5 +170,42 @@ func TestTicksExplain(t *testing.T) {
 	})
 	if refused == 0 {
 		t.Error("nothing was ever refused")
+	}
+}
+
+// inStep is when a probe sent how many to a window of 10 in 4 s from the first request whose clock
+// shows whole seconds, 0.96 s after those of the first request: it was in step with it.
+var inStep = []struct {
+	at float64
+	n  int
+}{
+	{0, 1}, {0.0053, 1}, {0.0059, 7}, {0.0083, 1}, {0.0088, 1}, {0.0094, 4}, {2.5154, 1}, {4.6169, 1}, {4.6173, 1},
+	{4.6194, 1}, {4.6234, 2}, {5.7516, 1}, {5.756, 2}, {5.7564, 2}, {5.7575, 2}, {6.0915, 1}, {7.2063, 1}, {8.1954, 1},
+	{8.243, 5}, {10.5899, 5}, {11.5554, 1}, {12.3296, 1}, {12.3304, 4}, {13.9539, 5}, {15.8679, 1}, {16.3236, 1}, {16.3243, 4},
+	{18.0604, 5}, {20.0078, 1}, {20.0088, 4}, {21.7996, 5}, {23.5817, 1}, {23.6214, 1}, {23.661, 1}, {23.7013, 1}, {23.7414, 1},
+	{23.781, 1}, {23.8217, 1}, {23.8652, 1}, {23.905, 1}, {23.9463, 1}, {23.9892, 1}, {23.9898, 4}, {25.7892, 5}, {27.98, 1},
+	{27.9805, 4}, {29.7874, 5}, {32.2181, 1}, {34.2194, 3}, {34.2235, 3}, {34.2244, 3}, {34.2257, 1}, {36.3156, 1}, {36.3164, 1},
+	{36.3166, 1}, {36.3169, 1},
+}
+
+// TestTicksSeldomSeen: a clock of whole seconds is sought where an opening was watched closely,
+// though it be one of many.
+func TestTicksSeldomSeen(t *testing.T) {
+	w := newWorld(limit.Policy{Limit: 1, Window: time.Second}, 200*time.Microsecond, 1)
+	w.hold, w.now = 0, time.Unix(0, 1795422269677964387)
+	w.limiter = coarsely(t, limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 10, Window: 4 * time.Second}, time.Second, w.now.Add(-time.Hour-40*time.Millisecond))
+	p, from := New(w, w, Options{Seed: 1}), w.now
+	for _, s := range inStep {
+		w.now = from.Add(seconds(s.at))
+		if _, err := p.wave(context.Background(), 0, s.n, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.fitAll()
+	p.refit()
+	p.ticks()
+	ticks := func(h *herd) bool { return h.family == FixedFirst && h.tick == 1 && h.cost() < 0.5 }
+	if !slices.ContainsFunc(p.herds, ticks) {
+		t.Errorf("not thought of; %v is likeliest", p.shares()[0].Family)
 	}
 }
