@@ -286,8 +286,8 @@ func NewProbe(v *probe.Verdict) *Probe {
 	return p
 }
 
-// likely tells whether a quick probe ended with one explanation, and figures of it.
-func (p *Probe) likely() bool { return p.Quick && len(p.Alternatives) == 0 && p.Settle == "" }
+// likely tells whether a quick probe ended with one explanation that is far the likeliest, and figures of it.
+func (p *Probe) likely() bool { return p.Quick && p.Confidence >= 0.9 && p.Settle == "" }
 
 // shut says what all that explains a limit have in common that was not seen to open.
 func (p *Probe) shut(s *probe.Shut) {

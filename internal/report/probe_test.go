@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -361,5 +362,35 @@ func TestProbeUnderWay(t *testing.T) {
 	p = NewProbe(&probe.Verdict{Found: probe.Found{Family: probe.FixedFirst}, Sure: true, Requests: 90, Under: 9, Spent: 4.8, Wanted: 250})
 	if notes := strings.Join(p.Notes, " "); strings.Contains(notes, "under way") || !strings.Contains(notes, "of up to 250 times it, as was asked for, takes more") {
 		t.Error(notes)
+	}
+}
+
+// TestProbeQuickWords: what a quick probe ended with is likely where it is far the likeliest and
+// its figures are known, and never certain.
+func TestProbeQuickWords(t *testing.T) {
+	bucket := probe.Found{Family: probe.TokenBucket, Policies: []limit.Policy{{Limit: 5, Window: time.Second, Burst: 20}}}
+	other := []probe.Share{{Family: probe.SlidingWindow, Share: 0.01, Found: probe.Found{Family: probe.SlidingWindow, Policies: []limit.Policy{{Algorithm: limit.SlidingWindow, Limit: 17, Window: 3 * time.Second}}}}}
+	for _, c := range []struct {
+		confidence float64
+		settle     string
+		others     []probe.Share
+		want, head string
+	}{
+		{0.95, "", nil, "Likely this is a token bucket: 20 at once, then 5 a second.", ">Likely<"},
+		{0.95, "", other, "Likely this is a token bucket: 20 at once, then 5 a second.", ">Likely<"},
+		{0.7, "", other, "Undecided. Likeliest (70 %) is a token bucket", ">Undecided<"},
+		{0.95, "rest 4 s and send 21", nil, "Undecided. Nearest comes a token bucket", ">Undecided<"},
+	} {
+		p := NewProbe(&probe.Verdict{Found: bucket, Quick: true, Confidence: c.confidence, Settle: c.settle, Alternatives: c.others, Requests: 90, Refused: 20})
+		var text, page bytes.Buffer
+		if err := errors.Join(p.WriteText(&text, false, 0), p.WriteHTML(&page)); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(text.String(), c.want) || !strings.Contains(text.String(), "not put to the proof (--quick)") {
+			t.Errorf("want %q:\n%s", c.want, text.String())
+		}
+		if !strings.Contains(page.String(), c.head) {
+			t.Errorf("the page has no %s", c.head)
+		}
 	}
 }
