@@ -107,28 +107,34 @@ func FuzzReadJournal(f *testing.F) {
 	})
 }
 
+// recorded probes, and keeps what was seen.
+func recorded(t *testing.T, w *world, o Options) (*Verdict, []Record) {
+	t.Helper()
+	var seen []Record
+	o.Seed, o.Record = 7, func(r Record) { seen = append(seen, r) }
+	v, err := New(w, w, o).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v, seen
+}
+
 // TestResume: a probe that goes on from another's journal comes to the same family,
 // sends no more than the bound in all, and does not begin from nothing.
 func TestResume(t *testing.T) {
 	c := cases[5]
-	run := func(w *world, o Options) (*Verdict, []Record) {
-		var seen []Record
-		o.Seed, o.Record = 7, func(r Record) { seen = append(seen, r) }
-		v, err := New(w, w, o).Run(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v, seen
-	}
 	w := newWorld(c.policy, 8*time.Millisecond, 5)
-	first, seen := run(w, Options{MaxRequests: 45})
+	first, seen := recorded(t, w, Options{MaxRequests: 45})
 	if first.Sure || len(seen) == 0 {
 		t.Fatalf("the first came to an end: %v", first.Found)
 	}
 	w.now = w.now.Add(3 * time.Hour)
-	second, more := run(w, Options{Past: seen})
+	second, more := recorded(t, w, Options{Past: seen})
 	if second.Family != c.family || second.Policies[0].Capacity() != c.policy.Capacity() {
 		t.Errorf("resumed: %v %v, sure %v (%v), %d requests after %d, %q, %v", second.Family, second.Policies, second.Sure, second.Confidence, second.Requests, first.Requests, second.Stopped, second.Foreign)
+	}
+	if second.Elapsed > time.Hour {
+		t.Errorf("the pause between the sessions counts: %v", second.Elapsed)
 	}
 	if second.Requests != w.sent || second.Requests < first.Requests {
 		t.Errorf("the verdict tells of %d requests, %d were sent", second.Requests, w.sent)
@@ -148,22 +154,13 @@ func TestQuick(t *testing.T) {
 			continue
 		}
 		tried++
-		run := func(w *world, o Options) (*Verdict, []Record) {
-			var seen []Record
-			o.Seed, o.Record = 7, func(r Record) { seen = append(seen, r) }
-			v, err := New(w, w, o).Run(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			return v, seen
-		}
 		w := newWorld(c.policy, 8*time.Millisecond, uint64(i))
-		quick, seen := run(w, Options{Quick: true})
+		quick, seen := recorded(t, w, Options{Quick: true})
 		if quick.Family != c.family || quick.Sure || !quick.Quick || quick.Stopped != "" || quick.Confidence > openMost {
 			t.Errorf("%v: %v, sure %v (%v), quick %v, %q", c.policy, quick.Found, quick.Sure, quick.Confidence, quick.Quick, quick.Stopped)
 		}
 		w.now = w.now.Add(time.Hour)
-		whole, _ := run(w, Options{Past: seen})
+		whole, _ := recorded(t, w, Options{Past: seen})
 		if whole.Family != c.family || whole.Quick || whole.Requests < quick.Requests+int(c.policy.Capacity()) {
 			t.Errorf("%v: gone on: %v, quick %v, %d requests after %d", c.policy, whole.Found, whole.Quick, whole.Requests, quick.Requests)
 		}

@@ -39,6 +39,29 @@ func newForgetfulWorld(l forgetful, network time.Duration, seed uint64) *world {
 	return w
 }
 
+// foreseen asks a limiter at random, and fails unless the truth leaves nothing unexplained, however
+// it is asked, and its bounds of what is admitted hold. It returns how many were refused.
+func foreseen(t *rapid.T, w *world, truth hypothesis, idle func() float64) int {
+	p := New(w, w, Options{MaxRequests: 1 << 20, MaxRefused: 1 << 20, MaxTime: 1000 * time.Hour})
+	for range 25 {
+		pause, n := idle(), rapid.IntRange(1, 30).Draw(t, "n")
+		q := &particle{hypothesis: truth}
+		q.see(p.sights, 1e9)
+		if _, err := p.wave(context.Background(), pause, n, ""); err != nil {
+			t.Fatal(err)
+		}
+		last := &p.sights[len(p.sights)-1]
+		if least, most := q.state.room(last.since, last.d); last.r > 0 && (float64(last.a) < min(least, float64(n)) || float64(last.a) > most) {
+			t.Fatalf("%+v: %d of %d were admitted, foreseen %v to %v", truth, last.a, n, least, most)
+		}
+	}
+	q := &particle{hypothesis: truth}
+	if q.see(p.sights, 1e9); q.cost > 0 {
+		t.Fatalf("%+v leaves %v unexplained", truth, q.cost)
+	}
+	return p.v.Refused
+}
+
 // TestLossyExplains: such a bucket leaves nothing unexplained, however it is asked, and
 // the bounds of what is admitted hold.
 func TestLossyExplains(t *testing.T) {
@@ -49,24 +72,7 @@ func TestLossyExplains(t *testing.T) {
 		width := l.width.Seconds()
 		h := hypothesis{family: RefillBucket, anew: true, n: float64(l.cap), m: float64(l.portion), w: width}
 		w := newForgetfulWorld(l, min(time.Duration(rapid.IntRange(2, 150).Draw(t, "network"))*time.Millisecond, l.width/12), rapid.Uint64().Draw(t, "seed"))
-		p := New(w, w, Options{MaxRequests: 1 << 20, MaxRefused: 1 << 20, MaxTime: 1000 * time.Hour})
-		for range 25 {
-			n := rapid.IntRange(1, 30).Draw(t, "n")
-			q := &particle{hypothesis: h}
-			q.see(p.sights, 1e9)
-			if _, err := p.wave(context.Background(), rapid.Float64Range(0, 4*width).Draw(t, "idle"), n, ""); err != nil {
-				t.Fatal(err)
-			}
-			last := &p.sights[len(p.sights)-1]
-			if least, most := q.state.room(last.since, last.d); last.r > 0 && (float64(last.a) < min(least, float64(n)) || float64(last.a) > most) {
-				t.Fatalf("%+v: %d of %d were admitted, foreseen %v to %v", h, last.a, n, least, most)
-			}
-		}
-		refused += p.v.Refused
-		q := &particle{hypothesis: h}
-		if q.see(p.sights, 1e9); q.cost > 0 {
-			t.Fatalf("%+v leaves %v unexplained", h, q.cost)
-		}
+		refused += foreseen(t, w, h, func() float64 { return rapid.Float64Range(0, 4*width).Draw(t, "idle") })
 	})
 	if refused == 0 {
 		t.Error("nothing was ever refused")

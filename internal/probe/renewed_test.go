@@ -25,24 +25,7 @@ func TestBegunAnewExplains(t *testing.T) {
 		width := l.wait.Seconds()
 		h := hypothesis{family: FixedFirst, anew: true, n: float64(l.n), m: boolTo(l.denied, 1), w: width}
 		w := newRenewingWorld(l, min(time.Duration(rapid.IntRange(2, 200).Draw(t, "network"))*time.Millisecond, l.wait/12), rapid.Uint64().Draw(t, "seed"))
-		p := New(w, w, Options{MaxRequests: 1 << 20, MaxRefused: 1 << 20, MaxTime: 1000 * time.Hour})
-		for range 25 {
-			n := rapid.IntRange(1, 30).Draw(t, "n")
-			q := &particle{hypothesis: h}
-			q.see(p.sights, 1e9)
-			if _, err := p.wave(context.Background(), rapid.Float64Range(0, 2*width).Draw(t, "idle"), n, ""); err != nil {
-				t.Fatal(err)
-			}
-			last := &p.sights[len(p.sights)-1]
-			if least, most := q.state.room(last.since, last.d); last.r > 0 && (float64(last.a) < min(least, float64(n)) || float64(last.a) > most) {
-				t.Fatalf("%+v: %d of %d were admitted, foreseen %v to %v", h, last.a, n, least, most)
-			}
-		}
-		refused += p.v.Refused
-		q := &particle{hypothesis: h}
-		if q.see(p.sights, 1e9); q.cost > 0 {
-			t.Fatalf("%+v leaves %v unexplained", h, q.cost)
-		}
+		refused += foreseen(t, w, h, func() float64 { return rapid.Float64Range(0, 2*width).Draw(t, "idle") })
 	})
 	if refused == 0 {
 		t.Error("nothing was ever refused")

@@ -50,32 +50,17 @@ func TestRollingExplains(t *testing.T) {
 		l := twoCounts{limit: rapid.Int64Range(1, 40).Draw(t, "limit"), width: int64(rapid.IntRange(400, 6000).Draw(t, "ms")) * 1e6, denied: rapid.Bool().Draw(t, "denied")}
 		width := float64(l.width) / 1e9
 		w := newRollingWorld(l, min(time.Duration(rapid.IntRange(2, 150).Draw(t, "network"))*time.Millisecond, time.Duration(l.width)/12), rapid.Uint64().Draw(t, "seed"))
-		p := New(w, w, Options{MaxRequests: 1 << 20, MaxRefused: 1 << 20, MaxTime: 1000 * time.Hour})
 		h := hypothesis{family: SlidingWindow, n: float64(l.limit), w: width, anew: true}
 		if l.denied {
 			h.family = SlidingWindowDenied
 		}
-		for range 25 {
+		refused += foreseen(t, w, h, func() float64 {
 			idle := rapid.Float64Range(0, 1.2*width).Draw(t, "idle")
 			if rapid.IntRange(0, 5).Draw(t, "rest") == 0 {
 				idle += 1.5 * width
 			}
-			n := rapid.IntRange(1, 30).Draw(t, "n")
-			q := &particle{hypothesis: h}
-			q.see(p.sights, 1e9)
-			if _, err := p.wave(context.Background(), idle, n, ""); err != nil {
-				t.Fatal(err)
-			}
-			last := &p.sights[len(p.sights)-1]
-			if least, most := q.state.room(last.since, last.d); last.r > 0 && (float64(last.a) < min(least, float64(n)) || float64(last.a) > most) {
-				t.Fatalf("%d of %d were admitted, foreseen %v to %v", last.a, n, least, most)
-			}
-		}
-		refused += p.v.Refused
-		q := &particle{hypothesis: h}
-		if q.see(p.sights, 1e9); q.cost > 0 {
-			t.Fatalf("%+v leaves %v unexplained", h, q.cost)
-		}
+			return idle
+		})
 	})
 	if refused == 0 {
 		t.Error("nothing was ever refused")
