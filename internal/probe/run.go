@@ -111,8 +111,8 @@ func (p *Probe) Run(ctx context.Context) (*Verdict, error) {
 		p.bound()
 	}
 	p.from = p.clock.Now()
-	if len(p.opt.Past) > 0 {
-		p.paused = p.from.Sub(p.v.Waves[len(p.v.Waves)-1].Done)
+	if n := len(p.v.Waves); n > 0 {
+		p.paused = max(0, p.from.Sub(p.v.Waves[n-1].Done))
 	}
 	err := p.investigate(ctx)
 	stop, ok := err.(errStop)
@@ -123,12 +123,13 @@ func (p *Probe) Run(ctx context.Context) (*Verdict, error) {
 		err = nil
 	}
 	if p.v.Sure && p.v.Quick {
-		p.v.Confidence = min(p.v.Confidence, openMost)
 		p.v.Sure, p.v.Open = false, "it was not put to the proof"
 	}
 	if p.v.Sure && (cut || ok && p.open()) {
-		p.v.Confidence = min(p.v.Confidence, openMost)
 		p.v.Sure, p.v.Open = false, "it ended before all was asked that might speak against it"
+	}
+	if !p.v.Sure {
+		p.v.Confidence = min(p.v.Confidence, openMost)
 	}
 	return p.v, err
 }

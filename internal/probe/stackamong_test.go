@@ -70,8 +70,8 @@ func TestCutShort(t *testing.T) {
 	if o := p.v.Others; p.v.Family != FixedClock || o.High < 0.1 || o.Low > 0.2 {
 		t.Errorf("%v, of which others use %+v", p.v.Found, o)
 	}
-	if p.v.Sure || p.v.Confidence > openMost {
-		t.Errorf("it is %v likely, sure: %v", p.v.Confidence, p.v.Sure)
+	if p.v.Sure {
+		t.Errorf("it is certain: %v", p.v.Found)
 	}
 }
 

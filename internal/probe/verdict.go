@@ -51,11 +51,8 @@ func (p *Probe) conclude(stopped bool) {
 		// Subtle: what buckets give back is seen too large where one of them is asked late, as a
 		// busy machine does, and no bound of that is known.
 		v.Found, v.Confidence, v.Sure = p.foundReplicas(s), 0.99, s.sure && !s.bucket
-		switch {
-		case s.rough:
+		if s.rough {
 			v.Confidence = 0.8
-		case !v.Sure:
-			v.Confidence = openMost
 		}
 		return
 	}
@@ -117,9 +114,6 @@ func (p *Probe) conclude(stopped bool) {
 				v.Sure, v.Alike = false, j.r
 			}
 		}
-	}
-	if !v.Sure {
-		v.Confidence = min(v.Confidence, openMost)
 	}
 	v.Open = p.reason(fits)
 	if s := p.shut(); s != nil && !v.Sure {
