@@ -17,6 +17,7 @@ var ordinary = []limit.Policy{
 	{Algorithm: limit.RefillBucket, Limit: 700, Window: 100 * time.Millisecond, Burst: 1000},
 	{Algorithm: limit.FixedWindow, Limit: 700, Window: 100 * time.Millisecond},
 	{Algorithm: limit.FixedWindow, Limit: 700, Window: 100 * time.Millisecond, Align: limit.AlignFirst},
+	{Algorithm: limit.FixedWindow, Limit: 700, Window: 100 * time.Millisecond, Align: limit.AlignFirst, Ban: 200 * time.Millisecond},
 	{Algorithm: limit.SlidingLog, Limit: 700, Window: 100 * time.Millisecond},
 	{Algorithm: limit.SlidingWindow, Limit: 700, Window: 100 * time.Millisecond},
 	{Algorithm: limit.LeakyBucket, Limit: 7000, Window: time.Second, Burst: 300},
@@ -98,6 +99,8 @@ func mustNew(t testing.TB, p limit.Policy, origin time.Time) limit.Limiter {
 // from another of the same.
 func label(p limit.Policy) string {
 	switch {
+	case p.Ban != 0:
+		return p.Algorithm.String() + "-ban"
 	case p.Align == limit.AlignFirst:
 		return p.Algorithm.String() + "-" + p.Align.String()
 	case p.Period != limit.NoPeriod:

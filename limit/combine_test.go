@@ -80,6 +80,7 @@ func TestNewCounterErrors(t *testing.T) {
 		{[]limit.Policy{p, with(func(q *limit.Policy) { q.Algorithm = limit.SlidingLog })}, "policy 1: algorithm: differs"},
 		{[]limit.Policy{p, with(func(q *limit.Policy) { q.Window++ })}, "policy 1: window: differs"},
 		{[]limit.Policy{p, with(func(q *limit.Policy) { q.Align = limit.AlignFirst })}, "policy 1: align: differs"},
+		{[]limit.Policy{p, with(func(q *limit.Policy) { q.Ban = q.Window })}, "policy 1: ban: needs a count of its own"},
 		{[]limit.Policy{p, with(func(q *limit.Policy) { q.Phase++ })}, "policy 1: phase: differs"},
 		{[]limit.Policy{p, with(func(q *limit.Policy) { q.CountDenied = true })}, "policy 1: count-denied: differs"},
 		{[]limit.Policy{{Algorithm: limit.Quota, Limit: 1, Period: limit.PerDay}, {Algorithm: limit.Quota, Limit: 1, Period: limit.PerWeek}}, "policy 1: period: differs"},

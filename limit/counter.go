@@ -45,6 +45,9 @@ func NewCounter(origin time.Time, policies ...Policy) (*Counter, error) {
 		if err != nil {
 			return nil, fmt.Errorf("policy %d: %w", i, err)
 		}
+		if p.Ban != 0 {
+			return nil, fmt.Errorf("policy %d: %w", i, &FieldError{Field: "ban", Reason: "needs a count of its own; leave it out, or do not share the counter"})
+		}
 		counts, ok := l.(counting)
 		if !ok {
 			return nil, fmt.Errorf("policy %d: %w", i, &FieldError{Field: "algorithm", Reason: p.Algorithm.String() + " does not count, so it cannot share a counter"})

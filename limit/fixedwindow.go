@@ -9,6 +9,7 @@ type fixedWindow struct {
 	head        int64 // of the current window, ns since the origin
 	open        bool  // whether there is a current window; always, when aligned to the clock
 	floating    bool  // windows are opened by a request
+	renewed     bool  // and begun anew by each
 	countDenied bool
 	count       int64
 	limit       int64
@@ -21,7 +22,7 @@ func newFixedWindow(p Policy, origin time.Time) *fixedWindow {
 
 func newWindow(p Policy, origin time.Time, g grid) *fixedWindow {
 	l := &fixedWindow{
-		clock: newClock(origin), grid: g, floating: p.Align == AlignFirst,
+		clock: newClock(origin), grid: g, floating: p.Align != AlignClock, renewed: p.Align == AlignLast,
 		limit: p.Limit, warnBelow: warnBelow(p.WarnAt, p.Limit), countDenied: p.CountDenied,
 	}
 	if !l.floating {
@@ -75,10 +76,10 @@ func (l *fixedWindow) roll() {
 	l.head = l.grid.head(l.now)
 }
 
-// add counts cost, and opens a window if none is.
+// add counts cost, and opens a window if none is, or begins it anew.
 func (l *fixedWindow) add(cost int64) {
 	l.count = add(l.count, cost)
-	if !l.open {
+	if !l.open || l.renewed {
 		l.open, l.head = true, l.now
 	}
 }
@@ -92,5 +93,7 @@ func (l *fixedWindow) refused(at time.Time, cost int64) {
 }
 
 func (l *fixedWindow) relimit(limit, _, warnBelow int64) { l.limit, l.warnBelow = limit, warnBelow }
+
+func (l *fixedWindow) renew() { l.count, l.open = 0, !l.floating }
 
 func (l *fixedWindow) Clone() Limiter { c := *l; return &c }

@@ -28,7 +28,7 @@ func wide(t *rapid.T, a limit.Algorithm) limit.Policy {
 	case limit.TokenBucket, limit.RefillBucket, limit.LeakyBucket:
 		p.Burst = size("burst", 0, math.MaxInt64)
 	case limit.FixedWindow:
-		p.Align = limit.Align(rapid.IntRange(0, 1).Draw(t, "align"))
+		p.Align = limit.Align(rapid.IntRange(0, 2).Draw(t, "align"))
 	}
 	if a == limit.LeakyBucket {
 		p.Undelayed = size("undelayed", 0, p.Burst)
@@ -36,6 +36,9 @@ func wide(t *rapid.T, a limit.Algorithm) limit.Policy {
 	}
 	if p.Align == limit.AlignClock && (a == limit.FixedWindow || a == limit.SlidingWindow || a == limit.RefillBucket) {
 		p.Phase = time.Duration(size("phase", 0, int64(p.Window)-1))
+	}
+	if (a == limit.FixedWindow || a == limit.SlidingLog || a == limit.SlidingWindow) && rapid.Bool().Draw(t, "bans") {
+		p.Ban = p.Window + time.Duration(size("ban", 0, math.MaxInt64-int64(p.Window)))
 	}
 	p.WarnAt = rapid.SampledFrom([]float64{0, 0.3, 1}).Draw(t, "warn")
 	return p
@@ -180,6 +183,8 @@ func TestFarInstants(t *testing.T) {
 					{Algorithm: a, Limit: size, Window: window, Burst: math.MaxInt64 - 1},
 					{Algorithm: a, Limit: size, Window: window, Phase: window - 1},
 					{Algorithm: a, Limit: size, Window: window, Align: limit.AlignFirst},
+					{Algorithm: a, Limit: size, Window: window, Align: limit.AlignLast, CountDenied: true},
+					{Algorithm: a, Limit: size, Window: window, Ban: math.MaxInt64},
 				} {
 					for _, origin := range instants {
 						l, err := p.New(origin)

@@ -60,6 +60,13 @@ type Policy struct {
 	// enters the queue and never holds a slot.
 	CountDenied bool
 
+	// Ban is how long everything is refused once a request was refused, counted
+	// from that one. While it lasts requests count nothing; with CountDenied each
+	// begins it anew instead. When it is over the limit is as new. At least
+	// Window, or zero for no ban. For FixedWindow, SlidingLog and SlidingWindow,
+	// and not on a Counter that several policies share.
+	Ban time.Duration
+
 	// WarnAt is the share of the capacity in use, above 0 and up to 1, from
 	// which Decision.Warn is set. Zero means never. It is taken as the decimal
 	// number it prints as: 0.8 of 5 is 4.
@@ -175,11 +182,16 @@ const (
 
 	// AlignFirst: at the first counted request while no window is open.
 	AlignFirst
+
+	// AlignLast: at the latest counted request, so that each begins the window
+	// anew and a count ends only after a Window without any. A counter in a cache
+	// whose expiry is set with every increment does so (INCR and EXPIRE).
+	AlignLast
 )
 
-var alignNames = [...]string{AlignClock: "clock", AlignFirst: "first-request"}
+var alignNames = [...]string{AlignClock: "clock", AlignFirst: "first-request", AlignLast: "last-request"}
 
-// String returns "clock" or "first-request".
+// String returns "clock", "first-request" or "last-request".
 func (a Align) String() string { return name(alignNames[:], "Align", int(a)) }
 
 // MarshalText returns the name, or an error for a value that has none.
@@ -279,6 +291,9 @@ func (p Policy) build(origin time.Time) (part, error) {
 	}
 	if s := origin.Unix(); s > maxOrigin || s < -maxOrigin {
 		return nil, &FieldError{Field: "origin", Reason: "is beyond any calendar; give an instant between the years -100000 and 100000"}
+	}
+	if p.Ban > 0 {
+		return newBanned(p, origin)
 	}
 	switch p.Algorithm {
 	case RefillBucket:

@@ -160,6 +160,8 @@ func (l *slidingLog) relimit(limit, largest, warnBelow int64) {
 	l.limit, l.keep, l.warnBelow = limit, uint64(largest), warnBelow
 }
 
+func (l *slidingLog) renew() { l.first, l.sum = l.end, 0 }
+
 func (l *slidingLog) Clone() Limiter {
 	c := *l
 	c.ring = slices.Clone(l.ring)

@@ -141,4 +141,6 @@ func (l *slidingWindow) refused(at time.Time, cost int64) {
 
 func (l *slidingWindow) relimit(limit, _, warnBelow int64) { l.limit, l.warnBelow = limit, warnBelow }
 
+func (l *slidingWindow) renew() { l.previous, l.current = 0, 0 }
+
 func (l *slidingWindow) Clone() Limiter { c := *l; return &c }

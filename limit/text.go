@@ -49,6 +49,9 @@ func (p Policy) String() string {
 	if p.MaxDelay != 0 {
 		b.WriteString(" max-delay " + duration(p.MaxDelay))
 	}
+	if p.Ban != 0 {
+		b.WriteString(" ban " + duration(p.Ban))
+	}
 	if p.CountDenied {
 		b.WriteString(" count-denied")
 	}
@@ -104,10 +107,11 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("column %d: %s", e.Col
 // the policy is a token bucket.
 //
 //	burst N
-//	align clock|first-request
+//	align clock|first-request|last-request
 //	phase DURATION
 //	undelayed N, or nodelay for as many as the burst
 //	max-delay DURATION
+//	ban DURATION
 //	count-denied
 //	warn PERCENT%
 //	in LOCATION                from the time zone database, such as Europe/Berlin
@@ -251,8 +255,8 @@ func (q *parser) option() (err error) {
 	case "burst":
 		p.Burst, err = q.integer(word)
 	case "align":
-		if err = q.value(word, "clock or first-request"); err == nil && p.Align.UnmarshalText([]byte(q.word)) != nil {
-			err = q.fail("%q is no alignment; write clock or first-request", q.word)
+		if err = q.value(word, "clock, first-request or last-request"); err == nil && p.Align.UnmarshalText([]byte(q.word)) != nil {
+			err = q.fail("%q is no alignment; write clock, first-request or last-request", q.word)
 		}
 	case "phase":
 		p.Phase, err = q.duration(word)
@@ -262,6 +266,8 @@ func (q *parser) option() (err error) {
 		q.nodelay = true
 	case "max-delay":
 		p.MaxDelay, err = q.duration(word)
+	case "ban":
+		p.Ban, err = q.duration(word)
 	case "count-denied":
 		p.CountDenied = true
 	case "warn":
@@ -282,7 +288,7 @@ func (q *parser) option() (err error) {
 		}
 		p.Start = p.Start.UTC()
 	default:
-		return q.fail("unknown word %q; expected an algorithm (%s) or an option (burst, align, phase, undelayed, nodelay, max-delay, count-denied, warn, in, start)", word, list(algorithmNames[:]))
+		return q.fail("unknown word %q; expected an algorithm (%s) or an option (burst, align, phase, undelayed, nodelay, max-delay, ban, count-denied, warn, in, start)", word, list(algorithmNames[:]))
 	}
 	return err
 }

@@ -65,6 +65,10 @@ func (v *validator) base() {
 	if math.IsNaN(p.WarnAt) || p.WarnAt < 0 || p.WarnAt > 1 {
 		v.fault("warn-at", "must be a share from 0 to 1, is %v; write 0.8 for 80%%", p.WarnAt)
 	}
+	v.only(p.Ban != 0, "ban", FixedWindow, SlidingLog, SlidingWindow)
+	if p.Ban < 0 || p.Ban > 0 && p.Ban < p.Window {
+		v.fault("ban", "must be at least the window of %v, is %v: a shorter one would let in sooner than none", p.Window, p.Ban)
+	}
 	v.only(p.CountDenied, "count-denied", TokenBucket, RefillBucket, FixedWindow, SlidingLog, SlidingWindow, Quota)
 }
 
@@ -122,12 +126,12 @@ func (v *validator) alignment() {
 	if int(p.Align) >= len(alignNames) {
 		v.fault("align", "no such alignment: %d; known are %s", p.Align, list(alignNames[:]))
 	}
-	v.only(p.Align == AlignFirst, "align", FixedWindow)
+	v.only(p.Align == AlignFirst || p.Align == AlignLast, "align", FixedWindow)
 	v.only(p.Phase != 0, "phase", FixedWindow, SlidingWindow, RefillBucket)
 	switch {
 	case p.Phase == 0:
-	case p.Align == AlignFirst:
-		v.fault("phase", "means nothing for windows opened by the first request; remove it")
+	case p.Align == AlignFirst || p.Align == AlignLast:
+		v.fault("phase", "means nothing for windows opened by a request; remove it")
 	case p.Phase < 0 || p.Window > 0 && p.Phase >= p.Window:
 		v.fault("phase", "must be from zero to below the window of %v, is %v", p.Window, p.Phase)
 	}

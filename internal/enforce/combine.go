@@ -150,9 +150,14 @@ func (r *Rules) find(places []place, order []int, at time.Time, now int64) {
 	}
 }
 
-// counted reports whether the policy for this key counts refused requests.
+// counted reports whether the policy for this key counts refused requests, or
+// bans for one.
 func (p *place) counted() bool {
-	return p.slot != nil && p.slot.spec.of(p.key)[0].CountDenied
+	if p.slot == nil {
+		return false
+	}
+	of := &p.slot.spec.of(p.key)[0]
+	return of.CountDenied || of.Ban > 0
 }
 
 // all admits what every entry admits, and takes all or nothing.

@@ -73,7 +73,7 @@ func sameID(was, is *spec) bool { return was.id == is.id }
 
 func sameShape(was, is *spec) bool {
 	a, b := was.policies[0], is.policies[0]
-	return was.counter == is.counter && a.Algorithm == b.Algorithm && a.Window == b.Window && a.Align == b.Align &&
+	return was.counter == is.counter && a.Algorithm == b.Algorithm && a.Window == b.Window && a.Align == b.Align && (a.Ban > 0) == (b.Ban > 0) &&
 		a.Phase == b.Phase && a.Period == b.Period && a.Start.Equal(b.Start)
 }
 
@@ -124,6 +124,9 @@ func (t *Table) renew(g *group, s *slot, key string, at time.Time) {
 //     change, to the nanosecond of their drain time; of a LeakyBucket with a
 //     MaxDelay to one unit, upward. What does not fit the new one fills it.
 //   - RefillBucket: the tokens missing stay missing, whatever changes.
+//   - With a ban: who is banned stays so until then, unless the new policy bans
+//     nobody; a full count that has refused nothing yet is taken for a ban until
+//     it would be free. A count above the new limit becomes that limit.
 //
 // It only uses what a Limiter shows: it looks, and makes a new one that has
 // taken as much.
@@ -133,6 +136,9 @@ func carry(l limit.Limiter, was, is []limit.Policy, counter bool, at, origin tim
 	}
 	if was[0].Algorithm != is[0].Algorithm {
 		return nil, false
+	}
+	if was[0].Ban > 0 || is[0].Ban > 0 {
+		return carryBan(l, was[0], is[0], at, origin)
 	}
 	switch was[0].Algorithm {
 	case limit.TokenBucket, limit.LeakyBucket:
@@ -162,6 +168,28 @@ func unchanged(was, is []limit.Policy) bool {
 		}
 	}
 	return true
+}
+
+func carryBan(l limit.Limiter, was, is limit.Policy, at, origin time.Time) (limit.Limiter, bool) {
+	next, err := is.New(origin)
+	if err != nil {
+		return nil, false
+	}
+	d := l.Take(at, 0)
+	switch {
+	case was.Ban > 0 && d.Remaining == 0:
+		if is.Ban > 0 {
+			began := at.Add(min(0, d.ResetAfter-is.Ban))
+			next.Take(began, is.Limit)
+			next.Take(began, 1)
+		}
+	case d.Limit-d.Remaining <= is.Limit:
+		replay(next, l, was, at)
+	default:
+		next.Take(at, is.Limit)
+	}
+	next.Take(at, 0)
+	return next, true
 }
 
 // carryLevel makes the new bucket lack as many units as the old, by a fraction
@@ -230,7 +258,7 @@ func replay(next, l limit.Limiter, p limit.Policy, at time.Time) {
 	used := d.Limit - d.Remaining
 	switch {
 	case used == 0:
-	case p.Algorithm == limit.FixedWindow && p.Align == limit.AlignFirst:
+	case p.Algorithm == limit.FixedWindow && p.Align != limit.AlignClock:
 		// The window opened when its end is a window after.
 		next.Take(at.Add(d.ResetAfter-p.Window), used)
 	case p.Algorithm == limit.SlidingLog:

@@ -27,6 +27,7 @@ func TestReplacedCountsGoOn(t *testing.T) {
 	kinds := []limit.Policy{
 		{Algorithm: limit.FixedWindow, Limit: 5, Window: time.Second},
 		{Algorithm: limit.FixedWindow, Limit: 5, Window: time.Second, Align: limit.AlignFirst},
+		{Algorithm: limit.FixedWindow, Limit: 5, Window: time.Second, Align: limit.AlignLast},
 		{Algorithm: limit.SlidingLog, Limit: 5, Window: time.Second},
 		{Algorithm: limit.Quota, Limit: 5, Window: 2 * time.Second},
 		{Algorithm: limit.Quota, Limit: 50, Period: limit.PerHour},
@@ -110,6 +111,36 @@ func TestReplacedBuckets(t *testing.T) {
 		next := table.TakeAt(at, "k", d.Remaining+1)
 		if d.Remaining != c.remaining || next.Allowed || c.retry != 0 && (next.RetryAfter < c.retry || next.RetryAfter > c.retry+2) {
 			t.Errorf("%v to %v: remaining %d, then %v; want %d, %v", c.was, c.is, d.Remaining, next.RetryAfter, c.remaining, c.retry)
+		}
+	}
+}
+
+// TestReplacedBans keeps who is banned out for as long as was said, and loses no count.
+func TestReplacedBans(t *testing.T) {
+	log := func(n int64, ban time.Duration) limit.Policy {
+		return limit.Policy{Algorithm: limit.SlidingLog, Limit: n, Window: time.Second, Ban: ban}
+	}
+	cases := []struct {
+		was, is limit.Policy
+		took    int // one by one
+		want    limit.Decision
+	}{
+		{log(3, 9*time.Second), log(3, 9*time.Second), 4, limit.Decision{Limit: 3, RetryAfter: 8500 * time.Millisecond, ResetAfter: 8500 * time.Millisecond}},
+		{log(3, 9*time.Second), log(30, 9*time.Second), 4, limit.Decision{Limit: 30, RetryAfter: 8500 * time.Millisecond, ResetAfter: 8500 * time.Millisecond}},
+		{log(3, 9*time.Second), log(3, 19*time.Second), 4, limit.Decision{Limit: 3, RetryAfter: 8500 * time.Millisecond, ResetAfter: 8500 * time.Millisecond}},
+		{log(3, 9*time.Second), log(3, 0), 4, limit.Decision{Allowed: true, Limit: 3, Remaining: 2, ResetAfter: time.Second}},
+		{log(3, 9*time.Second), log(5, 9*time.Second), 2, limit.Decision{Allowed: true, Limit: 5, Remaining: 2, ResetAfter: time.Second}},
+		{log(3, 0), log(5, 9*time.Second), 2, limit.Decision{Allowed: true, Limit: 5, Remaining: 2, ResetAfter: time.Second}},
+		{log(9, 9*time.Second), log(2, 9*time.Second), 5, limit.Decision{Limit: 2, RetryAfter: 9 * time.Second, ResetAfter: 9 * time.Second}},
+	}
+	for _, c := range cases {
+		table := mustTable(t, enforce.Options{}, false, entry(c.was))
+		for range c.took {
+			table.TakeAt(origin, "k", 1)
+		}
+		replace(t, table, entry(c.is))
+		if got := table.TakeAt(origin.Add(500*time.Millisecond), "k", 1); got != c.want {
+			t.Errorf("%v to %v after %d: %+v, want %+v", c.was, c.is, c.took, got, c.want)
 		}
 	}
 }

@@ -80,6 +80,7 @@ func explain(f *File, i int) Explanation {
 	add("pace", p.pace())
 	add("windows", p.windows())
 	add("worst case", p.worst(e.Figures))
+	add("ban", p.banned())
 	add("come back", p.comeBack(e.Figures))
 	add("refused ones", p.denied())
 	add("refused get", p.refusal())
@@ -220,6 +221,9 @@ func (p *Policy) pace() string {
 	case limit.SlidingLog, limit.SlidingWindow:
 		return rate
 	}
+	if p.Align == limit.AlignLast {
+		return fmt.Sprintf("%s, then none before a pause of %s", units(p.Limit, p), about(p.Window))
+	}
 	if p.Algorithm == limit.RefillBucket && p.Capacity() < p.Limit {
 		rate = fmt.Sprintf("%s %s over a long time, as more than the bucket holds is lost", units(p.Capacity(), p), per(&p.Policy))
 	}
@@ -242,6 +246,8 @@ func (p *Policy) windows() string {
 		return "begin with each " + p.Period.String() + " of the calendar, " + where
 	case p.Align == limit.AlignFirst:
 		return "begin with the first counted request after the last has ended, for each count by itself"
+	case p.Align == limit.AlignLast:
+		return "begin anew with each counted request, for each count by itself: one ends after " + about(p.Window) + " without any"
 	case p.Algorithm == limit.Quota && !p.Start.IsZero():
 		return "begin each " + lasting(p.Window) + ", one of them at " + p.Start.UTC().Format(time.RFC3339)
 	case p.Algorithm == limit.Quota:
@@ -281,6 +287,9 @@ func (p *Policy) worst(f Figures) string {
 	text := fmt.Sprintf("up to %s in a span of %s", units(f.InAWindow, p), span)
 	switch p.Algorithm {
 	case limit.FixedWindow, limit.Quota:
+		if p.Align == limit.AlignLast {
+			return text + ": the limit holds for any such span"
+		}
 		text += ": the end of one window and the start of the next together"
 	case limit.TokenBucket:
 		text += ": a full bucket, and what comes back meanwhile"
@@ -296,7 +305,26 @@ func (p *Policy) worst(f Figures) string {
 	return text
 }
 
+// banned says what a ban does, "" where there is none.
+func (p *Policy) banned() string {
+	switch {
+	case p.Ban == 0:
+		return ""
+	case p.CountDenied:
+		return "a refused request begins " + about(p.Ban) + " in which everything is refused, and each that is refused then begins it anew; after it the count is as new"
+	}
+	return "a refused request begins " + about(p.Ban) + " in which everything is refused; after it the count is as new"
+}
+
 func (p *Policy) comeBack(f Figures) string {
+	switch {
+	case p.Ban != 0 && p.CountDenied:
+		return fmt.Sprintf("%s after the last refused request", about(p.Ban))
+	case p.Ban != 0:
+		return fmt.Sprintf("%s after the first refused request", about(p.Ban))
+	case p.Align == limit.AlignLast:
+		return fmt.Sprintf("%s after the last counted request", about(p.Window))
+	}
 	switch p.Algorithm {
 	case limit.Concurrency:
 		return "as soon as a request under way has ended; no time can be told"
@@ -315,6 +343,12 @@ func (p *Policy) comeBack(f Figures) string {
 // denied says what refused requests do to the count. What it means for a client
 // that goes on is seen by running both.
 func (p *Policy) denied() string {
+	if p.Ban != 0 {
+		if p.CountDenied {
+			return "begin the ban, and begin it anew: who keeps asking is never let in again"
+		}
+		return "begin the ban; while it lasts asking again costs nothing"
+	}
 	if !p.CountDenied {
 		return "do not count: asking again costs nothing"
 	}

@@ -21,7 +21,7 @@ import (
 func policyFields() []string {
 	return []string{
 		"name", "id", "api", "operation", "product", "match", "when", "key", "algorithm", "limit", "window", "period", "location", "start", "burst",
-		"undelayed", "max-delay", "align", "phase", "phase-within", "count-denied", "warn-at", "cost", "count-if", "counter", "overrides", "shadow",
+		"undelayed", "max-delay", "align", "phase", "phase-within", "ban", "count-denied", "warn-at", "cost", "count-if", "counter", "overrides", "shadow",
 		"on-store-error", "lease", "descriptor", "tell", "answer",
 	}
 }
@@ -140,6 +140,8 @@ func (r *reader) policyField(p *Policy, e entry) bool {
 		p.Phase = r.duration(e)
 	case "phase-within":
 		p.PhaseWithin = r.duration(e)
+	case "ban":
+		p.Ban = r.duration(e)
 	case "max-delay":
 		p.MaxDelay = r.duration(e)
 	case "location":

@@ -216,6 +216,7 @@ func TestErrors(t *testing.T) {
 		{"scopes", "policies:\n  - limit: 1\n    window: 1s\n    api: []\n    operation: [a, a, 5]\n    product: \"\"\n", []string{"4:10: policies[0].api: the list is empty", "5:20: policies[0].operation[1]: \"a\" stands in the list twice", "5:23: policies[0].operation[2]: this is a number", "6:14: policies[0].product: is empty"}},
 		{"overrides", "policies:\n  - limit: 1\n    window: 1s\n    overrides: {a: unlimited}\n  - limit: 1\n    window: 1s\n    key: request.ip\n    overrides:\n      a: none\n      b: {}\n      c: {limit: 0, windw: 1s}\n      d: {burst: 0, window: 0s}\n      e: 5\n  - {algorithm: fixed-window, limit: 1, window: 1s, key: request.ip, overrides: {x: {burst: 5}}}\n", []string{"4:16: policies[0].overrides: are limits of single keys", `policies[1].overrides.a: "none" is not understood; write unlimited`, "policies[1].overrides.b: changes nothing", "11:18: policies[1].overrides.c.limit: must be at least 1", "policies[1].overrides.c.windw: no such field; did you mean window?", "policies[1].overrides.d.burst: must be at least 1", "policies[1].overrides.d.window: must be longer", "policies[1].overrides.e: this is a number", "policies[2].overrides: \"x\": burst: means nothing"}},
 		{"service words", "policies:\n  - limit: 1\n    window: 1s\n    on-store-error: wait\n    shadow: 5\n    id: \"\"\n    counter: [a]\n", []string{"4:21: policies[0].on-store-error: must be local, open or closed", "this is a number; it must be true or false", "6:9: policies[0].id: is empty", "counter: this is a list"}},
+		{"bans", "policies:\n  - {limit: 5, window: 1s, ban: 9s}\n  - {algorithm: sliding-log, limit: 5, window: 1s, ban: 900ms}\n  - {algorithm: fixed-window, limit: 5, window: 1s, ban: 9s, counter: c}\n  - {algorithm: fixed-window, limit: 5, window: 1s, ban: 9s, count-if: response.status == 200}\n", []string{"2:27: policies[0].ban: means nothing for token-bucket", "policies[1].ban: must be at least the window", "ban needs a count of its own", "policies[3].count-if: reads the response, and a refused request has none to begin a ban by"}},
 		{"leases", "policies:\n  - {limit: 5, window: 1s, lease: {size: 6, for: 1s}}\n  - {algorithm: quota, limit: 5, window: 1s, lease: {size: 2, for: 1s}}\n  - {limit: 5, window: 1s, lease: {size: 2}}\n  - {limit: 5, window: 1s, lease: {for: 1s, sise: 2}}\n  - {limit: 5, window: 1s, lease: 5, count-denied: true}\n", []string{"size 6 is more than the 5", "policies[1].lease: belongs to a token-bucket", "needs the time in which they may be spent", "lease.sise: no such field; did you mean size?", "policies[4].lease: this is a number"}},
 		{"counters", "policies:\n  - {name: a, algorithm: fixed-window, limit: 1, window: 1s, counter: c}\n  - {name: b, algorithm: fixed-window, limit: 1, window: 2s, counter: c}\n  - {limit: 1, window: 1s, counter: d}\n", []string{"policies[1].counter: a count that policies share", "policies[2].counter: a count that policies share needs one that counts"}},
 		{"ids", "policies:\n  - {name: a, id: x, limit: 1, window: 1s}\n  - {name: x, limit: 1, window: 1s}\n  - {name: b, id: x, limit: 1, window: 1s}\n", []string{"3:12: policies[1].name: policies[0] has the id", "4:19: policies[2].id: policies[0] keeps its counters under"}},
@@ -337,7 +338,7 @@ func drawPolicy(t *rapid.T, i int) Policy {
 		p.Undelayed = rapid.Int64Range(0, p.Burst).Draw(t, "undelayed")
 		p.MaxDelay = time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "max-delay"))
 	case limit.FixedWindow:
-		p.Align = rapid.SampledFrom([]limit.Align{limit.AlignClock, limit.AlignFirst}).Draw(t, "align")
+		p.Align = rapid.SampledFrom([]limit.Align{limit.AlignClock, limit.AlignFirst, limit.AlignLast}).Draw(t, "align")
 	case limit.Concurrency:
 		p.Window = 0
 	case limit.Quota:
@@ -358,6 +359,9 @@ func drawPolicy(t *rapid.T, i int) Policy {
 	if p.Algorithm != limit.LeakyBucket && p.Algorithm != limit.Concurrency {
 		p.CountDenied = maybe("count-denied")
 	}
+	if (p.Algorithm == limit.FixedWindow || p.Algorithm == limit.SlidingLog || p.Algorithm == limit.SlidingWindow) && maybe("bans") {
+		p.Ban = p.Window + time.Duration(rapid.Int64Range(0, int64(24*time.Hour)).Draw(t, "ban"))
+	}
 	if maybe("warn") {
 		p.WarnAt = rapid.SampledFrom([]float64{0.8, 0.07, 0.333, 1, 0.123456789012345, 1e-9}).Draw(t, "warn-at")
 	}
@@ -370,6 +374,9 @@ func drawPolicy(t *rapid.T, i int) Policy {
 	}
 	p.Key = rapid.SampledFrom([]Key{{}, {Kind: IP}, {Kind: BasicUser}, {Kind: Path}, {Kind: Header, Name: "X-Api-Key"}, {Kind: Query, Name: "té st#1: "}, {Kind: Query, Name: `a"b`}}).Draw(t, "key")
 	drawService(t, &p, odd, i)
+	if p.Counter != "" || p.Late() {
+		p.Ban = 0
+	}
 	switch rapid.IntRange(0, 2).Draw(t, "answer") {
 	case 1:
 		p.Answer.Name = rapid.SampledFrom(KnownAnswers()).Draw(t, "known")

@@ -119,6 +119,10 @@ func (w *printer) policy(p *Policy) {
 			if p.PhaseWithin != 0 {
 				put(field, duration(p.PhaseWithin))
 			}
+		case "ban":
+			if p.Ban != 0 {
+				put(field, duration(p.Ban))
+			}
 		case "count-denied":
 			if p.CountDenied {
 				put(field, "true")

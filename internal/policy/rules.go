@@ -34,6 +34,8 @@ func (p *Policy) conflicts() (out []conflict) {
 			add(late, "reads the response, and concurrency holds its units from before the answer until it is sent; use request fields only, or when")
 		case p.Algorithm == limit.LeakyBucket:
 			add(late, "reads the response, and a leaky-bucket decides before it how long a request waits; use request fields only")
+		case p.Ban != 0:
+			add(late, "reads the response, and a refused request has none to begin a ban by; leave ban out")
 		case p.CountDenied:
 			add(late, "reads the response, and a refused request has none to count; leave count-denied out")
 		}

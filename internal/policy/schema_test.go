@@ -138,7 +138,7 @@ func TestSchemaAgrees(t *testing.T) {
 		{"answer", enum(fields["answer"]), KnownAnswers()},
 		{"fields", enum(definition(t, "fields")), dialects},
 		{"on-store-error", enum(fields["on-store-error"]), []string{OnStoreLocal, OnStoreOpen, OnStoreClosed}},
-		{"align", enum(fields["align"]), []string{limit.AlignClock.String(), limit.AlignFirst.String()}},
+		{"align", enum(fields["align"]), []string{limit.AlignClock.String(), limit.AlignFirst.String(), limit.AlignLast.String()}},
 		{"period", enum(fields["period"]), []string{limit.PerHour.String(), limit.PerDay.String(), limit.PerWeek.String(), limit.PerMonth.String(), limit.PerYear.String()}},
 	} {
 		if len(c.got) == 0 || !slices.Equal(c.got, c.want) {

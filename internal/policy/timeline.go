@@ -201,7 +201,7 @@ func measure(p *Policy) (f Figures) {
 	var at [3*steps + 2]time.Duration
 	var took [3*steps + 2]int64
 	lim, _, _ = rest(p)
-	if p.Align == limit.AlignFirst {
+	if p.Align != limit.AlignClock {
 		// Its window begins with a request: one unit opens it, the rest comes at its end.
 		pass(lim, from.Add(-window), 1, 1)
 	}

@@ -44,7 +44,7 @@ func policies(t *rapid.T, algorithms ...limit.Algorithm) limit.Policy {
 			p.MaxDelay = time.Duration(rapid.Int64Range(1, int64(window)).Draw(t, "maxdelay"))
 		}
 	case limit.FixedWindow:
-		p.Align = rapid.SampledFrom([]limit.Align{limit.AlignClock, limit.AlignFirst}).Draw(t, "align")
+		p.Align = rapid.SampledFrom([]limit.Align{limit.AlignClock, limit.AlignFirst, limit.AlignLast}).Draw(t, "align")
 	}
 	switch p.Algorithm {
 	case limit.FixedWindow, limit.SlidingWindow, limit.RefillBucket:
@@ -54,6 +54,12 @@ func policies(t *rapid.T, algorithms ...limit.Algorithm) limit.Policy {
 	}
 	if p.Algorithm != limit.LeakyBucket && p.Algorithm != limit.Concurrency {
 		p.CountDenied = rapid.Bool().Draw(t, "count denied")
+	}
+	switch p.Algorithm {
+	case limit.FixedWindow, limit.SlidingLog, limit.SlidingWindow:
+		if rapid.IntRange(0, 3).Draw(t, "bans") == 0 {
+			p.Ban = time.Duration(rapid.Int64Range(int64(window), 4*int64(window)).Draw(t, "ban"))
+		}
 	}
 	return p
 }
@@ -176,6 +182,7 @@ func TestCombinationsAgreeWithTwins(t *testing.T) {
 		}
 		if rapid.Bool().Draw(t, "shared") {
 			p := policies(t, limit.FixedWindow, limit.SlidingLog, limit.SlidingWindow, limit.Quota, limit.Concurrency)
+			p.Ban = 0
 			for _, route := range []string{"a", "b"} {
 				p.Limit = rapid.Int64Range(1, 8).Draw(t, "shared limit")
 				s.Rules = append(s.Rules, Rule{Policy: p, Route: route, Counter: "c"})

@@ -25,6 +25,7 @@ type Twin struct {
 type ledger struct {
 	origin, now time.Time // now is the latest instant seen
 	events      []event
+	banned      time.Time // until when
 }
 
 type event struct {
@@ -95,16 +96,31 @@ func (t *Twin) write(cost int64) {
 	t.taken.events = append(t.taken.events, event{t.taken.now, cost})
 }
 
-// refused counts a refused request, if those count.
+// refused counts a refused request, if those count, or bans.
 func (t *Twin) refused(cost int64) {
+	if t.policy.Ban > 0 {
+		switch {
+		case cost <= 0:
+		case t.bans(t.taken.now):
+			if t.policy.CountDenied {
+				t.taken.banned = t.taken.now.Add(t.policy.Ban)
+			}
+		case !t.admits(cost, 0):
+			t.taken.banned, t.taken.events = t.taken.now.Add(t.policy.Ban), nil
+		}
+		return
+	}
 	if t.policy.CountDenied && cost > 0 {
 		t.write(cost)
 	}
 }
 
+// bans tells whether everything is refused at an instant.
+func (t *Twin) bans(at time.Time) bool { return at.Before(t.taken.banned) }
+
 // admits reports whether cost would be allowed wait from now.
 func (t *Twin) admits(cost int64, wait time.Duration) bool {
-	return cost <= 0 || t.free(t, t.taken.now.Add(wait)).Cmp(big.NewInt(cost)) >= 0
+	return cost <= 0 || !t.bans(t.taken.now.Add(wait)) && t.free(t, t.taken.now.Add(wait)).Cmp(big.NewInt(cost)) >= 0
 }
 
 // lag is how far at lies behind the latest instant seen.
@@ -130,7 +146,7 @@ func (t *Twin) retry(at time.Time, cost int64) time.Duration {
 // describe fills in what depends on the state alone.
 func (t *Twin) describe(at time.Time, d *limit.Decision) {
 	d.Limit = t.capacity()
-	if n := t.free(t, t.taken.now); n.Sign() > 0 {
+	if n := t.free(t, t.taken.now); n.Sign() > 0 && !t.bans(t.taken.now) {
 		d.Remaining = n.Int64()
 	}
 	if d.Remaining < d.Limit {

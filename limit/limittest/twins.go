@@ -121,6 +121,9 @@ func freeInWindow(t *Twin, at time.Time) *big.Int {
 		if !open || e.at.Sub(opened) >= t.policy.Window {
 			opened, open, sum = e.at, true, new(big.Int)
 		}
+		if t.policy.Align == limit.AlignLast {
+			opened = e.at
+		}
 		sum.Add(sum, big.NewInt(e.cost))
 	}
 	if open && at.Sub(opened) >= t.policy.Window {

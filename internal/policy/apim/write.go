@@ -241,6 +241,9 @@ func (w *writer) details(p *policy.Policy, name string) {
 	if p.Algorithm == limit.TokenBucket && p.Burst != 0 && p.Burst != p.Limit {
 		w.note("%s: the burst is the %d calls of a period, not %d", name, p.Limit, p.Burst)
 	}
+	if p.Ban != 0 {
+		w.note("%s: the service does not ban: its refusals end with the period", name)
+	}
 	if p.CountDenied {
 		w.note("%s: refused calls are not counted by the service", name)
 	}

@@ -54,7 +54,7 @@ func UnitOf(window time.Duration) (u Unit, times int64, ok bool) {
 
 // Counts tells whether a policy counts as a limit of the reference service does.
 func Counts(p *limit.Policy) bool {
-	return p.Algorithm == limit.FixedWindow && p.Align == limit.AlignClock && p.Phase == 0 && p.CountDenied
+	return p.Algorithm == limit.FixedWindow && p.Align == limit.AlignClock && p.Phase == 0 && p.Ban == 0 && p.CountDenied
 }
 
 // maxRequests is the largest requests_per_unit: the field has 32 bits.

@@ -104,6 +104,9 @@ func (w *writer) unit(p *policy.Policy) (string, bool) {
 	if !Counts(&p.Policy) {
 		w.note(p, "is a %v; Envoy's service counts in fixed windows, refused requests too", p.Algorithm)
 	}
+	if p.Ban != 0 {
+		w.note(p, "its ban of %v is lost", p.Ban)
+	}
 	if p.Burst != 0 && p.Burst != p.Limit {
 		w.note(p, "its burst of %d is lost", p.Burst)
 	}
