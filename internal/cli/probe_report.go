@@ -185,7 +185,7 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 	things := world.things
 	answer, tell, lost := world.answers.answer()
 	f := &policy.File{}
-	found, shut := v.Policies, v.Shut
+	found, shut := v.Declared(), v.Shut
 	if shut != nil { // what was found has a window that nobody has seen: the headers' is better
 		found = []limit.Policy{*shut.Told}
 	}
@@ -272,19 +272,14 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 			return err
 		}
 	}
-	if v.Ban > 0 && shut == nil {
-		head += fmt.Sprintf("# Not kept: once it is exceeded, everything is refused for %v.\n", v.Ban)
+	if v.Ban > 0 && shut == nil && found[0].Ban == 0 {
+		head += fmt.Sprintf("# Not kept: once it is exceeded, everything is refused for %v, which is shorter than the window.\n", v.Ban)
 	}
 	switch {
 	case shut != nil:
 	case v.Anew && v.Family == blackbox.RefillBucket:
 		head += "# Not kept: each request that is let through begins the time to the next portion anew; in the file it is of the clock.\n"
-	case v.Anew && v.Ban > 0:
-		head += "# Not kept: each request that is refused begins that time anew.\n"
-	case v.Anew && v.Family == blackbox.FixedFirst && v.Policies[0].CountDenied:
-		head += "# Not kept: each request begins the window anew, refused ones too; in the file the first one alone does.\n"
-	case v.Anew && v.Family == blackbox.FixedFirst:
-		head += "# Not kept: each request that is let through begins the window anew; in the file the first one alone does.\n"
+	case v.Anew && (v.Ban > 0 || v.Family == blackbox.FixedFirst):
 	case v.Anew:
 		head += "# Not kept: its windows begin with a request, after a rest anew; those of the file are of the clock.\n"
 	}

@@ -76,6 +76,9 @@ func gain(p *limit.Policy) float64 {
 		if p.Location != nil && p.Location != time.UTC {
 			window += time.Hour // when summer time ends
 		}
+	case p.Align == limit.AlignLast:
+		// Whoever comes more often than once in a window is refused in the end.
+		return 1 / window.Seconds()
 	case p.Algorithm == limit.RefillBucket:
 		// What is above the burst is lost at each head of the window.
 		return float64(min(p.Limit, p.Capacity())) / window.Seconds()

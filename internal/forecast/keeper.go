@@ -198,10 +198,17 @@ func (p *play) together(asks []Ask, client int, at time.Time) (d limit.Decision)
 	var delay time.Duration
 	for i, a := range asks {
 		k := p.limits[a.Limit]
-		if k.spec.Allotment != nil || !d.Allowed && !k.spec.CountDenied {
+		l, cost := k.limiter(client), max(1, a.Cost)
+		switch {
+		case k.spec.Allotment != nil:
+			continue
+		case d.Allowed:
+		case k.spec.Ban > 0 && l.Take(at, 0).Remaining >= cost:
+			continue // another refused, and only what this one refuses begins its ban
+		case k.spec.Ban == 0 && !k.spec.CountDenied:
 			continue
 		}
-		e := k.limiter(client).Take(at, max(1, a.Cost))
+		e := l.Take(at, cost)
 		delay = max(delay, e.Delay)
 		if i == d.Binding && d.Allowed {
 			d.Remaining = e.Remaining

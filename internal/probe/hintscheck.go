@@ -91,11 +91,12 @@ type headerCheck struct {
 // follows tells whether the limit can be followed from outside.
 func follows(f *Found) bool {
 	switch f.Family {
-	case None, Ban, Concurrency, Replicas, LeakyQueue:
+	case None, Concurrency, Replicas, LeakyQueue:
 		return false
-	}
-	if f.Anew && (f.Family == FixedFirst || f.Family == RefillBucket) { // each request begins their time, which a policy cannot say
-		return false
+	case Ban:
+		return f.Shut == nil && f.Declared()[0].Ban > 0
+	case RefillBucket:
+		return !f.Anew // each request begins the time to the next portion, which a policy cannot say
 	}
 	return len(f.Policies) > 0
 }
@@ -107,12 +108,12 @@ func (c *headerCheck) build(origin, unrested time.Time) {
 	}
 	var states []track.State
 	skew := 60 * time.Millisecond
-	for _, p := range c.v.Policies {
+	for _, p := range c.v.Declared() {
 		p.Name = ""
 		states = append(states, track.State{Policy: p, Unrested: unrested})
 		skew = max(skew, min(p.Window/20, time.Second))
 		// Subtle: a clock of whole ticks opens up to one earlier than the policy says.
-		c.slack = max(c.slack, c.v.Tick+time.Duration(float64(p.Window)*(c.v.WindowOff+0.002)))
+		c.slack = max(c.slack, c.v.Tick+time.Duration(float64(max(p.Window, p.Ban))*(c.v.WindowOff+0.002)))
 	}
 	t, err := track.New(states, track.Options{Origin: origin.Add(-time.Hour), Skew: skew})
 	if err == nil {
@@ -187,7 +188,7 @@ func (c *headerCheck) limits(a *Answer, alone bool) {
 		if alone && l.ResetAfter != header.Unknown {
 			c.checked[CodeToldReset]++
 		}
-		for i, p := range c.v.Policies {
+		for i, p := range c.v.Declared() {
 			capacity := p.Capacity()
 			near := l.Quota == header.Unknown || l.Quota == p.Limit || l.Quota == capacity || l.Quota >= c.v.LimitLow && l.Quota <= c.v.LimitHigh ||
 				p.Algorithm == limit.TokenBucket && l.Quota+1 == capacity ||
@@ -213,7 +214,7 @@ func (c *headerCheck) limits(a *Answer, alone bool) {
 					code, told, seen = CodeToldReset, "a reset in "+l.ResetAfter.String(), "nothing more is admitted then"
 					continue
 				}
-				if p.Algorithm == limit.FixedWindow && l.ResetAfter > p.Window+2*time.Second+c.slack {
+				if p.Algorithm == limit.FixedWindow && l.ResetAfter > max(p.Window, p.Ban)+2*time.Second+c.slack {
 					code, told, seen = CodeToldReset, "a reset in "+l.ResetAfter.String(), "windows of "+p.Window.String()
 					continue
 				}

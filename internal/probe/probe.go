@@ -38,6 +38,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/weir-dev/weir/limit"
@@ -166,6 +167,27 @@ type Found struct {
 
 	// LimitLow and LimitHigh bound the limit (the burst of a bucket).
 	LimitLow, LimitHigh int64
+}
+
+// Declared returns the policies as a policy file says them: with the ban, and with
+// windows that each request begins anew. A ban that is shorter than the window is
+// left out, because no policy says that.
+func (f *Found) Declared() []limit.Policy {
+	out := slices.Clone(f.Policies)
+	if len(out) == 0 {
+		return out
+	}
+	p := out[0]
+	switch {
+	case f.Family == Ban:
+		p.Ban, p.CountDenied = f.Ban, f.Anew
+	case f.Family == FixedFirst && f.Anew:
+		p.Align = limit.AlignLast
+	}
+	if p.Validate() == nil {
+		out[0] = p
+	}
+	return out
 }
 
 // Counting is where, of two limits, what one refuses counts in the other.

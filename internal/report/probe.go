@@ -387,13 +387,14 @@ func TimesKnown(f *probe.Found) bool {
 
 func foundFigures(f *probe.Found) ProbeFound {
 	out := ProbeFound{Family: f.Kind(), Policies: []string{}, Limits: []ProbeLimit{}, BanSeconds: f.Ban.Seconds(), BanRenewed: f.Anew && f.Ban > 0, Replicas: f.Replicas, LimitLow: f.LimitLow, LimitHigh: f.LimitHigh, WindowOff: f.WindowOff}
+	declared := f.Declared()
 	for i, pol := range f.Policies {
 		one := ProbeLimit{Algorithm: pol.Algorithm.String(), Limit: pol.Limit, WindowSeconds: pol.Window.Seconds(), Capacity: pol.Capacity(), Undelayed: pol.Undelayed,
 			PhaseSeconds: pol.Phase.Seconds(), FromFirst: f.Anew || pol.Algorithm == limit.FixedWindow && pol.Align == limit.AlignFirst, CountDenied: pol.CountDenied, EachBegins: f.Anew && f.Family == probe.FixedFirst, TickSeconds: f.Tick.Seconds()}
 		if pol.Window > 0 {
 			one.RatePerSecond = float64(pol.Limit) / pol.Window.Seconds()
 		}
-		text := pol.String()
+		text := declared[i].String()
 		if unknownTime(f, i) {
 			text = pol.Algorithm.String() + ": " + limitSentence(pol, true, 1)
 			least := (1 - f.WindowOff) * one.WindowSeconds

@@ -75,6 +75,8 @@ type spec struct {
 	whole, beyond int64
 	full          span
 
+	inner *spec // of a limit that bans: what it counts meanwhile
+
 	grid        grid // of clock-aligned windows
 	hold, grace int64
 }
@@ -91,6 +93,15 @@ func newSpec(s State, o Options) (*spec, error) {
 	sp := &spec{policy: p, limits: s.Limits, width: int64(p.Window), skew: int64(o.Skew), origin: origin.UnixNano(), hold: int64(o.Hold), grace: int64(o.Release)}
 	if len(sp.limits) == 0 {
 		sp.limits = []int64{p.Limit}
+	}
+	if p.Ban > 0 {
+		s.Policy.Ban, s.Policy.CountDenied = 0, false
+		inner, err := newSpec(s, o)
+		if err != nil {
+			return nil, err
+		}
+		sp.inner = inner
+		return sp, nil
 	}
 	switch p.Algorithm {
 	case limit.TokenBucket:
@@ -123,6 +134,9 @@ func newSpec(s State, o Options) (*spec, error) {
 
 // fresh is the box of the one state that a new limiter has.
 func (sp *spec) fresh() box {
+	if sp.inner != nil {
+		return &banned{spec: sp, counts: sp.inner.fresh(), ban: none, before: none}
+	}
 	switch sp.policy.Algorithm {
 	case limit.TokenBucket, limit.LeakyBucket:
 		return &level{spec: sp, lo: math.MinInt64 / 4, hi: math.MinInt64 / 4}
@@ -131,7 +145,7 @@ func (sp *spec) fresh() box {
 	case limit.Concurrency:
 		return &inUse{spec: sp}
 	case limit.FixedWindow:
-		if sp.policy.Align == limit.AlignFirst {
+		if sp.policy.Align != limit.AlignClock {
 			return &floating{spec: sp}
 		}
 	}

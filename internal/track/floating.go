@@ -1,7 +1,9 @@
 package track
 
-// floating is a fixed window that its first request opens: bounds of when the
-// present one was opened, and of what it has counted.
+import "github.com/weir-dev/weir/limit"
+
+// floating is a fixed window that its first request opens, or that each begins
+// anew: bounds of when the present one was begun, and of what it has counted.
 type floating struct {
 	*spec
 	now, before opened // before: the window that the latest observation may still have seen
@@ -22,7 +24,7 @@ func (b *floating) allow(o *observation, cost, limit int64) []box {
 	if w := &b.now; w.is && w.hi > o.sent-b.width && plus(w.count.lo, cost) <= limit {
 		w.lo = max(w.lo, o.sent-b.width+1)
 		w.count.hi = min(w.count.hi, limit-cost)
-		w.count = w.count.add(cost)
+		b.add(o, cost)
 		out = append(out, b)
 	}
 	if next.open(o, cost) {
@@ -54,7 +56,7 @@ func (b *floating) refuse(o *observation, cost, limit int64) []box {
 		w.lo = max(w.lo, o.sent-b.width+1)
 		w.count.lo = max(w.count.lo, limit-cost+1)
 		if b.policy.CountDenied {
-			w.count = w.count.add(cost)
+			b.add(o, cost)
 		}
 		out = append(out, b)
 	}
@@ -80,13 +82,22 @@ func (b *floating) charge(o *observation, cost int64) []box {
 	}
 	if w := &b.now; w.is && w.hi > o.sent-b.width {
 		w.lo = max(w.lo, o.sent-b.width+1)
-		w.count = w.count.add(cost)
+		b.add(o, cost)
 		out = append(out, b)
 	}
 	if next.open(o, cost) {
 		out = append(out, next)
 	}
 	return out
+}
+
+// add counts in the present window, and begins it anew where each request does.
+func (b *floating) add(o *observation, cost int64) {
+	w := &b.now
+	w.count = w.count.add(cost)
+	if b.policy.Align == limit.AlignLast {
+		w.lo, w.hi = max(w.lo, o.sent), min(o.done, plus(w.hi, b.width-1))
+	}
 }
 
 func (b *floating) together(*observation, int64, int64) bool { return true }

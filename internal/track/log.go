@@ -64,8 +64,14 @@ func (b *slidingLog) refuse(o *observation, cost, limit int64) []box {
 	return []box{b}
 }
 
+// charge counts it among those of the same observation, since it may have come
+// before any of them: entry i has the bounds of the i-th instant, whosever it is.
 func (b *slidingLog) charge(o *observation, cost int64) []box {
-	b.entries = append(b.entries, logged{o.sent, o.done, cost})
+	i := len(b.entries)
+	for i > 0 && b.entries[i-1].lo > o.sent {
+		i--
+	}
+	b.entries = slices.Insert(b.entries, i, logged{o.sent, o.done, cost})
 	return []box{b}
 }
 

@@ -158,6 +158,11 @@ func (t *Track) See(w Wave) Verdict {
 	case o.sent < t.last:
 		t.lost = "requests overlapped that were not given as one wave"
 	}
+	for _, a := range w.Asks {
+		if ban := int64(t.specs[a.State].policy.Ban); ban > 0 && t.lost == "" && o.done-o.sent >= ban {
+			t.lost = "an answer took as long as a ban"
+		}
+	}
 	if t.lost != "" {
 		return Consistent
 	}
@@ -298,9 +303,15 @@ func (t *Track) refuse(asks []Ask, next [][]box, o *observation) bool {
 	for i, a := range asks {
 		sp := t.specs[a.State]
 		admit := func(b box) []box { return b.allow(o, a.Cost, sp.limits[a.View]) }
-		charge := func(b box) []box { return b.charge(o, a.Cost) }
+		heeds := sp.policy.CountDenied || sp.policy.Ban > 0
+		charge := func(b box) []box {
+			if sp.policy.Ban > 0 { // it may have refused, too
+				return append(b.clone().refuse(o, a.Cost, sp.limits[a.View]), b.charge(o, a.Cost)...)
+			}
+			return b.charge(o, a.Cost)
+		}
 		either := func(b box) []box {
-			if sp.policy.CountDenied {
+			if heeds {
 				return append(charge(b.clone()), admit(b)...)
 			}
 			return admit(b)
@@ -316,7 +327,7 @@ func (t *Track) refuse(asks []Ask, next [][]box, o *observation) bool {
 			next[i] = t.union(next[i], o, admit, false)
 		case t.opt.Chain:
 			next[i] = t.union(next[i], o, either, true)
-		case sp.policy.CountDenied:
+		case heeds:
 			next[i] = t.union(next[i], o, charge, false)
 		}
 	}

@@ -33,7 +33,7 @@ func policies(t *rapid.T) limit.Policy {
 	case limit.Concurrency:
 		p.CountDenied, p.Window = false, 0
 	case limit.FixedWindow:
-		p.Align = rapid.SampledFrom([]limit.Align{limit.AlignClock, limit.AlignFirst}).Draw(t, "align")
+		p.Align = rapid.SampledFrom([]limit.Align{limit.AlignClock, limit.AlignFirst, limit.AlignLast}).Draw(t, "align")
 	case limit.Quota:
 		if rapid.Bool().Draw(t, "calendar") {
 			p.Window, p.Period = 0, limit.PerHour
@@ -41,6 +41,9 @@ func policies(t *rapid.T) limit.Policy {
 	}
 	if p.Window > 0 && p.Align == limit.AlignClock && slices.Contains([]limit.Algorithm{limit.FixedWindow, limit.SlidingWindow, limit.RefillBucket}, p.Algorithm) {
 		p.Phase = time.Duration(rapid.Int64Range(0, int64(p.Window)-1).Draw(t, "phase"))
+	}
+	if slices.Contains([]limit.Algorithm{limit.FixedWindow, limit.SlidingLog, limit.SlidingWindow}, p.Algorithm) && rapid.Bool().Draw(t, "bans") {
+		p.Ban = p.Window + time.Duration(rapid.Int64Range(0, 3*int64(p.Window)).Draw(t, "ban"))
 	}
 	return p
 }
@@ -236,6 +239,9 @@ func TestAgainstEveryInstant(t *testing.T) {
 			return
 		}
 		p.Window = time.Duration(rapid.IntRange(20, 400).Draw(t, "window ms")) * time.Millisecond
+		if p.Ban > 0 {
+			p.Ban = p.Window + time.Duration(rapid.IntRange(0, 400).Draw(t, "ban ms"))*time.Millisecond
+		}
 		p.Phase -= p.Phase % time.Millisecond
 		if p.Phase >= p.Window {
 			p.Phase = 0
@@ -339,6 +345,8 @@ func TestRefusedAtOnce(t *testing.T) {
 		{limit.Policy{Algorithm: limit.LeakyBucket, Limit: 3, Window: time.Second, Burst: 4, Undelayed: 4}, [3]Verdict{TooFew, Consistent, Consistent}},
 		{limit.Policy{Algorithm: limit.SlidingLog, Limit: 5, Window: time.Second}, [3]Verdict{TooFew, Consistent, Consistent}},
 		{limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 5, Window: time.Second}, [3]Verdict{TooFew, Consistent, Consistent}},
+		{limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignLast, Limit: 5, Window: time.Second}, [3]Verdict{TooFew, Consistent, Consistent}},
+		{limit.Policy{Algorithm: limit.SlidingLog, Limit: 5, Window: time.Second, Ban: 9 * time.Second}, [3]Verdict{TooFew, Consistent, Consistent}},
 	} {
 		for i, admitted := range []int{4, 5, 6} {
 			tr, err := New([]State{{Policy: c.policy}}, Options{})

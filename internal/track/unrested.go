@@ -8,6 +8,9 @@ import (
 
 // unrested is the boxes of a state of which nothing is known at the instant t.
 func (sp *spec) unrested(t int64) []box {
+	if sp.inner != nil {
+		return sp.unrestedBan(t)
+	}
 	most := slices.Max(sp.limits)
 	count := bounds{0, most}
 	if sp.policy.CountDenied {

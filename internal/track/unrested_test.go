@@ -60,6 +60,8 @@ func TestUnrestedStillConvicts(t *testing.T) {
 		{Algorithm: limit.TokenBucket, Limit: 5, Window: time.Second},
 		{Algorithm: limit.SlidingLog, Limit: 5, Window: time.Second},
 		{Algorithm: limit.FixedWindow, Limit: 5, Window: time.Second, Align: limit.AlignFirst},
+		{Algorithm: limit.FixedWindow, Limit: 5, Window: time.Second, Align: limit.AlignLast},
+		{Algorithm: limit.FixedWindow, Limit: 5, Window: time.Second, Align: limit.AlignFirst, Ban: 2 * time.Second},
 		{Algorithm: limit.FixedWindow, Limit: 5, Window: time.Second},
 		{Algorithm: limit.RefillBucket, Limit: 5, Window: time.Second},
 	} {

@@ -129,7 +129,14 @@ func (b *window) refuse(o *observation, cost, lim int64) []box {
 	if o.overlaps() && b.k != math.MinInt64 {
 		// It may have been decided before the requests that were admitted.
 		if b.grid.index(o.sent-b.phi) < b.k-1 {
-			return []box{b} // in a window of which nothing is known any more
+			if !b.policy.CountDenied {
+				return []box{b} // in a window of which nothing is known any more
+			}
+			c := *b
+			if c.policy.Algorithm == limit.RefillBucket {
+				c.prev.lo, c.cur.lo = 0, 0 // what it drained then is missing still
+			}
+			out = append(out, &c)
 		}
 		if c := *b; c.refusedBefore(o, cost, lim) {
 			out = append(out, &c)

@@ -294,7 +294,9 @@ func TestThreeUsesAgree(t *testing.T) {
 		if p.Window == 0 {
 			continue // a calendar cannot be longer
 		}
-		longer.Window += time.Millisecond
+		if longer.Window += time.Millisecond; p.Ban > 0 {
+			longer.Window, longer.Ban = p.Window, p.Ban+time.Millisecond
+		}
 		if p.Algorithm == limit.TokenBucket || p.Algorithm == limit.LeakyBucket || p.Algorithm == limit.SlidingWindow {
 			longer.Window += time.Duration(p.Limit) * time.Millisecond // a millisecond for each unit
 		}

@@ -22,6 +22,7 @@ const (
 	CodeScope         = "V018"
 	CodeCost          = "V019"
 	CodeUnrested      = "V020"
+	CodeBan           = "V021"
 )
 
 // Code is a kind of finding.
@@ -50,6 +51,7 @@ func Codes() []Code {
 		{CodeScope, "scope-differs", "the policy is for other requests"},
 		{CodeCost, "cost-differs", "a request takes another number of units"},
 		{CodeUnrested, "not-at-rest", "the count may have been in use before; never a violation"},
+		{CodeBan, "ban-differs", "once it is exceeded everything is refused for a time that is longer or shorter, or for none"},
 	}
 }
 

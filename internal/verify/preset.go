@@ -31,6 +31,7 @@ func Presets() [][2]string {
 	return [][2]string{
 		{"limit", "at the limit and above it: all that is allowed, then three more, twice"},
 		{"window", "when it opens again: just before and just after, around the heads of clock windows"},
+		{"ban", "exceeds it once: how long everything is refused then"},
 		{"keys", "two clients one after the other: who counts with whom"},
 		{"alternating", "two policies in turn: whether they share a count"},
 		{"calls", "two requests of one policy in turn: whether they share its count"},

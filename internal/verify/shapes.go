@@ -37,6 +37,13 @@ func (p *planner) presets(a *aim) error {
 		return nil
 	}
 	p.limit(a, name, "limit", 0, p.together(a, a.l))
+	if a.p.Ban > 0 {
+		p.ban(a, name)
+		p.below(a, name)
+		p.keys(a, name)
+		p.calls(a, name)
+		return nil
+	}
 	p.window(a, name)
 	p.keys(a, name)
 	p.calls(a, name)
@@ -122,6 +129,8 @@ func (p *planner) window(a *aim, name string) {
 			}
 		}
 		b.e.Takes -= time.Duration(2*trials+1) * w // heads that lie together were counted apart
+	case pol.Align == limit.AlignLast:
+		b.renewed(a, k, at)
 	case pol.Algorithm == limit.FixedWindow || pol.Algorithm == limit.SlidingLog:
 		for i := range trials {
 			wait := Wait{}

@@ -175,6 +175,11 @@ func rest(p limit.Policy) time.Duration {
 		}
 		return time.Duration(d) + 1
 	}
+	if p.Ban > 0 { // at least the window
+		ban := p.Ban
+		p.Ban = 0
+		return max(ban, rest(p))
+	}
 	switch p.Algorithm {
 	case limit.TokenBucket:
 		return units(p.Capacity())

@@ -92,17 +92,29 @@ func variants(f *policy.File, focus []int, calls []Call) (out []variant) {
 			}
 		}
 		if p.CountDenied {
-			change(i, CodeNotDenied, "", 1.1, 0, name+": refused requests do not count", func(p *policy.Policy) { p.CountDenied = false })
+			text := name + ": refused requests do not count"
+			if p.Ban > 0 {
+				text = name + ": refused requests do not begin the ban anew"
+			}
+			change(i, CodeNotDenied, "", 1.1, 0, text, func(p *policy.Policy) { p.CountDenied = false })
 		} else {
-			change(i, CodeDenied, "", 1.1, 0, name+": refused requests count", func(p *policy.Policy) { p.CountDenied = true })
+			text := name + ": refused requests count"
+			if p.Ban > 0 {
+				text = name + ": each refused request begins the ban anew"
+			}
+			change(i, CodeDenied, "", 1.1, 0, text, func(p *policy.Policy) { p.CountDenied = true })
 		}
 		if p.Algorithm == limit.FixedWindow {
-			if p.Align == limit.AlignFirst {
-				change(i, CodeAlign, "", 1.15, 0, name+": windows are aligned to the clock", func(p *policy.Policy) { p.Align = limit.AlignClock })
-			} else {
-				change(i, CodeAlign, "", 1.15, 0, name+": windows are aligned to the first request", func(p *policy.Policy) { p.Align, p.Phase = limit.AlignFirst, 0 })
+			for _, a := range []struct {
+				limit.Align
+				text string
+			}{{limit.AlignClock, "windows are aligned to the clock"}, {limit.AlignFirst, "windows are aligned to the first request"}, {limit.AlignLast, "each request begins the window anew"}} {
+				if a.Align != p.Align {
+					change(i, CodeAlign, "", 1.15+0.01*float64(a.Align), 0, name+": "+a.text, func(p *policy.Policy) { p.Align, p.Phase = a.Align, 0 })
+				}
 			}
 		}
+		out = append(out, bans(f, i, name)...)
 		if p.Window > 0 && (p.Algorithm == limit.FixedWindow && p.Align == limit.AlignClock || p.Algorithm == limit.SlidingWindow || p.Algorithm == limit.RefillBucket) {
 			for k := range int64(20) {
 				phase := time.Duration(k) * p.Window / 20
@@ -144,6 +156,38 @@ func variants(f *policy.File, focus []int, calls []Call) (out []variant) {
 		change(i, CodeScope, "", 3, 0, name+": it does not hold for these requests", func(p *policy.Policy) { p.Shadow = true })
 	}
 	return append(out, shared(f, focus)...)
+}
+
+// bans are changes of the ban.
+func bans(f *policy.File, i int, name string) (out []variant) {
+	was := f.Policies[i].Ban
+	add := func(size float64, ban time.Duration, text string) {
+		g := clone(f)
+		p := &g.Policies[i]
+		if p.Ban = ban; was == 0 {
+			p.CountDenied = false
+		}
+		if p.Policy.Validate() == nil {
+			out = append(out, variant{Explanation{Code: CodeBan, Policy: i, Text: name + ": " + text, Size: size}, g})
+			if ban > 0 && was > 0 {
+				e := &out[len(out)-1]
+				e.field, e.to, e.head, e.tail = "ban", float64(ban), name+": a ban of", was.String()
+			}
+		}
+	}
+	if was == 0 {
+		for _, k := range []time.Duration{1, 2, 3, 5, 10, 60} {
+			if ban := k * f.Policies[i].Window; ban/k == f.Policies[i].Window {
+				add(1.3+float64(k)/100, ban, fmt.Sprintf("everything is refused for %v once it is exceeded", round(ban)))
+			}
+		}
+		return out
+	}
+	add(1.12, 0, "it does not ban")
+	for _, ban := range windows(was) {
+		add(1.2+math.Abs(math.Log(float64(ban)/float64(was))), ban, fmt.Sprintf("a ban of %v instead of %v", round(ban), was))
+	}
+	return out
 }
 
 // keyed are changes of the key.
@@ -291,7 +335,7 @@ func nearest(all []variant, tries func(*policy.File) bool) []Explanation {
 	for i := range out {
 		if o := &out[i]; o.from != o.to {
 			switch o.field {
-			case "window":
+			case "window", "ban":
 				o.Text = fmt.Sprintf("%s %v instead of %s", o.head, roundest(time.Duration(o.from), time.Duration(o.to)), o.tail)
 				o.Text += fmt.Sprintf(" (anything from %v to %v would do)", round(time.Duration(o.from)), round(time.Duration(o.to)))
 			case "phase":

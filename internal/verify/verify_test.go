@@ -63,6 +63,9 @@ func TestFindings(t *testing.T) {
 		fixed   = "policies: [{name: a, algorithm: fixed-window, limit: 5, window: 10s}]"
 		bucket  = "policies: [{name: a, algorithm: token-bucket, limit: 10, window: 10s, burst: 5}]"
 		log     = "policies: [{name: a, algorithm: sliding-log, limit: 5, window: 10s, answer: {status: 429}}]"
+		first   = "policies: [{name: a, algorithm: fixed-window, limit: 5, window: 10s, align: first-request}]"
+		banning = "policies: [{name: a, algorithm: fixed-window, limit: 5, window: 10s, align: first-request, ban: 25s}]"
+		logban  = "policies: [{name: a, algorithm: sliding-log, limit: 5, window: 10s, ban: 25s}]"
 	)
 	replace := func(text, old, new string) string {
 		out := strings.Replace(text, old, new, 1)
@@ -86,6 +89,17 @@ func TestFindings(t *testing.T) {
 		{"not denied", replace(log, "limit: 5", "limit: 5, count-denied: true"), log, verify.CodeNotDenied, "a: refused requests do not count"},
 		{"key", replace(log, "limit: 5", `limit: 5, key: 'request.header["X-Key"]'`), log, verify.CodeKey, `a: the key is the address, or one for all, not request.header["X-Key"]`},
 		{"finer key", log, replace(log, "limit: 5", `limit: 5, key: 'request.header["X-Key"]'`), verify.CodeSplit, "a: each X-Key has a count of its own"},
+		{"no ban", banning, replace(banning, ", ban: 25s", ""), verify.CodeBan, "a: it does not ban"},
+		{"ban", replace(banning, ", ban: 25s", ""), banning, verify.CodeBan, "a: everything is refused for"},
+		{"longer ban", banning, replace(banning, "25s", "30s"), verify.CodeBan, "a: a ban of 30s instead of 25s"},
+		{"shorter ban", banning, replace(banning, "25s", "20s"), verify.CodeBan, "a: a ban of 20s instead of 25s"},
+		{"ban renewed", banning, replace(banning, "25s", "25s, count-denied: true"), verify.CodeDenied, "a: each refused request begins the ban anew"},
+		{"ban not renewed", replace(banning, "25s", "25s, count-denied: true"), banning, verify.CodeNotDenied, "a: refused requests do not begin the ban anew"},
+		{"window before a ban", logban, replace(logban, "window: 10s", "window: 8s"), verify.CodeWindow, "a: window 8s instead of 10s"},
+		{"limit before a ban", banning, replace(banning, "limit: 5", "limit: 6"), verify.CodeOverLimit, "a: limit 6 instead of 5"},
+		{"begun anew", first, replace(first, "first-request", "last-request"), verify.CodeAlign, "a: each request begins the window anew"},
+		{"not begun anew", replace(first, "first-request", "last-request"), first, verify.CodeAlign, "a: windows are aligned"},
+		{"begun anew by refused ones", replace(first, "first-request", "last-request"), replace(first, "first-request", "last-request, count-denied: true"), verify.CodeDenied, "a: refused requests count"},
 		{"status", log, replace(log, "status: 429", "status: 503"), verify.CodeAnswer, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

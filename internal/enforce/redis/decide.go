@@ -23,8 +23,8 @@ type decider struct {
 // Words of the script's arguments; see take.lua.
 const (
 	headWords = 5
-	askWords  = 12
-	saysWords = 5 // numbers it answers for each ask
+	askWords  = 13
+	saysWords = 6 // numbers it answers for each ask
 )
 
 // Take implements enforce.Decider.
@@ -208,7 +208,7 @@ func (d *decider) words(asks []enforce.Ask) (n need, keys, args []string) {
 			holder = s.holder(a.Hold)
 		}
 		args = append(args, r.kind, flag(e.shadow), flag(r.policy.CountDenied), number(cost), number(int64(r.units)), number(int64(width)))
-		args = append(append(args, w[:]...), holder, flag(a.Look))
+		args = append(append(args, w[:]...), holder, flag(a.Look), number(r.policy.Ban.Microseconds()))
 	}
 	return n, keys, args
 }
@@ -251,7 +251,11 @@ func (r *rule) decision(admitted, own bool, lag, now int64, x []int64, cost int6
 	d.Allowed, d.Limit = own, r.room
 	never := !own && cost > r.room
 	var retry, reset int64 // ns from now
-	switch r.kind {
+	kind := r.kind
+	if x[3] > 0 { // a ban lasts
+		kind, retry, reset = "", x[3]*1000, x[3]*1000
+	}
+	switch kind {
 	case "level":
 		held := span{uint64(x[0]), uint64(x[1])}
 		d.Remaining = r.whole(r.minus(r.full, held))
@@ -273,7 +277,7 @@ func (r *rule) decision(admitted, own bool, lag, now int64, x []int64, cost int6
 		if !own && !never {
 			retry = r.refill(now, cost-d.Remaining)
 		}
-	case "window", "first", "period":
+	case "window", "first", "last", "period":
 		d.Remaining = max(0, r.room-x[0])
 		if x[0] > 0 {
 			reset = x[1] * 1000

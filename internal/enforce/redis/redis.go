@@ -180,10 +180,10 @@ func (s *Store) connect() {
 }
 
 // kinds are those of take.lua.
-var kinds = [...]string{"level", "refill", "window", "first", "period", "two", "log", "held"}
+var kinds = [...]string{"level", "refill", "window", "first", "last", "period", "two", "log", "held", "ban"}
 
 // need is a set of kinds.
-type need uint8
+type need uint16
 
 func needs(kind string) need { return 1 << slices.Index(kinds[:], kind) }
 

@@ -114,6 +114,7 @@ func newRule(p limit.Policy, origin time.Time, largest int64) (*rule, error) {
 	micro("window", p.Window)
 	micro("phase", p.Phase)
 	micro("max-delay", p.MaxDelay)
+	micro("ban", p.Ban)
 	if !p.Start.IsZero() && p.Start.Nanosecond()%1000 != 0 {
 		errs = append(errs, fault("start", "must be at a whole microsecond in a shared store"))
 	}
@@ -140,6 +141,9 @@ func newRule(p limit.Policy, origin time.Time, largest int64) (*rule, error) {
 		if p.Align == limit.AlignFirst {
 			r.kind = "first"
 		}
+		if p.Align == limit.AlignLast {
+			r.kind = "last"
+		}
 	case limit.SlidingLog:
 		r.kind, r.room = "log", p.Limit
 	case limit.SlidingWindow:
@@ -163,6 +167,9 @@ func newRule(p limit.Policy, origin time.Time, largest int64) (*rule, error) {
 		r.shift = n.Int64()
 	}
 	r.need = needs(r.kind)
+	if p.Ban > 0 {
+		r.need |= needs("ban")
+	}
 	r.warnBelow = warnBelow(p.WarnAt, r.room)
 	return r, nil
 }
@@ -222,6 +229,9 @@ func (r *rule) suffix(id string) string {
 			loc = p.Location.String()
 		}
 		shape += fmt.Sprint(" ", p.Window, p.Align, p.Phase, p.Period, loc, r.shift)
+	}
+	if p.Ban > 0 {
+		shape += " ban" // its end is part of the state
 	}
 	sum := sha256.Sum256([]byte(id + "\x00" + shape))
 	readable := strings.Map(func(c rune) rune {

@@ -8,7 +8,7 @@
 -- The server runs all of this text for each decision. So the program sends only
 -- the kinds that the request needs: what stands between the lines "--> kind"
 -- that name one of them, and the lines without a name.
-local H, F = 5, 12
+local H, F = 5, 13
 local chain, lazy = ARGV[1] == '1', ARGV[3] == '1'
 local origin, ttl = tonumber(ARGV[4]), ARGV[5]
 local fmod, CAP = math.fmod, 4503599627370496 -- 2^52
@@ -38,11 +38,17 @@ local function head(q, now) return now - fmod(now + q.a, q.width) end
 -- returns up to three numbers, reset how long the state matters, save writes.
 local kinds = {}
 
+-- What is written at the end of a state: until when a ban lasts.
+local function ban(s)
+  if s.banned then return ' ' .. text(s.banned) end
+  return ''
+end
+
 -- Plain kinds keep their state as one string.
 local function plain(k)
   k.read = function(key) return numbers(redis.call('GET', key)) end
   k.save = function(s, key, ms)
-    redis.call('SET', key, text(s.now, k.words(s)), 'PX', text(ms))
+    redis.call('SET', key, text(s.now, k.words(s)) .. ban(s), 'PX', text(ms))
   end
   return k
 end
@@ -102,7 +108,7 @@ kinds.refill = plain {
   words = function(s) return s.missing end,
 }
 
---> window first period
+--> window first last period
 -- The count of the window that is open until stop.
 local function window(stop)
   return plain {
@@ -124,6 +130,11 @@ end
 kinds.window = window(function(q, s) return head(q, s.now) + q.width end)
 --> first
 kinds.first = window(function() return 0 end) -- until a request opens it
+--> last
+kinds.last = window(function() return 0 end)
+kinds.last.add = function(q, s) -- begins it anew
+  s.stop, s.count = s.now + q.width, math.min(CAP, s.count + q.cost)
+end
 --> period
 kinds.period = window(function(q, s)
   -- The caller gives the start of a period, and the ends of three.
@@ -235,7 +246,8 @@ kinds.log = {
     return q.width - (s.now - numbers(redis.call('LINDEX', q.key, -2))[1])
   end,
   save = function(s, key, ms)
-    if s.there then redis.call('LSET', key, -1, text(s.now, s.sum)) else redis.call('RPUSH', key, text(s.now, s.sum)) end
+    local last = text(s.now, s.sum) .. ban(s)
+    if s.there then redis.call('LSET', key, -1, last) else redis.call('RPUSH', key, last) end
     redis.call('PEXPIRE', key, text(ms))
   end,
 }
@@ -269,6 +281,32 @@ kinds.held = {
   end,
 }
 
+--> ban
+-- A kind that bans: once it has refused, it refuses everything until the ban is
+-- over. What it counts is as new from the beginning of the ban. at is which
+-- number of the state the end of the ban is.
+local function banned(k, at)
+  return setmetatable({
+    load = function(q, s, v)
+      k.load(q, s, v)
+      s.banned = v[at] or 0
+    end,
+    fits = function(q, s) return s.now >= s.banned and k.fits(q, s) end,
+    deny = function(q, s)
+      if s.now < s.banned then
+        if not q.counted then return end
+      elseif k.fits(q, s) then
+        return -- another limit has refused
+      else
+        if k == kinds.log then redis.call('DEL', q.key) end
+        k.load(q, s, {})
+      end
+      s.banned, s.dirty = s.now + q.ban, true
+    end,
+    reset = function(q, s) return math.max(k.reset(q, s), s.banned - s.now) end,
+  }, { __index = k })
+end
+
 -->
 -- Reads the asks. Two that count in one place share a state.
 local asks, states = {}, {}
@@ -278,8 +316,11 @@ for i = 1, #KEYS do
     key = KEYS[i], kind = kinds[ARGV[w + 1]], shadow = ARGV[w + 2] == '1', counted = ARGV[w + 3] == '1',
     cost = tonumber(ARGV[w + 4]), limit = tonumber(ARGV[w + 5]), width = tonumber(ARGV[w + 6]),
     a = tonumber(ARGV[w + 7]), b = tonumber(ARGV[w + 8]), c = tonumber(ARGV[w + 9]), d = tonumber(ARGV[w + 10]),
-    holder = ARGV[w + 11], look = ARGV[w + 12] == '1',
+    holder = ARGV[w + 11], look = ARGV[w + 12] == '1', ban = tonumber(ARGV[w + 13]),
   }
+--> ban
+  if q.ban > 0 then q.kind = banned(q.kind, q.kind == kinds.log and 3 or q.kind == kinds.two and 5 or 4) end
+-->
   asks[i] = q
 end
 local function bring(q)
@@ -303,15 +344,22 @@ for _, q in ipairs(asks) do bring(q) end
 
 local function fits(q) return q.cost <= 0 or q.kind.fits(q, q.s) end
 
+local function add(q)
+  q.kind.add(q, q.s)
+  q.s.dirty = true
+end
+
+-- Counts a refusal, or bans for it.
+local function deny(q)
+  if q.kind.deny then q.kind.deny(q, q.s) elseif q.counted then add(q) end
+end
+
 -- Spends the cost if it fits, or counts the refusal, and says which.
 local function take(q)
   if q.cost <= 0 then return true end
   local ok = q.kind.fits(q, q.s)
   if q.look then return ok end
-  if ok or q.counted then
-    q.kind.add(q, q.s)
-    q.s.dirty = true
-  end
+  if ok then add(q) else deny(q) end
   return ok
 end
 
@@ -334,9 +382,8 @@ else
   for i, q in ipairs(asks) do
     if admitted then
       own[i] = take(q)
-    elseif q.counted and q.cost > 0 and not q.look then
-      q.kind.add(q, q.s)
-      q.s.dirty = true
+    elseif q.cost > 0 and not q.look then
+      deny(q)
     end
   end
 end
@@ -349,6 +396,7 @@ for i, q in ipairs(asks) do
   if not admitted then ok = fits(q) end
   local x, y, z = q.kind.shows(q, s)
   out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5] = ok and 1 or 0, s.now, x, y, z
+  out[n + 6] = math.max(0, (s.banned or 0) - s.now)
 end
 for _, q in ipairs(asks) do
   local s = q.s

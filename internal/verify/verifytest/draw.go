@@ -63,11 +63,12 @@ func draw(r *rand.Rand) limit.Policy {
 		p.Burst = 1 + r.Int64N(8)
 		p.Undelayed = p.Burst
 	case limit.FixedWindow:
-		if r.IntN(2) == 0 {
-			p.Align = limit.AlignFirst
-		}
+		p.Align = limit.Align(r.IntN(3))
 	case limit.SlidingLog, limit.SlidingWindow:
 		p.CountDenied = r.IntN(4) == 0
+	}
+	if (p.Algorithm == limit.FixedWindow || p.Algorithm == limit.SlidingLog) && r.IntN(4) == 0 {
+		p.Ban = p.Window + time.Duration(r.IntN(20))*time.Second
 	}
 	return p
 }
@@ -158,7 +159,7 @@ func aligned(r *rand.Rand, f *policy.File) (func(*hit.Field), bool) {
 	p := pick(r, f)
 	switch p.Algorithm {
 	case limit.FixedWindow:
-		p.Align = limit.AlignFirst - p.Align
+		p.Align = (p.Align + 1 + limit.Align(r.IntN(2))) % 3
 	case limit.SlidingWindow, limit.RefillBucket:
 		p.Phase = p.Window / 2
 	default:
