@@ -63,12 +63,14 @@ func (p *Probe) ticks() {
 	top := p.herd(p.shares()[0].Family)
 	now := p.sights[len(p.sights)-1].d
 	near, whole := span{0, 4000}, span{1, 4000}
-	bound := 60.0
+	bound, kinds := 60.0, tickable[:]
 	if top.cost() < 0.5 {
 		switch q := top.best[0]; q.family {
 		case FixedClock, FixedFirst, SlidingLog, SlidingLogDenied, SlidingWindow, SlidingWindowDenied:
 			near, whole = span{0.98 * q.w, 2 * q.w}, span{q.w - 1.1, q.w + 1.6}
 			bound = top.cost() + nearly
+		case TokenBucket, RefillBucket:
+			bound, kinds, near = top.cost()+nearly, tickable[len(tickable)-1:], span{}
 		case Stacked: // what one limit explains are not two
 			bound = 0.5
 		default:
@@ -78,7 +80,7 @@ func (p *Probe) ticks() {
 	if !p.askedTicks.again(p, top) {
 		return
 	}
-	for _, f := range tickable {
+	for _, f := range kinds {
 		for _, anew := range []bool{false, true} {
 			if anew && f != SlidingWindow && f != SlidingWindowDenied {
 				continue
@@ -181,6 +183,66 @@ func (p *Probe) places(tick float64) []float64 {
 			out = append(out, o.lo+0.3*(o.hi-o.lo), o.hi-0.1*(o.hi-o.lo))
 		}
 	}
+	return append(out, p.beats(tick)...)
+}
+
+// beats are the places of ticks that lie in the most of the openings: a clock of ticks opens at
+// one of them, whatever it counts. Of places between which no wave lies one will do.
+func (p *Probe) beats(tick float64) (out []float64) {
+	var ends []float64
+	for i := range p.sights {
+		ends = append(ends, math.Mod(p.sights[i].s, tick), math.Mod(p.sights[i].d, tick))
+	}
+	slices.Sort(ends)
+	most := 0
+	for i := range ends {
+		at := (ends[i] + ends[(i+1)%len(ends)] + boolTo(i+1 == len(ends), tick)) / 2
+		n := 0
+		for _, o := range p.opened {
+			if o.hi-o.lo < tick && math.Mod(at-math.Mod(o.lo, tick)+tick, tick) <= o.hi-o.lo {
+				n++
+			}
+		}
+		if n > most {
+			most, out = n, out[:0]
+		}
+		if n == most && n > 0 && len(out) < mostBeats {
+			out = append(out, at)
+		}
+	}
+	return out
+}
+
+const mostBeats = 16
+
+// gains bounds how many units a second a bucket with a clock of ticks is given: it is empty
+// when it refuses, and between two refusals it was never full if it let less than that through.
+func (p *Probe) gains(full, tick float64) span {
+	out := span{0, math.Inf(1)}
+	from, passed, since := -1, 0.0, 0.0
+	for i := range p.sights {
+		w := &p.sights[i]
+		passed += float64(w.a)
+		since += float64(w.a)
+		if w.r == 0 {
+			continue
+		}
+		if since >= full-1 || w.lost > 0 {
+			from = -1 // it may have been full, and lost what came
+		}
+		if from >= 0 {
+			first := &p.sights[from]
+			if d := w.since - first.d - tick; d > 0 {
+				out.hi = min(out.hi, (passed+1)/d)
+			}
+			if d := w.d - first.since + tick; passed > 1 {
+				out.lo = max(out.lo, (passed-1)/d)
+			}
+		} else {
+			from, passed = i, 0
+		}
+		since = 0
+	}
 	return out
 }
 
@@ -222,14 +284,30 @@ func (p *Probe) ticking(h *herd, near span, bound float64) (found []*particle) {
 			}
 		}
 	}
-	if h.family == TokenBucket && near.hi > 1000 {
-		for _, r := range roundRates(span{1e-2, now}) {
+	if h.family != TokenBucket {
+		return found
+	}
+	gains := p.gains(total, h.tick)
+	if gains.lo <= 0 || gains.hi > 1e4 || gains.hi < gains.lo {
+		return found
+	}
+	rates := []float64{(gains.lo + gains.hi) / 2}
+	for _, u := range []float64{1, 2, 60, 5, 10, 3, 4, 30, 6, 15, 20, 12, 8} { // so many in so many seconds
+		for n := math.Ceil(gains.lo * u); n <= gains.hi*u && n < 10*u+20; n++ {
+			if r := n / u; !slices.Contains(rates, r) && len(rates) < 60 {
+				rates = append(rates, r)
+			}
+		}
+	}
+	for dn := -1.0; dn < 4; dn++ {
+		n := total - dn
+		each := slices.Clone(rates)
+		for k := math.Ceil(n / gains.hi); k <= n/gains.lo && len(each) < 90; k++ { // all of it each k seconds
+			each = append(each, n/k)
+		}
+		for _, r := range each {
 			for _, ph := range places {
-				g := hypothesis{family: h.family, tick: h.tick, ph: ph, w: r.window / r.limit}
-				for dn := -1.0; dn < 4; dn++ {
-					g.n = total - dn
-					keep(g)
-				}
+				keep(hypothesis{family: h.family, tick: h.tick, ph: ph, w: 1 / r, n: n})
 			}
 		}
 	}

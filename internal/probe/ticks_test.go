@@ -64,6 +64,8 @@ func TestTicks(t *testing.T) {
 		{Algorithm: limit.SlidingWindow, Limit: 10, Window: 4 * time.Second},
 		{Limit: 3, Window: 2 * time.Second, Burst: 10},
 		{Algorithm: limit.SlidingLog, Limit: 20, Window: time.Second},
+		{Limit: 14, Window: 4 * time.Second, Burst: 14},
+		{Limit: 20, Window: 3 * time.Second, Burst: 20},
 	} {
 		ran++
 		tick := time.Second
@@ -103,7 +105,7 @@ func TestTicks(t *testing.T) {
 		}
 		t.Logf("%v: %v %v tick %v %v, others %v, sure %v, off %.3f, %d requests, %d refused, %v", p, v.Family, v.Policies, v.Tick, v.TickPhase, v.Others, v.Sure, off, v.Requests, v.Refused, v.Elapsed)
 	}
-	if ran != 5 || named < 4 {
+	if ran != 7 || named < 6 {
 		t.Errorf("%d of %d were named for certain", named, ran)
 	}
 }
