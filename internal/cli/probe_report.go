@@ -278,7 +278,11 @@ func (c *probeCmd) writePolicy(r *report.Probe, v *blackbox.Verdict, scope, behi
 	switch {
 	case shut != nil:
 	case v.Anew && v.Family == blackbox.RefillBucket:
-		head += "# Not kept: each request that is let through begins the time to the next portion anew; in the file it is of the clock.\n"
+		head += "# Not kept: " + map[blackbox.Since]string{
+			blackbox.SinceLet:     "each request that is let through begins the time to the next portion anew",
+			blackbox.SincePortion: "a request that finds a portion come begins the time to the next anew",
+			blackbox.SinceRest:    "a request that finds it full begins the time to the next portion anew",
+		}[v.Since] + "; in the file it is of the clock.\n"
 	case v.Anew && (v.Ban > 0 || v.Family == blackbox.FixedFirst):
 	case v.Anew:
 		head += "# Not kept: its windows begin with a request, after a rest anew; those of the file are of the clock.\n"

@@ -46,7 +46,7 @@ func (p *Probe) given(f Found) hypothesis {
 		return h
 	}
 	h = p.part(f.Family, f.Policies[0])
-	h.v, h.anew, h.tick = f.Ban.Seconds(), f.Anew, f.Tick.Seconds()
+	h.v, h.anew, h.since, h.tick = f.Ban.Seconds(), f.Anew, f.Since, f.Tick.Seconds()
 	if h.tick > 0 && (h.anew || !h.family.gridded()) {
 		h.ph = p.head(limit.Policy{Window: f.Tick, Phase: f.TickPhase})
 	}
@@ -69,7 +69,7 @@ func (p *Probe) part(fam Family, one limit.Policy) hypothesis {
 	case RefillBucket:
 		h.m = float64(one.Limit)
 	case Ban:
-		if h.kind = familyOf(one); h.kind == FixedFirst {
+		if h.kind = familyOf(one); h.kind == FixedFirst && one.Align != limit.AlignLast {
 			h.kind = None
 		}
 	}
@@ -87,7 +87,7 @@ func (p *Probe) head(pol limit.Policy) float64 {
 
 func familyOf(p limit.Policy) Family {
 	switch {
-	case p.Algorithm == limit.FixedWindow && p.Align == limit.AlignFirst:
+	case p.Algorithm == limit.FixedWindow && p.Align != limit.AlignClock:
 		return FixedFirst
 	case p.Algorithm == limit.SlidingLog:
 		return SlidingLog

@@ -200,7 +200,7 @@ func (f *fitter) guess(hd *herd) hypothesis {
 	r := f.rng
 	now := f.sights[len(f.sights)-1].d
 	full := f.full
-	h := hypothesis{family: fam, n: 1, used: hd.used, anew: hd.anew, tick: hd.tick}
+	h := hypothesis{family: fam, n: 1, used: hd.used, anew: hd.anew, since: hd.since, tick: hd.tick}
 	if len(full) == 0 {
 		return h
 	}

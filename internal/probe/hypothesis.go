@@ -46,7 +46,7 @@ func (f Family) String() string {
 // what they mean depends on the family.
 type hypothesis struct {
 	family Family
-	kind   Family  // of the first limit, when stacked; of a ban, what must not be exceeded, None for a window from the first request
+	kind   Family  // of the first limit, when stacked; of a ban, what must not be exceeded, None for a window from the first request, FixedFirst for one that each request begins anew
 	kind2  Family  // of the second limit
 	n      float64 // limit or capacity
 	w      float64 // window; of buckets, seconds per unit or per portion
@@ -55,7 +55,8 @@ type hypothesis struct {
 	v      float64 // ban; window of the second
 	ph2    float64
 	used   bool     // somebody had used some of it before the first request
-	anew   bool     // of a sliding window: a request begins the windows, after each rest anew; of a refill bucket: each request begins the time to the next portion; of a window from the first request: each request begins it, refused ones too if m is 1; of a ban: each refused request begins it
+	anew   bool     // of a sliding window: a request begins the windows, after each rest anew; of a refill bucket: a request begins the time to the next portion, see since; of a window from the first request: each request begins it, refused ones too if m is 1; of a ban: each refused request begins it
+	since  Since    // of a refill bucket that is anew: what that time counts from
 	tick   float64  // of a clock that shows whole ticks only, in seconds, one of which is at ph; 0: of one that runs on
 	also   Counting // of two limits
 	quick  bool     // windows as short as shortestOne were asked for, see quickly
@@ -108,6 +109,11 @@ func (h *hypothesis) fresh(old model) model {
 		*m = grid{cap: h.n, width: h.w, head: h.ph, k: -1e9, sliding: true, denied: h.family == SlidingWindowDenied, off: roundings[int(h.m)]}
 		return m
 	case RefillBucket:
+		if h.anew && h.since != SinceLet {
+			m := again[portions](old)
+			*m = portions{cap: h.n, width: h.w, portion: h.m, since: h.since, ways: m.ways[:0], next: m.next[:0]}
+			return m
+		}
 		if h.anew {
 			m := again[lossy](old)
 			*m = lossy{cap: h.n, width: h.w, portion: h.m}
@@ -123,7 +129,7 @@ func (h *hypothesis) fresh(old model) model {
 			return m
 		}
 		if h.family == Ban && h.kind != None {
-			return &lockout{of: hypothesis{family: h.kind, n: h.n, w: h.w, ph: h.ph}, ban: h.v}
+			return &lockout{of: hypothesis{family: h.kind, n: h.n, w: h.w, ph: h.ph, anew: h.kind == FixedFirst}, ban: h.v}
 		}
 		m := again[floating](old)
 		*m = floating{cap: h.n, width: h.w, ways: m.ways[:0], next: m.next[:0]}
@@ -192,7 +198,7 @@ func (h *hypothesis) tidy() {
 	h.n, h.m = math.Round(h.n), math.Round(h.m)
 	if h.family != Stacked {
 		h.also = Apart
-		if h.kind2, h.ph2 = None, 0; h.family != Ban || h.kind != SlidingLog && h.kind != FixedClock {
+		if h.kind2, h.ph2 = None, 0; h.family != Ban || h.kind != SlidingLog && h.kind != FixedClock && h.kind != FixedFirst {
 			h.kind = None
 		}
 	}
@@ -203,6 +209,9 @@ func (h *hypothesis) tidy() {
 	place := h.ph
 	if h.anew = h.anew && (sliding || h.family == RefillBucket || h.family == FixedFirst || h.family == Ban && h.kind == None); h.anew {
 		h.ph = 0
+	}
+	if !h.anew || h.family != RefillBucket {
+		h.since = SinceLet
 	}
 	switch h.family {
 	case None, Concurrency:
@@ -250,7 +259,7 @@ func (h *hypothesis) valid() bool {
 	if h.w < 1e-4 || h.w > 1e5 || !(math.Abs(h.ph) < 1e7) || !(math.Abs(h.ph2) < 1e7) {
 		return false
 	}
-	if h.tick > 0 && !h.ticks() {
+	if h.tick > 0 && !h.ticks() || h.since == SinceRest && h.m == 1 { // a token bucket
 		return false
 	}
 	if h.family == TokenBucket || h.family == LeakyQueue || h.anew && h.family == RefillBucket {

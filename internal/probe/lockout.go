@@ -137,11 +137,22 @@ func (p *Probe) lockouts(effort int) {
 	}
 	p.askedLockouts = true
 	top := p.herd(p.shares()[0].Family)
-	for _, h := range []*herd{{family: Ban, kind: SlidingLog}, {family: Ban, kind: FixedClock}, {family: Ban, anew: true}} {
+	for _, h := range []*herd{{family: Ban, kind: SlidingLog}, {family: Ban, kind: FixedClock}, {family: Ban, anew: true}, {family: Ban, kind: FixedFirst}} {
 		if q := top.best[0]; h.anew && q.family == FixedFirst && q.anew { // a ban as long as the window looks like it
 			for _, part := range []float64{1, 0.95, 0.9, 0.8, 0.7, 0.5} {
 				if c := p.within(hypothesis{family: Ban, anew: true, n: q.n, w: part * q.w, v: q.w}, 1e9, 1e9); c != nil {
 					h.best = append(h.best, c)
+				}
+			}
+		}
+		if h.kind == FixedFirst && top.family == Ban { // often as long as the ban
+			for _, q := range top.best[:min(len(top.best), 4)] {
+				for _, part := range []float64{1, 0.5, 0.25} {
+					for dn := -1.0; dn < 2; dn++ {
+						if c := p.within(hypothesis{family: Ban, kind: FixedFirst, n: q.n + dn, w: part * q.v, v: q.v}, 1e9, 1e9); c != nil {
+							h.best = append(h.best, c)
+						}
+					}
 				}
 			}
 		}

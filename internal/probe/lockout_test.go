@@ -48,6 +48,14 @@ func newRenewing(n int64, w, ban time.Duration) *jail {
 	return j
 }
 
+// newLogin is a window that each request begins anew, with a ban, as those who guess
+// passwords meet.
+func newLogin(n int64, w, ban time.Duration) *jail {
+	j := newJail(limit.FixedWindow, n, w, ban)
+	j.policy.Align = limit.AlignLast
+	return j
+}
+
 func newJail(alg limit.Algorithm, n int64, w, ban time.Duration) *jail {
 	return &jail{policy: limit.Policy{Algorithm: alg, Limit: n, Window: w}, ban: ban}
 }
@@ -71,12 +79,15 @@ func pestered(t *rapid.T, j *jail) *Probe {
 func TestLockoutExplains(t *testing.T) {
 	refused := 0
 	rapid.Check(t, func(t *rapid.T) {
-		kind := rapid.SampledFrom([]Family{SlidingLog, FixedClock}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]Family{SlidingLog, FixedClock, FixedFirst}).Draw(t, "kind")
 		alg := limit.SlidingLog
-		if kind == FixedClock {
+		if kind != SlidingLog {
 			alg = limit.FixedWindow
 		}
 		j := newJail(alg, rapid.Int64Range(2, 20).Draw(t, "limit"), time.Duration(rapid.IntRange(600, 4000).Draw(t, "ms"))*time.Millisecond, time.Duration(rapid.IntRange(1000, 6000).Draw(t, "ban"))*time.Millisecond)
+		if kind == FixedFirst {
+			j.policy.Align = limit.AlignLast
+		}
 		p := pestered(t, j)
 		refused += p.v.Refused
 		found := Found{Family: Ban, Ban: j.ban, Policies: []limit.Policy{j.policy}}
@@ -120,6 +131,8 @@ func TestLockout(t *testing.T) {
 		newJail(limit.FixedWindow, 6, 3*time.Second, 8*time.Second),
 		newRenewing(8, 2*time.Second, 2*time.Second),
 		newRenewing(20, 3*time.Second, 10*time.Second),
+		newLogin(4, 6*time.Second, 6*time.Second),
+		newLogin(5, 2*time.Second, 9*time.Second),
 	} {
 		ran++
 		w := newWorld(j.policy, 3*time.Millisecond, uint64(i))
@@ -140,7 +153,7 @@ func TestLockout(t *testing.T) {
 		}
 		t.Logf("%v, ban %v: %v %v ban %v, sure %v, %d requests, %d refused, %v", j.policy, j.ban, v.Family, v.Policies, v.Ban, v.Sure, v.Requests, v.Refused, v.Elapsed)
 	}
-	if ran != 5 || named < 4 {
+	if ran != 7 || named < 6 {
 		t.Errorf("%d of %d were named", named, ran)
 	}
 }

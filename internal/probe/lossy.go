@@ -73,7 +73,7 @@ func (p *Probe) losing() {
 	p.full = p.refusals()
 	total := p.admittedIn(p.full[0], 1e9)
 	lo, hi, ratio := max(shortestFill, 4*p.jitter), 2*p.sights[len(p.sights)-1].d, 1.01
-	portions := []float64{1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20}
+	sizes := []float64{1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20}
 	top := p.herd(p.shares()[0].Family)
 	most := 60.0
 	switch q := top.best[0]; {
@@ -85,26 +85,39 @@ func (p *Probe) losing() {
 	default:
 		most = top.cost() + nearly
 		lo, hi, ratio = max(lo, 0.4*q.w), 1.1*q.w, 1.002
-		if portions = portions[:1]; q.family == RefillBucket {
-			portions = []float64{q.m}
+		if sizes = sizes[:1]; q.family == RefillBucket {
+			sizes = []float64{q.m}
 		}
 	}
 	if !p.askedLosing.again(p, top) {
 		return
 	}
-	h := &herd{family: RefillBucket, anew: true}
+	even := p.intervals(lo, hi)
+	var lengths []float64
 	for w := lo; w < hi; w *= ratio {
-		for _, m := range portions {
-			for dn := -1.0; dn < 4; dn++ {
-				if q := p.within(hypothesis{family: RefillBucket, anew: true, w: w, m: m, n: total - m*dn}, most, most); q != nil {
-					i, _ := slices.BinarySearchFunc(h.best, q, byCost)
-					if h.best = slices.Insert(h.best, i, q); len(h.best) > h.size() {
-						h.best = h.best[:h.size()]
-						most = h.best[len(h.best)-1].cost
+		lengths = append(lengths, w)
+	}
+	for _, since := range []Since{SinceLet, SincePortion, SinceRest} {
+		h, bound := &herd{family: RefillBucket, anew: true, since: since}, most
+		if since == SinceRest { // a length that is a little off is far off after many
+			lengths = even
+		}
+		for _, w := range lengths {
+			for _, m := range sizes {
+				if since == SinceRest && m == 1 {
+					continue // units that come at even distances are a token bucket
+				}
+				for dn := -1.0; dn < 4; dn++ {
+					if q := p.within(hypothesis{family: RefillBucket, anew: true, since: since, w: w, m: m, n: total - m*dn}, bound, bound); q != nil {
+						i, _ := slices.BinarySearchFunc(h.best, q, byCost)
+						if h.best = slices.Insert(h.best, i, q); len(h.best) > h.size() {
+							h.best = h.best[:h.size()]
+							bound = h.best[len(h.best)-1].cost
+						}
 					}
 				}
 			}
 		}
+		p.admit(h, top)
 	}
-	p.admit(h, top)
 }

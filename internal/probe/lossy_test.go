@@ -51,6 +51,9 @@ func foreseen(t *rapid.T, w *world, truth hypothesis, idle func() float64) int {
 			t.Fatal(err)
 		}
 		last := &p.sights[len(p.sights)-1]
+		if truth.since == SinceRest && len(p.nos) < 20 {
+			continue // its portions come at even distances, and few answers tell too little of the network
+		}
 		if least, most := q.state.room(last.since, last.d); last.r > 0 && (float64(last.a) < min(least, float64(n)) || float64(last.a) > most) {
 			t.Fatalf("%+v: %d of %d were admitted, foreseen %v to %v", truth, last.a, n, least, most)
 		}

@@ -215,7 +215,7 @@ func (f *fitter) differ(a, b *particle) float64 {
 	sliding := a.family == SlidingWindow || a.family == SlidingWindowDenied
 	units := f.units(&a.hypothesis)
 	switch {
-	case a.anew != b.anew, a.tick != b.tick, a.family == Ban && a.kind != b.kind:
+	case a.anew != b.anew, a.since != b.since, a.tick != b.tick, a.family == Ban && a.kind != b.kind:
 		return 0.35
 	case sliding && a.m != b.m && math.Abs(a.n-b.n) < 2:
 		return 0.03 // nearly the same, rounded in another way

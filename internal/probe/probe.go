@@ -24,7 +24,7 @@
 //     experiments and plan.go chooses; confirm.go and challenge.go doubt what is settled;
 //   - what is held possible: hypothesis.go names the kinds; sight.go has what a wave tells
 //     and the interface of a model; the models are buckets (sight.go), grid.go, floating.go,
-//     rolling.go, lockout.go and stack.go; particle.go takes one hypothesis through all waves;
+//     rolling.go, renewed.go, lossy.go, portions.go, lockout.go and stack.go; particle.go takes one hypothesis through all waves;
 //   - how hypotheses are found: search.go keeps herds of them, guess.go and scan.go draw,
 //     bracket.go says how far figures may be off, neat.go and neatpair.go prefer round ones,
 //     second.go and restack.go find a second limit;
@@ -149,7 +149,9 @@ type Found struct {
 	Replicas int            // of Replicas: how many, at least
 	Early    bool           // of a bucket: who comes up to half a unit early waits, and is not refused
 	Also     Counting       // of two limits: where what one refuses counts in the other
-	Anew     bool           // of a sliding window: its windows begin with a request, after each rest anew; of a refill bucket: each request let through begins the time to the next portion; of a window from the first request: each request let through begins it, and each that is refused where the policy has CountDenied; of a ban: each refused request begins it
+	Anew     bool           // of a sliding window: its windows begin with a request, after each rest anew; of a refill bucket: a request begins the time to the next portion, see Since; of a window from the first request: each request let through begins it, and each that is refused where the policy has CountDenied; of a ban: each refused request begins it
+
+	Since Since // of a refill bucket whose time begins anew: what it counts from
 
 	Tick time.Duration // its clock shows whole ticks only; 0: it runs on
 
@@ -208,6 +210,8 @@ func (f *Found) Kind() string {
 			return "sliding log with a ban"
 		case p.Align == limit.AlignClock:
 			return "fixed window by the clock with a ban"
+		case p.Align == limit.AlignLast:
+			return "fixed window that each request begins anew, with a ban"
 		}
 	}
 	if f.Family == FixedFirst && f.Anew {

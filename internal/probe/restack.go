@@ -10,7 +10,7 @@ import (
 // when it is first asked for.
 func (p *Probe) herdOf(g *hypothesis) *herd {
 	for _, h := range p.herds {
-		if h.family == g.family && h.kind == g.kind && h.kind2 == g.kind2 && h.used == g.used && h.anew == g.anew && h.tick == g.tick && h.also == g.also {
+		if h.family == g.family && h.kind == g.kind && h.kind2 == g.kind2 && h.used == g.used && h.anew == g.anew && h.since == g.since && h.tick == g.tick && h.also == g.also {
 			return h
 		}
 	}

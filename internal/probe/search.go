@@ -12,7 +12,8 @@ type herd struct {
 	family Family
 	kind   Family // of the first limit, when stacked; of a ban, what must not be exceeded
 	kind2  Family
-	anew   bool     // of sliding windows that a request begins
+	anew   bool     // of windows and portions that a request begins
+	since  Since    // of portions
 	tick   float64  // of a clock that shows whole ticks only
 	used   bool     // of hypotheses in which somebody had used some of it before
 	also   Counting // of two limits

@@ -98,6 +98,10 @@ func (p *Probe) conclude(stopped bool) {
 	case p.herd(v.Family).tooShort():
 		v.Sure = false
 		v.Settle = "ask from nearer by: its window is about the shortest that is looked for"
+	case p.share > 0 && v.Family == Ban:
+		// Subtle: a log before a ban is not sought among others, and looks like a window with some.
+		v.Sure = false
+		v.Settle = "probe it again when nobody else uses it: what may not be exceeded before a ban is hard to tell among others"
 	case p.unconfirmed(p.herd(v.Family)), p.herd(v.Family).contrived(v.Policies), v.Family == Ban && p.herd(Ban).best[0].kind == FixedClock && !p.isRound(p.herd(Ban)):
 		// Subtle: bans hide where windows of the clock begin, so that several lengths explain them.
 		v.Sure = false
@@ -229,7 +233,7 @@ func (p *Probe) found(fam Family, deep bool) Found {
 		nLo, nHi = min(nLo, may.n.lo), max(nHi, may.n.hi)
 	}
 	f.LimitLow, f.LimitHigh = int64(nLo), int64(nHi)
-	if f.Anew, f.Tick = best.anew, seconds(best.tick); f.Tick > 0 {
+	if f.Anew, f.Since, f.Tick = best.anew, best.since, seconds(best.tick); f.Tick > 0 {
 		f.TickPhase = p.phase(best.ph, f.Tick)
 	}
 	f.Also = best.also
@@ -294,6 +298,9 @@ func (p *Probe) found(fam Family, deep bool) Found {
 			below = best.kind
 		}
 		f.Policies = []limit.Policy{policy(below, best.n, width, best.ph)}
+		if best.kind == FixedFirst {
+			f.Policies[0].Align = limit.AlignLast
+		}
 		f.Ban = nearest(second)
 	case Concurrency:
 		f.Policies = []limit.Policy{{Algorithm: limit.Concurrency, Limit: int64(best.n)}}

@@ -121,6 +121,7 @@ type ProbeLimit struct {
 	PhaseSeconds  float64 `json:"phase_seconds,omitempty"`   // where windows begin on the clock
 	FromFirst     bool    `json:"from_first_request,omitempty"`
 	EachBegins    bool    `json:"each_request_begins,omitempty"` // each request that counts begins the window anew
+	PortionsSince string  `json:"portions_since,omitempty"`      // of portions that no clock gives: "let-through", "portion" or "rest", see probe.Since
 	TickSeconds   float64 `json:"tick_seconds,omitempty"`        // its clock shows whole ticks only
 	CountDenied   bool    `json:"count_denied,omitempty"`        // refused requests count, too
 
@@ -390,7 +391,10 @@ func foundFigures(f *probe.Found) ProbeFound {
 	declared := f.Declared()
 	for i, pol := range f.Policies {
 		one := ProbeLimit{Algorithm: pol.Algorithm.String(), Limit: pol.Limit, WindowSeconds: pol.Window.Seconds(), Capacity: pol.Capacity(), Undelayed: pol.Undelayed,
-			PhaseSeconds: pol.Phase.Seconds(), FromFirst: f.Anew || pol.Algorithm == limit.FixedWindow && pol.Align == limit.AlignFirst, CountDenied: pol.CountDenied, EachBegins: f.Anew && f.Family == probe.FixedFirst, TickSeconds: f.Tick.Seconds()}
+			PhaseSeconds: pol.Phase.Seconds(), FromFirst: f.Anew || pol.Algorithm == limit.FixedWindow && pol.Align != limit.AlignClock, CountDenied: pol.CountDenied, EachBegins: f.Anew && f.Family == probe.FixedFirst || pol.Align == limit.AlignLast, TickSeconds: f.Tick.Seconds()}
+		if f.Anew && f.Family == probe.RefillBucket {
+			one.PortionsSince = f.Since.String()
+		}
 		if pol.Window > 0 {
 			one.RatePerSecond = float64(pol.Limit) / pol.Window.Seconds()
 		}

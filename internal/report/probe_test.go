@@ -148,6 +148,22 @@ func TestProbeBanWords(t *testing.T) {
 	}
 }
 
+// TestProbeSinceWords: what portions count from is said, in words and in figures.
+func TestProbeSinceWords(t *testing.T) {
+	f := probe.Found{Family: probe.RefillBucket, Anew: true, Policies: []limit.Policy{{Algorithm: limit.RefillBucket, Limit: 2, Burst: 8, Window: 3 * time.Second}}}
+	for since, want := range map[probe.Since]string{
+		probe.SinceLet:     "since the latest that was let through, which begins the time anew.",
+		probe.SincePortion: "since a request that found some more, which begins the time anew.",
+		probe.SinceRest:    "from a request on, which begins the time anew when it was full.",
+	} {
+		f.Since = since
+		p := NewProbe(&probe.Verdict{Found: f, Sure: true, Confidence: 0.99, Requests: 9, Refused: 2})
+		if want = "8 at once, and 2 more each 3 s " + want; !strings.HasSuffix(p.Sentence, ": "+want) || p.Limits[0].PortionsSince != since.String() {
+			t.Errorf("it says %q and %q, want %q", p.Sentence, p.Limits[0].PortionsSince, want)
+		}
+	}
+}
+
 // TestProbeStopWords: what was stopped before a limit was met is no verdict, and what
 // was found before a bound is one.
 func TestProbeStopWords(t *testing.T) {

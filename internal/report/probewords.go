@@ -51,7 +51,12 @@ func FoundWords(f *probe.Found) string {
 	switch {
 	case f.Anew && f.Family == probe.RefillBucket:
 		p := f.Policies[0]
-		s = fmt.Sprintf("%d at once, and %d more each %s since the latest that was let through, which begins the time anew", p.Capacity(), p.Limit, lengthWords(p.Window, f.WindowOff))
+		since := map[probe.Since]string{
+			probe.SinceLet:     "since the latest that was let through, which begins the time anew",
+			probe.SincePortion: "since a request that found some more, which begins the time anew",
+			probe.SinceRest:    "from a request on, which begins the time anew when it was full",
+		}[f.Since]
+		s = fmt.Sprintf("%d at once, and %d more each %s %s", p.Capacity(), p.Limit, lengthWords(p.Window, f.WindowOff), since)
 	case f.Anew && f.Family == probe.FixedFirst:
 		p, until := f.Policies[0], "none was let through"
 		if p.CountDenied {
@@ -121,6 +126,8 @@ func limitSentence(p limit.Policy, whole bool, off float64) string {
 		if p.CountDenied {
 			s += ", refused ones included"
 		}
+	case p.Align == limit.AlignLast:
+		s += " from the latest one on, each of which begins that time anew"
 	case p.Align == limit.AlignFirst:
 		s += " from the first one on"
 	default:
