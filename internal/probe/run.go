@@ -20,6 +20,7 @@ type Probe struct {
 	from          time.Time     // when this session began; MaxTime counts from it
 	paused        time.Duration // from the end of an earlier session to the beginning of this
 	askedUsed     bool          // see usedBefore
+	usedAt        int           // how many waves had been seen then
 	askedAnew     bool          // see anew
 	askedLockouts bool          // see lockouts
 	overlooks     Family        // of which overlooked was asked last

@@ -55,6 +55,8 @@ func TestUsedBefore(t *testing.T) {
 		{TokenBucket, limit.Policy{Limit: 5, Window: time.Second, Burst: 15}, 12},
 		{FixedFirst, limit.Policy{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 10, Window: 4 * time.Second}, 6},
 		{SlidingLog, limit.Policy{Algorithm: limit.SlidingLog, Limit: 8, Window: 3 * time.Second}, 5},
+		{SlidingLog, limit.Policy{Algorithm: limit.SlidingLog, Limit: 20, Window: 5 * time.Second}, 20}, // the very first is refused
+		{TokenBucket, limit.Policy{Limit: 4, Window: time.Second, Burst: 20}, 24},
 	} {
 		ran++
 		w := newWorld(c.policy, 4*time.Millisecond, uint64(i))
@@ -74,7 +76,7 @@ func TestUsedBefore(t *testing.T) {
 		}
 		t.Logf("%v: %v %v, sure %v, used %v, %d requests", c.policy, v.Family, v.Policies, v.Sure, v.Used, v.Requests)
 	}
-	if ran != 3 || named < 2 {
+	if ran != 5 || named < 4 {
 		t.Errorf("%d of %d were found", named, ran)
 	}
 }
