@@ -108,6 +108,9 @@ func (p *Probe) unexplained(ctx context.Context) (outcome, error) {
 	}
 	if late && p.cheapest() > 0.5 {
 		p.usedBefore(1400)
+		if more, err := p.restsLonger(ctx); more || err != nil {
+			return p.outcomeOf(nil, err)
+		}
 	}
 	if !p.askedReplicas && !p.among() && (p.cheapest() > 3 && p.reviews >= 1 || p.reviews >= 3 && p.bends()) {
 		p.askedReplicas = true

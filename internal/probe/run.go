@@ -21,6 +21,7 @@ type Probe struct {
 	paused        time.Duration // from the end of an earlier session to the beginning of this
 	askedUsed     bool          // see usedBefore
 	usedAt        int           // how many waves had been seen then
+	lastRest      float64       // see restsLonger
 	askedAnew     bool          // see anew
 	askedLockouts bool          // see lockouts
 	overlooks     Family        // of which overlooked was asked last
@@ -205,6 +206,9 @@ func (p *Probe) begin(ctx context.Context) (found bool, err error) {
 	}
 	if err := p.reopen(ctx); err != nil {
 		return true, err
+	}
+	if p.sights[0].a == 0 {
+		return false, p.refills(ctx)
 	}
 	return false, p.respend(ctx, shut)
 }

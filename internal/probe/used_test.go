@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"math"
 	"testing"
 	"time"
 
@@ -77,6 +78,48 @@ func TestUsedBefore(t *testing.T) {
 		t.Logf("%v: %v %v, sure %v, used %v, %d requests", c.policy, v.Family, v.Policies, v.Sure, v.Used, v.Requests)
 	}
 	if ran != 5 || named < 4 {
+		t.Errorf("%d of %d were found", named, ran)
+	}
+}
+
+// TestFirstRefused: where the very first request is refused, because somebody has used it all,
+// the limit is found all the same.
+func TestFirstRefused(t *testing.T) {
+	t.Parallel()
+	ran, named := 0, 0
+	for i, p := range []limit.Policy{
+		{Limit: 9, Window: time.Second, Burst: 34},
+		{Limit: 4, Window: time.Second, Burst: 20},
+		{Algorithm: limit.SlidingLog, Limit: 20, Window: 3 * time.Second},
+		{Algorithm: limit.FixedWindow, Limit: 24, Window: 7 * time.Second},
+		{Algorithm: limit.RefillBucket, Limit: 8, Burst: 23, Window: 6 * time.Second},
+		{Algorithm: limit.FixedWindow, Align: limit.AlignFirst, Limit: 12, Window: 4 * time.Second},
+	} {
+		ran++
+		w := newWorld(p, 4*time.Millisecond, uint64(i))
+		for w.limiter.Take(w.now, 1).Allowed {
+			w.now = w.now.Add(time.Millisecond)
+		}
+		w.now = w.now.Add(time.Duration(17*i) * time.Millisecond)
+		v, err := New(w, w, Options{Seed: uint64(i)}).Run(context.Background())
+		if err != nil || v.Waves[0].Refused == 0 {
+			t.Fatal(err, v.Waves[0])
+		}
+		said := limit.Policy{}
+		if len(v.Policies) == 1 {
+			said = v.Policies[0]
+		}
+		same := func(a, b limit.Policy) bool {
+			return a.Algorithm == b.Algorithm && a.Align == b.Align && a.Capacity() == b.Capacity() && math.Abs(float64(a.Limit)*b.Window.Seconds()/(float64(b.Limit)*a.Window.Seconds())-1) < 0.02
+		}
+		if same(said, p) {
+			named++
+		} else if v.Sure {
+			t.Errorf("%v: sure, and wrong: %v %v", p, v.Family, v.Policies)
+		}
+		t.Logf("%v: %v %v, sure %v, used %v, %d requests, %d refused, %v", p, v.Family, v.Policies, v.Sure, v.Used, v.Requests, v.Refused, v.Elapsed)
+	}
+	if ran != 6 || named < 5 {
 		t.Errorf("%d of %d were found", named, ran)
 	}
 }
