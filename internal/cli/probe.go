@@ -158,6 +158,11 @@ func (c *probeCmd) varied(u *url.URL, req *hit.Request) (things []*varied, err e
 		if err := v.addresses(u); err != nil {
 			return nil, err
 		}
+		if v.kind == "path" && len(u.Path) > 1 {
+			if first, _, _ := strings.Cut(v.values[0], "?"); first != u.Path && first != u.EscapedPath() {
+				return nil, usage(fmt.Sprintf("write --vary path=%s,%s", u.EscapedPath(), v.values[0]), "--vary path: the first value is that of the request itself, which has %s and not %s", u.EscapedPath(), v.values[0])
+			}
+		}
 		if v.kind == "source-ip" && (len(c.SourceIP) > 0 || c.UnixSocket != "") {
 			return nil, usage("leave one out", "--vary source-ip says itself where connections come from")
 		}
@@ -170,6 +175,9 @@ func (c *probeCmd) varied(u *url.URL, req *hit.Request) (things []*varied, err e
 // plan says what would happen at worst.
 func (c *probeCmd) plan(w io.Writer, req *hit.Request, things []*varied, j *probeJournal) error {
 	longest := c.MaxTime
+	if first, err := variant(req, things, make(keyscope.Who, len(things))); err == nil {
+		req = first
+	}
 	fmt.Fprintf(w, "At worst: %d requests, %d refused and what is then under way, %v, %g requests/s. %s %s\n",
 		c.MaxRequests, c.MaxThrottled, longest, c.MaxRate, req.Method, maskURL(req.URL))
 	if j.had > 0 {

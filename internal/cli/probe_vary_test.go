@@ -109,3 +109,25 @@ func TestVaryShowsNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// TestVaryPath: the first path is that of the request, or the plan says which one is asked.
+func TestVaryPath(t *testing.T) {
+	for address, want := range map[string]string{
+		"http://127.0.0.1/v1/a": "", "http://127.0.0.1/": "", "http://127.0.0.1": "",
+		"http://127.0.0.1/v1/other": "which has /v1/other and not /v1/a",
+	} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, req := &probeCmd{Vary: []string{"path=/v1/a,/v1/b"}}, &hit.Request{Method: "GET", URL: address}
+		things, err := c.varied(u, req)
+		if err == nil != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", address, err, want)
+		}
+		var plan strings.Builder
+		if err == nil && (c.plan(&plan, req, things, &probeJournal{}) != nil || !strings.Contains(plan.String(), "GET http://127.0.0.1/v1/a\n")) {
+			t.Errorf("%s: the plan says %s", address, plan.String())
+		}
+	}
+}

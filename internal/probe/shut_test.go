@@ -26,11 +26,11 @@ func TestShut(t *testing.T) {
 		align   limit.Align
 		stopped string
 	}{
-		"silent":       {policy: hour, stopped: "the bound on time was reached"},
+		"silent":       {policy: hour, stopped: "the bound on time was near"},
 		"honest":       {hour, honest, time.Hour, limit.AlignFirst, "--max-time 71m"},
 		"retry-after":  {hour, waits, time.Hour, limit.AlignFirst, "--max-time 71m"},
 		"of the clock": {policy: day, tell: waits, stopped: "--max-time "}, // it may be 2 h or 24 h that end at midnight
-		"always an hour": {policy: day, stopped: "the bound on time was reached", tell: func(r header.Reading) header.Reading {
+		"always an hour": {policy: day, stopped: "the bound on time was near", tell: func(r header.Reading) header.Reading {
 			if r.RetryAfterSet {
 				r.RetryAfter = time.Hour
 			}

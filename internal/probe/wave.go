@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -103,6 +104,9 @@ func (p *Probe) waves(ctx context.Context, steps []step, why string) (*sight, er
 	case p.v.Refused >= p.opt.MaxRefused:
 		return nil, errStop("the bound on refused requests was reached")
 	case p.clock.Now().Sub(p.from)+seconds(idle) > p.opt.MaxTime:
+		if left := p.opt.MaxTime - p.clock.Now().Sub(p.from); left > p.opt.MaxTime/20 {
+			return nil, errStop(fmt.Sprintf("the bound on time was near: what it was to ask next takes longer than the %v that were left", left.Round(time.Second)))
+		}
 		return nil, errStop("the bound on time was reached")
 	case idle > 0:
 		if err := p.clock.Sleep(ctx, p.clock.Now().Add(seconds(idle))); err != nil {
