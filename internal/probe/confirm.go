@@ -128,7 +128,7 @@ func (h *herd) windows() (w, v span) {
 
 // contrived tells whether a window is what nobody chooses: one of the two of a pair, for pairs
 // explain what is neither of them, or that of a clock, which explains what only seems to be
-// one, or of a log or a sliding window that is short, or a ban of no whole tenths of a second.
+// one, or of a log or a sliding window that is short or no whole twentieths of a second, or a ban of no whole tenths of a second.
 // said is what is said of them.
 func (h *herd) contrived(said []limit.Policy) bool {
 	b := h.best[0]
@@ -159,7 +159,11 @@ func (h *herd) contrived(said []limit.Policy) bool {
 	case FixedClock, RefillBucket:
 		return !b.anew && b.tick == 0 && (len(said) == 0 || !doubled(said[0].Window.Seconds())) && !whole(w, 10) && (b.w > 1 || !whole(w, 100) && !whole(span{1 / w.hi, 1 / w.lo}, 1))
 	case SlidingLog, SlidingLogDenied, SlidingWindow, SlidingWindowDenied:
-		return b.tick == 0 && b.w < shortOdd && len(said) > 0 && vague(said[0].Window.Seconds(), w)
+		if b.tick > 0 || len(said) == 0 {
+			return false
+		}
+		x := said[0].Window.Seconds()
+		return !whole(w, 20) && !doubled(x) || b.w < shortOdd && vague(x, w)
 	}
 	return false
 }

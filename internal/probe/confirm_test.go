@@ -138,7 +138,7 @@ func TestContrived(t *testing.T) {
 		{one(FixedClock, 44.1), 0, false}, {one(FixedClock, 2.0317), 0, true}, {one(RefillBucket, 2.0317), 0, true}, {one(RefillBucket, 1.0/3), 0, false},
 		{one(RefillBucket, 0.25), 0, false}, {one(RefillBucket, 0.6175), 0, true}, {one(FixedFirst, 2.0317), 0, false},
 		{one(SlidingLog, 2.0317), 0, true}, {one(SlidingWindowDenied, 0.385666), 0.01, true}, {one(SlidingWindow, 1.5), 0.02, false},
-		{one(SlidingLog, 0.45), 0.005, false}, {one(SlidingWindow, 4.0317), 0, false},
+		{one(SlidingLog, 0.45), 0.005, false}, {one(SlidingWindow, 4.0317), 0, true}, {one(SlidingWindow, 4.0317), 0.02, false}, {one(SlidingLog, 4.096), 0, false},
 	} {
 		ran++
 		h := &herd{family: c.h.family}
@@ -156,7 +156,7 @@ func TestContrived(t *testing.T) {
 			t.Errorf("%+v, open by %v: contrived is %v", c.h, c.open, got)
 		}
 	}
-	if ran != 24 {
+	if ran != 26 {
 		t.Error(ran)
 	}
 }
