@@ -53,7 +53,7 @@ func TestProbePaceOfWhatGoesLate(t *testing.T) {
 			var went []time.Time
 			var wg sync.WaitGroup
 			began := time.Now()
-			n := int(8 * max(rate, 2))
+			n := int(min(8*max(rate, 2), 1000))
 			for i := range n {
 				due := p.after(began)
 				late := time.Duration(r.ExpFloat64() * float64(20*time.Millisecond))
