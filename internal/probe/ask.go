@@ -30,6 +30,7 @@ func (p *Probe) ask(ctx context.Context) (outcome, error) {
 		p.send(p.overlooked),
 		p.inParts,
 		p.send(p.sustain),
+		p.send(p.beginLate),
 		p.send(p.rested),
 		p.afterRest,
 		p.send(p.confirm),

@@ -66,6 +66,7 @@ type Probe struct {
 	was           [2]float64     // what learnt compares with
 	made          int            // experiments made
 	stale         float64        // experiments in a row that told nothing
+	begunLate     int            // windows begun late on purpose, see beginLate
 	asked         int            // requests when learnt was called last
 	short         bool           // some experiment would tell more, and no bound allows it
 	reviews       int            // how often what was seen was weighed anew

@@ -102,6 +102,9 @@ func (p *Probe) conclude(stopped bool) {
 		// Subtle: a log before a ban is not sought among others, and looks like a window with some.
 		v.Sure = false
 		v.Settle = "probe it again when nobody else uses it: what may not be exceeded before a ban is hard to tell among others"
+	case v.Family == FixedFirst && p.share == 0 && p.inStep(p.herd(v.Family).best[0]):
+		v.Sure = false
+		v.Settle = "begin a window later than it can begin: a clock that runs a little late each time explains the answers as well"
 	case p.unconfirmed(p.herd(v.Family)), p.herd(v.Family).contrived(v.Policies), v.Family == Ban && p.herd(Ban).best[0].kind == FixedClock && !p.isRound(p.herd(Ban)):
 		// Subtle: bans hide where windows of the clock begin, so that several lengths explain them.
 		v.Sure = false
