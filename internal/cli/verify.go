@@ -26,7 +26,7 @@ type verifyCmd struct {
 
 	Target     string   `placeholder:"URL" help:"The service, with a path that is put before those of the policies." group:"Verify"`
 	Experiment string   `placeholder:"FILE" help:"Steps that are written out, in place of those made from the policies. See docs/verify.md." group:"Verify"`
-	Only       []string `placeholder:"NAME,…" help:"Make these experiments only: limit, window, keys, alternating, calls, sustained, denied, concurrency, recovery." group:"Verify"`
+	Only       []string `placeholder:"NAME,…" help:"Make these experiments only: limit, window, ban, keys, alternating, calls, sustained, denied, concurrency, recovery." group:"Verify"`
 	Request    []string `sep:"none" placeholder:"'GET /PATH'" help:"A request for policies whose patterns leave it open; api=ID before it where policies have that. Repeat for several." group:"Verify"`
 	Vary       []string `sep:"none" placeholder:"header:NAME=A,B" help:"What makes clients different: header:NAME=, query:NAME= or basic=, with their values, or new for values never used before." group:"Verify"`
 	Header     []string `short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"Header field of every request." group:"Verify"`

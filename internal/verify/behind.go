@@ -170,16 +170,16 @@ func (p *planner) behind(a *aim, name string, rooms []room) {
 	}
 	switch {
 	case windowed && clocked(pol):
-		over(1, head(-time.Millisecond, 1.3))
-		b.send(c, k, 1, head(2*time.Millisecond, 0))
+		over(1, head(-p.margin(), 1.3))
+		b.send(c, k, 1, head(p.margin(), 0))
 		if pol.Algorithm == limit.SlidingWindow {
 			b.send(c, k, 1, head(w/3, 0))
 			b.send(c, k, 1, head(2*w/3, 0))
 		}
 		b.e.Takes -= 2 * w // heads that lie together were counted apart
 	case windowed && (pol.Algorithm == limit.FixedWindow || pol.Algorithm == limit.SlidingLog):
-		over(1, Wait{From: StepSent, Step: first, After: w - time.Millisecond, Early: 1.2})
-		b.send(c, k, 1, Wait{From: StepDone, Step: first, After: w + 2*time.Millisecond})
+		over(1, Wait{From: StepSent, Step: first, After: w - p.margin(), Early: 1.2})
+		b.send(c, k, 1, Wait{From: StepDone, Step: first, After: w + p.margin()})
 		over(1, Wait{})
 	case fills(pol):
 		unit := time.Duration(float64(w) / float64(pol.Limit))

@@ -301,6 +301,10 @@ func (b *build) add(preset string, priority int) {
 // step is how long one request after the other takes.
 func (p *planner) step() time.Duration { return p.o.Trip + p.o.Gap }
 
+// margin is how far from an instant a request is made that must be decided before
+// it, or after it, with a clock as coarse as is said.
+func (p *planner) margin() time.Duration { return max(p.o.Gap, time.Millisecond) }
+
 // together tells whether n requests must go at once to reach the limit.
 func (p *planner) together(a *aim, n int) bool {
 	if a.late {

@@ -120,8 +120,8 @@ func (p *planner) window(a *aim, name string) {
 		// Well before the head: a window that the first request opened goes on beyond it.
 		b.burst(c, k, a.l, at, head(-min(max(span+4*p.o.Trip, 4*w/10), w/2), 0))
 		for i := range trials + 1 {
-			b.over(c, k, 1, head(-time.Millisecond, 1.3))
-			b.burst(c, k, a.l, at, head(2*time.Millisecond, 0))
+			b.over(c, k, 1, head(-p.margin(), 1.3))
+			b.burst(c, k, a.l, at, head(p.margin(), 0))
 			b.over(c, k, 1, Wait{})
 			if i == 0 && pol.Algorithm == limit.SlidingWindow {
 				b.send(c, k, 1, head(w/3, 0))
@@ -144,9 +144,9 @@ func (p *planner) window(a *aim, name string) {
 				if i == 0 {
 					b.over(c, k, 1, Wait{From: StepSent, Step: first, After: 9 * w / 10, Early: 1.2})
 				}
-				b.over(c, k, 1, Wait{From: StepSent, Step: first, After: w - time.Millisecond, Early: 1.2})
+				b.over(c, k, 1, Wait{From: StepSent, Step: first, After: w - p.margin(), Early: 1.2})
 			}
-			b.send(c, k, 1, Wait{From: StepDone, Step: first, After: w + 2*time.Millisecond})
+			b.send(c, k, 1, Wait{From: StepDone, Step: first, After: w + p.margin()})
 			b.over(c, k, 1, Wait{})
 		}
 	default:
@@ -245,7 +245,7 @@ func (p *planner) denied(a *aim, name string) {
 	case limit.SlidingLog:
 		_, last := b.burst(c, k, a.l, at, Wait{})
 		b.over(c, k, min(a.l, 4), Wait{From: StepDone, Step: last, After: pol.Window / 2})
-		b.burst(c, k, a.l, at, Wait{From: StepDone, Step: last, After: pol.Window + 2*time.Millisecond})
+		b.burst(c, k, a.l, at, Wait{From: StepDone, Step: last, After: pol.Window + p.margin()})
 	case limit.SlidingWindow:
 		_, last := b.burst(c, k, a.l, at, Wait{From: Head, After: pol.Window / 20, Window: pol.Window, Phase: pol.Phase})
 		b.over(c, k, min(2*a.l, 10), Wait{})
@@ -259,7 +259,7 @@ func (p *planner) denied(a *aim, name string) {
 		for i := range 3 {
 			b.over(c, k, 1, Wait{From: StepDone, Step: last, After: time.Duration(i+1) * unit / 5})
 		}
-		b.send(c, k, 1, Wait{From: StepDone, Step: last, After: unit + 2*time.Millisecond})
+		b.send(c, k, 1, Wait{From: StepDone, Step: last, After: unit + p.margin()})
 	default:
 		return
 	}

@@ -69,6 +69,7 @@ func draw(r *rand.Rand) limit.Policy {
 	}
 	if (p.Algorithm == limit.FixedWindow || p.Algorithm == limit.SlidingLog) && r.IntN(4) == 0 {
 		p.Ban = p.Window + time.Duration(r.IntN(20))*time.Second
+		p.CountDenied = r.IntN(4) == 0
 	}
 	return p
 }
@@ -80,7 +81,7 @@ func Options() verify.PlanOptions {
 		panic(err) // it is a constant
 	}
 	return verify.PlanOptions{
-		Vary: []verify.Vary{vary}, Trip: 50 * time.Millisecond, Rested: true,
+		Vary: []verify.Vary{vary}, Rested: true,
 		Budget: verify.Budget{Requests: 1500, Throttled: 600, Time: 15 * time.Minute},
 	}
 }
@@ -101,7 +102,7 @@ func Deviations() []Deviation {
 		return func(r *rand.Rand, f *policy.File) (func(*hit.Field), bool) {
 			p := pick(r, f)
 			p.Window = time.Duration(float64(p.Window) * k)
-			return nil, true
+			return nil, p.Ban == 0 || p.Ban >= p.Window
 		}
 	}
 	burst := func(d int64) func(*rand.Rand, *policy.File) (func(*hit.Field), bool) {
@@ -118,6 +119,13 @@ func Deviations() []Deviation {
 			return nil, true
 		}
 	}
+	ban := func(k float64) func(*rand.Rand, *policy.File) (func(*hit.Field), bool) {
+		return func(r *rand.Rand, f *policy.File) (func(*hit.Field), bool) {
+			p := pick(r, f)
+			p.Ban = time.Duration(float64(p.Ban) * k)
+			return nil, p.Ban > 0 && p.Ban >= p.Window
+		}
+	}
 	return []Deviation{
 		{"limit +1", limits(1), []string{verify.CodeOverLimit, verify.CodeToldLimit, verify.CodeToldRemaining}},
 		{"limit -1", limits(-1), []string{verify.CodeUnderLimit, verify.CodeToldLimit, verify.CodeToldRemaining}},
@@ -129,6 +137,10 @@ func Deviations() []Deviation {
 		{"lying header", lying, []string{verify.CodeToldLimit, verify.CodeToldRemaining, verify.CodeToldReset, verify.CodeRetryEarly, verify.CodeRetryLate}},
 		{"burst +1", burst(1), []string{verify.CodeOverLimit, verify.CodeToldLimit, verify.CodeToldRemaining}},
 		{"burst -1", burst(-1), []string{verify.CodeUnderLimit, verify.CodeToldLimit, verify.CodeToldRemaining}},
+		{"ban +10%", ban(1.1), []string{verify.CodeBan, verify.CodeToldReset, verify.CodeRetryEarly}},
+		{"ban -10%", ban(0.9), []string{verify.CodeBan, verify.CodeToldReset, verify.CodeRetryLate}},
+		{"no ban", unbanned, []string{verify.CodeBan}},
+		{"ban begun anew", renewed, []string{verify.CodeBan, verify.CodeDenied, verify.CodeNotDenied}},
 	}
 }
 
@@ -142,6 +154,21 @@ func wrongKey(r *rand.Rand, f *policy.File) (func(*hit.Field), bool) {
 		p.Key = policy.Key{Kind: policy.Header, Name: "X-Client"}
 	}
 	return nil, true
+}
+
+// unbanned bans nobody, unless the window is such a ban itself.
+func unbanned(r *rand.Rand, f *policy.File) (func(*hit.Field), bool) {
+	p := pick(r, f)
+	had := p.Ban > p.Window || p.Ban > 0 && !(p.Align == limit.AlignLast && p.CountDenied)
+	p.Ban = 0
+	return nil, had
+}
+
+// renewed changes whether each refused request begins a ban anew.
+func renewed(r *rand.Rand, f *policy.File) (func(*hit.Field), bool) {
+	p := pick(r, f)
+	p.CountDenied = !p.CountDenied
+	return nil, p.Ban > 0
 }
 
 // denied changes whether refused requests count, where that makes a difference to

@@ -138,7 +138,7 @@ func (s *Server) Send(ctx context.Context, c *verify.Call, n int) []verify.Answe
 
 // Try verifies a file against a server.
 func Try(f *policy.File, s *Server, o verify.PlanOptions, set verify.Settings) (*verify.Report, *verify.Recording, error) {
-	o.Gap = 3 * time.Millisecond
+	o.Gap = 2*set.Grain + time.Millisecond
 	plan, err := verify.NewPlan(f, o)
 	if err != nil {
 		return nil, nil, err
