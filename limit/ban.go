@@ -73,6 +73,20 @@ func (l *banned) judge(d *Decision, at time.Time, cost int64, commit bool) {
 // lasts tells whether everything is refused now.
 func (l *banned) lasts() bool { return l.now < l.until || l.until == math.MaxInt64 }
 
+// Banned returns how long everything is refused yet, Never if for ever, and zero
+// while nobody is banned. Full is not banned: a count that is used up and has
+// refused nothing has begun none.
+func (l *banned) Banned(at time.Time) time.Duration {
+	_, lag := l.see(at)
+	switch {
+	case !l.lasts():
+		return 0
+	case l.until == math.MaxInt64:
+		return Never
+	}
+	return after(lag, l.until-l.now)
+}
+
 // begin begins a ban. What is kept is made as new here: nothing counts meanwhile.
 func (l *banned) begin() {
 	l.until = add(l.now, l.ban)

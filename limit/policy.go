@@ -64,7 +64,8 @@ type Policy struct {
 	// from that one. While it lasts requests count nothing; with CountDenied each
 	// begins it anew instead. When it is over the limit is as new. At least
 	// Window, or zero for no ban. For FixedWindow, SlidingLog and SlidingWindow,
-	// and not on a Counter that several policies share.
+	// and not on a Counter that several policies share. The Limiter of such a
+	// policy has a method Banned(at time.Time) time.Duration: how long it lasts yet.
 	Ban time.Duration
 
 	// WarnAt is the share of the capacity in use, above 0 and up to 1, from

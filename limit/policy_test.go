@@ -151,6 +151,7 @@ func TestParsePolicy(t *testing.T) {
 		{"10/1s burst", "column 12: burst needs a whole number after it"},
 		{"10/1s burst 1 burst 2", "column 15: burst stands here twice"},
 		{"10/1s quota token-bucket", "column 13: algorithm stands here twice"},
+		{"10/1s sliding-log ban 0s", "column 23: ban 0s bans nobody; leave it out"},
 		{"10/1s align moon", `column 13: "moon" is no alignment`},
 		{"10/1s phase x", `column 13: "x" is not a duration`},
 		{"10/1s warn 80", `column 12: "80" is not a percentage`},

@@ -267,7 +267,9 @@ func (q *parser) option() (err error) {
 	case "max-delay":
 		p.MaxDelay, err = q.duration(word)
 	case "ban":
-		p.Ban, err = q.duration(word)
+		if p.Ban, err = q.duration(word); err == nil && p.Ban == 0 {
+			err = q.fail("ban 0s bans nobody; leave it out")
+		}
 	case "count-denied":
 		p.CountDenied = true
 	case "warn":

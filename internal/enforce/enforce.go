@@ -41,7 +41,7 @@ type Overflow uint8
 
 const (
 	// OverflowShared makes all such keys of a policy share one limiter, which
-	// keeps the policy as if they were one key.
+	// keeps the policy as if they were one key, its ban too.
 	OverflowShared Overflow = iota
 
 	// OverflowClosed refuses, with RetryAfter Unknown.

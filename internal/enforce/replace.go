@@ -124,9 +124,9 @@ func (t *Table) renew(g *group, s *slot, key string, at time.Time) {
 //     change, to the nanosecond of their drain time; of a LeakyBucket with a
 //     MaxDelay to one unit, upward. What does not fit the new one fills it.
 //   - RefillBucket: the tokens missing stay missing, whatever changes.
-//   - With a ban: who is banned stays so until then, unless the new policy bans
-//     nobody; a full count that has refused nothing yet is taken for a ban until
-//     it would be free. A count above the new limit becomes that limit.
+//   - With a ban: who is banned stays so for as long as was said, however long the
+//     new one is, unless the new policy bans nobody. A count above the new limit
+//     becomes that limit, and begins no ban.
 //
 // It only uses what a Limiter shows: it looks, and makes a new one that has
 // taken as much.
@@ -170,26 +170,46 @@ func unchanged(was, is []limit.Policy) bool {
 	return true
 }
 
+// banning is a limiter that may refuse everything for a while.
+type banning interface {
+	Banned(at time.Time) time.Duration
+}
+
 func carryBan(l limit.Limiter, was, is limit.Policy, at, origin time.Time) (limit.Limiter, bool) {
 	next, err := is.New(origin)
 	if err != nil {
 		return nil, false
 	}
+	var left time.Duration
+	if b, ok := l.(banning); ok {
+		left = b.Banned(at)
+	}
 	d := l.Take(at, 0)
 	switch {
-	case was.Ban > 0 && d.Remaining == 0:
+	case left > 0:
 		if is.Ban > 0 {
-			began := at.Add(min(0, d.ResetAfter-is.Ban))
+			// One that began when it would end then: in time to come, if it is shorter.
+			began := at.Add(left - is.Ban)
 			next.Take(began, is.Limit)
 			next.Take(began, 1)
 		}
-	case d.Limit-d.Remaining <= is.Limit:
-		replay(next, l, was, at)
+	case d.Limit-d.Remaining <= is.Limit || was.Algorithm == limit.FixedWindow:
+		replay(fitting{next}, l, was, at)
+		// A share of what did not fit into the window before.
+		now := next.Take(at, 0)
+		next.Take(at, min(d.Limit-d.Remaining, is.Limit)-(now.Limit-now.Remaining))
 	default:
 		next.Take(at, is.Limit)
 	}
 	next.Take(at, 0)
 	return next, true
+}
+
+// fitting takes no more than there is room for, and so begins no ban.
+type fitting struct{ limit.Limiter }
+
+func (f fitting) Take(at time.Time, cost int64) limit.Decision {
+	return f.Limiter.Take(at, min(cost, f.Limiter.Take(at, 0).Remaining))
 }
 
 // carryLevel makes the new bucket lack as many units as the old, by a fraction

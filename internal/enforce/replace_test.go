@@ -2,6 +2,7 @@ package enforce_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -142,6 +143,73 @@ func TestReplacedBans(t *testing.T) {
 		if got := table.TakeAt(origin.Add(500*time.Millisecond), "k", 1); got != c.want {
 			t.Errorf("%v to %v after %d: %+v, want %+v", c.was, c.is, c.took, got, c.want)
 		}
+	}
+}
+
+// TestReplacedBansNobodyElse replaces policies at random: who was not banned is not
+// banned by it, what was counted stays counted up to the new limit, and who was
+// banned stays so to the nanosecond, or is pardoned by a policy that bans nobody.
+func TestReplacedBansNobodyElse(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 1))
+	draw := func(a limit.Algorithm, align limit.Align, window time.Duration) limit.Policy {
+		p := limit.Policy{Algorithm: a, Align: align, Limit: 1 + r.Int64N(12), Window: window, CountDenied: r.IntN(3) == 0}
+		if r.IntN(4) > 0 {
+			p.Ban = p.Window + time.Duration(r.Int64N(int64(20*time.Second)))
+		}
+		return p
+	}
+	banned, free := 0, 0
+	for i := range 20_000 {
+		a := []limit.Algorithm{limit.FixedWindow, limit.SlidingLog, limit.SlidingWindow}[r.IntN(3)]
+		align := limit.AlignClock
+		if a == limit.FixedWindow {
+			align = limit.Align(r.IntN(3))
+		}
+		window := time.Duration(1+r.IntN(9)) * time.Second
+		was, is := draw(a, align, window), draw(a, align, window)
+		if was.Ban == 0 && is.Ban == 0 {
+			continue
+		}
+		table := mustTable(t, enforce.Options{}, false, entry(was))
+		at, until := origin.Add(time.Duration(r.Int64N(int64(time.Hour)))), time.Time{}
+		for range r.IntN(16) {
+			d := table.TakeAt(at, "k", 1)
+			if was.Ban > 0 && !d.Allowed && (until.Before(at.Add(1)) || was.CountDenied) {
+				until = at.Add(was.Ban)
+			}
+			at = at.Add(time.Duration(r.Int64N(int64(window) / 3)))
+		}
+		before := table.TakeAt(at, "k", 0)
+		replace(t, table, entry(is))
+		after := table.TakeAt(at, "k", 0)
+		if until.After(at) {
+			banned++
+			switch left := until.Sub(at); {
+			case is.Ban == 0 && after.Remaining != is.Limit:
+				t.Fatalf("%d: %v to %v: remaining %d, want a pardon", i, was, is, after.Remaining)
+			case is.Ban > 0 && (after.Remaining != 0 || after.ResetAfter != left):
+				t.Fatalf("%d: %v to %v: remaining %d, free in %v; want none, in %v", i, was, is, after.Remaining, after.ResetAfter, left)
+			case is.Ban > 0 && !is.CountDenied:
+				if d := table.TakeAt(until.Add(-1), "k", 1); d.Allowed || d.RetryAfter != 1 {
+					t.Fatalf("%d: %v to %v: at the end of the ban: %+v", i, was, is, d)
+				}
+			}
+			continue
+		}
+		free++
+		used := before.Limit - before.Remaining
+		if got := after.Limit - after.Remaining; got != min(used, is.Limit) {
+			t.Fatalf("%d: %v to %v: %d are counted, want %d", i, was, is, got, min(used, is.Limit))
+		}
+		if left := after.ResetAfter; left > 2*window {
+			t.Fatalf("%d: %v to %v: full in %v, a ban", i, was, is, left)
+		}
+		if d := table.TakeAt(at.Add(after.ResetAfter), "k", 1); !d.Allowed {
+			t.Fatalf("%d: %v to %v: refused when all is free again: %+v", i, was, is, d)
+		}
+	}
+	if banned < 1000 || free < 1000 {
+		t.Errorf("%d were banned and %d not: too few to mean anything", banned, free)
 	}
 }
 

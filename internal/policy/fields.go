@@ -141,7 +141,10 @@ func (r *reader) policyField(p *Policy, e entry) bool {
 	case "phase-within":
 		p.PhaseWithin = r.duration(e)
 	case "ban":
-		p.Ban = r.duration(e)
+		before := len(r.errs)
+		if p.Ban = r.duration(e); p.Ban == 0 && len(r.errs) == before {
+			r.fault(e.value.GetToken(), e.path, "must be longer than zero; leave it out where nobody is banned")
+		}
 	case "max-delay":
 		p.MaxDelay = r.duration(e)
 	case "location":

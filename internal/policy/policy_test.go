@@ -179,6 +179,7 @@ func TestErrors(t *testing.T) {
 			`7:11: policies[1].name: policies[0] has the name "a" already`,
 			"8:12: policies[1].limit: this is text; it must be a whole number",
 		}},
+		{"ban of nothing", "policies:\n  - {algorithm: sliding-log, limit: 1, window: 1s, ban: 0s}\n", []string{"2:57: policies[0].ban: must be longer than zero; leave it out"}},
 		{"missing limit", "policies:\n  - name: a\n    window: 1s\n", []string{"2:5: policies[0].limit: missing"}},
 		{"field twice", "policies:\n  - limit: 1\n    window: 1s\n    limit: 2\n", []string{"4:5: policies[0].limit: given twice, first in line 2"}},
 		{"wrong for the algorithm", "policies:\n  - algorithm: sliding-log\n    limit: 1\n    window: 1s\n    burst: 5\n    phase: 1ms\n", []string{"5:12: policies[0].burst: means nothing for sliding-log", "6:12: policies[0].phase: means nothing"}},

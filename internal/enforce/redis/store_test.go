@@ -166,6 +166,28 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+// TestBanLastsAsSaid prepares the policy again with a shorter ban and a longer one:
+// who is banned stays so for as long as was said, as in a Table.
+func TestBanLastsAsSaid(t *testing.T) {
+	m := miniredis.RunT(t)
+	store := newStore(t, redis.Options{Addresses: []string{m.Addr()}})
+	for _, a := range []limit.Algorithm{limit.FixedWindow, limit.SlidingLog, limit.SlidingWindow} {
+		p := limit.Policy{Name: a.String(), Algorithm: a, Limit: 2, Window: 10 * time.Second, Ban: time.Hour}
+		ask := enforce.Ask{Key: "k", Cost: 1}
+		for range 3 {
+			take(t, prepare(t, store, enforce.Entry{Policy: p}), ask)
+		}
+		for _, ban := range []time.Duration{10 * time.Second, 24 * time.Hour, time.Minute} {
+			for _, p.CountDenied = range []bool{false, ban < time.Hour} {
+				p.Ban = ban
+				if d := take(t, prepare(t, store, enforce.Entry{Policy: p}), ask); d.Allowed || d.RetryAfter < 59*time.Minute || d.RetryAfter > time.Hour {
+					t.Errorf("%v: refused for %v, and an hour was said", p, d.RetryAfter)
+				}
+			}
+		}
+	}
+}
+
 // TestExpiredIsFull waits until a key is gone.
 func TestExpiredIsFull(t *testing.T) {
 	m := miniredis.RunT(t)

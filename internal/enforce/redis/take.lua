@@ -301,7 +301,7 @@ local function banned(k, at)
         if k == kinds.log then redis.call('DEL', q.key) end
         k.load(q, s, {})
       end
-      s.banned, s.dirty = s.now + q.ban, true
+      s.banned, s.dirty = math.max(s.banned, s.now + q.ban), true
     end,
     reset = function(q, s) return math.max(k.reset(q, s), s.banned - s.now) end,
   }, { __index = k })
