@@ -53,7 +53,7 @@ func main() {
 // score prints the table of planted deviations.
 func score(n int, seed uint64) error {
 	o := verifytest.Options()
-	fmt.Printf("Budget of each: at most %d requests, %d refused, %v of virtual time. Delay 1 to 100 ms.\n\n", o.Budget.Requests, o.Budget.Throttled, o.Budget.Time)
+	fmt.Printf("Budget of each: at most %d requests, %d refused, %v of virtual time. Round trips of 1 to 100 ms, and of 0.2 to 0.5 ms with a clock of 2 ms.\n\n", o.Budget.Requests, o.Budget.Throttled, o.Budget.Time)
 	fmt.Println("| server | tried | violated | with a finding of its kind | undecided | requests each |")
 	fmt.Println("|---|---|---|---|---|---|")
 	began := time.Now()
